@@ -1,0 +1,373 @@
+package entity
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"slices"
+
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// Created is a new entity with its founding batch and its first op-key.
+type Created struct {
+	*Entity
+	Ops   []oplog.Op // genesis, master/add, opkey/epoch
+	Epoch keys.Digest
+	Key   keys.OpKey
+}
+
+// CreateEntity founds an entity: genesis, the founder's master/add and the first
+// epoch, to be written as one batch. g says its kind and what is particular to
+// it; the nonce is filled in.
+func CreateEntity(a Author, g Genesis) (Created, error) {
+	return create(a, g, nil)
+}
+
+// CreateMe founds a person's identity on its first device: the recovery key
+// outranks the devices, box receives Me's op-keys.
+func CreateMe(a Author, recovery keys.ID, class Class, box keys.BoxID) (Created, error) {
+	return create(a, Genesis{Kind: Me, Recovery: &recovery, Class: class, Box: &box}, &DeviceLink{})
+}
+
+func create(a Author, g Genesis, chain *DeviceLink) (Created, error) {
+	_, _ = rand.Read(g.Nonce[:]) // never fails since Go 1.24
+	genesis, err := oplog.Sign(a.Key, oplog.Draft{
+		User: a.User, Strand: oplog.Control, Family: oplog.FamilyGenesis, Type: TypeGenesis, At: a.Now, Body: keys.Marshal(g),
+	})
+	if err != nil {
+		return Created{}, fmt.Errorf("found %v: %w", g.Kind, err)
+	}
+	e, err := New(genesis)
+	if err != nil {
+		return Created{}, fmt.Errorf("found %v: %w", g.Kind, err)
+	}
+	a.User = genesis.User()
+	link := func() *DeviceLink {
+		if chain == nil {
+			return nil
+		}
+		return &DeviceLink{Prev: e.state.DeviceHead}
+	}
+	add, err := e.Control(a, oplog.FamilyMaster, TypeMasterAdd, MasterAdd{Party: g.Founder, Chain: link()})
+	if err != nil {
+		return Created{}, fmt.Errorf("found %v: %w", g.Kind, err)
+	}
+	key := keys.NewOpKey()
+	epoch := Epoch{Commitment: key.Commitment(e.ID()), Depth: 1, Chain: link()}
+	if g.Kind == Me {
+		epoch.UserBox = new(key.UserBox().ID())
+	}
+	first, err := e.Control(a, oplog.FamilyOpKey, TypeEpoch, epoch)
+	if err != nil {
+		return Created{}, fmt.Errorf("found %v: %w", g.Kind, err)
+	}
+	return Created{Entity: e, Ops: []oplog.Op{genesis, add, first}, Epoch: first.ID(), Key: key}, nil
+}
+
+// Admission says how a party is let in.
+type Admission struct {
+	Party   Party
+	Role    Role
+	Ref     *[16]byte    // the invite, or
+	Friend  *keys.Digest // the friendship
+	History *History
+}
+
+// ApproveJoinEntity is the standard approval of PIP-12 for an entity of any
+// kind: it admits the party and appends the op, which names the epochs of ring
+// whose keys are handed out with it. The caller makes it durable before it
+// sends anything.
+func ApproveJoinEntity(e *Entity, a Author, ring Keyring, how Admission) (oplog.Op, error) {
+	var epochs []keys.Digest
+	for id := range e.state.Epochs {
+		if _, ok := ring[id]; ok {
+			epochs = append(epochs, id)
+		}
+	}
+	slices.SortFunc(epochs, compare)
+	return e.Control(a, oplog.FamilyMember, TypeAdmit, Admit{
+		Party: how.Party, Role: how.Role, Ref: how.Ref, Friend: how.Friend, Epochs: epochs, History: how.History,
+	})
+}
+
+// Approval is an entity as its approval brings it.
+type Approval struct {
+	Entity keys.Digest
+	Admit  keys.Digest // the op that admits us
+	Logs   [][]byte    // the control strand, parents first
+	Keys   []EpochKey
+}
+
+// Wanted is what a joiner knows before it reads an approval.
+type Wanted struct {
+	Kind    Kind
+	Self    Party         // our user and devices
+	By      keys.Digest   // the user who must have admitted us
+	Ref     *[16]byte     // the invite the admit must name, or
+	Friends []keys.Digest // the friendships of the two, one of which it must name
+	Heads   []keys.Digest // heads that must be inside the log (card.heads)
+}
+
+// CreateJoinEntity is the standard creation of a joined entity of PIP-12, up to
+// what needs a store: it checks everything that an approval says and returns the
+// entity with its keys, or an error and nothing. Every op was signed by its
+// author and is judged by its own past; we must have been admitted by the
+// expected op, by a master; every key must match the commitment of its epoch.
+func CreateJoinEntity(ap Approval, want Wanted) (*Entity, Keyring, error) {
+	refuse := func(format string, args ...any) (*Entity, Keyring, error) {
+		return nil, nil, fmt.Errorf("%w: approval for %v: %s", ErrNotAuthorized, ap.Entity, fmt.Sprintf(format, args...))
+	}
+	e, err := openLogs(ap.Entity, ap.Logs)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := e.state
+	if s.Kind != want.Kind {
+		return nil, nil, fmt.Errorf("%w: a %v, want a %v", ErrKind, s.Kind, want.Kind)
+	}
+	for _, h := range want.Heads {
+		if _, ok := e.log.Get(h); !ok {
+			return refuse("the log lacks the head %v it was offered with", h)
+		}
+	}
+	o, ok := e.log.Get(ap.Admit)
+	if !ok || !e.Counts(o) {
+		return refuse("its admit is not in the log")
+	}
+	body, _, err := decodeBody(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	admit, ok := body.(*Admit)
+	if !ok {
+		return refuse("its admit is not an admit")
+	}
+	me := s.Members[want.Self.User]
+	switch {
+	case admit.Party.User != want.Self.User || admit.Party.Head != want.Self.Head || admit.Party.Box != want.Self.Box ||
+		!slices.Equal(admit.Party.Devices, want.Self.Devices):
+		return refuse("admits somebody else")
+	case o.User() != want.By:
+		return refuse("admitted by %v, not by the issuer", o.User())
+	case (admit.Ref == nil) != (want.Ref == nil), admit.Ref != nil && *admit.Ref != *want.Ref,
+		admit.Friend != nil && !slices.Contains(want.Friends, *admit.Friend):
+		return refuse("admitted through another invite or friendship")
+	case me == nil || me.Standing != Active || me.Admit != o.ID():
+		return refuse("we are no member in it")
+	case s.Members[o.User()] == nil || s.Members[o.User()].Role != Master:
+		return refuse("the issuer is no master in it")
+	}
+	if s.Kind == Friend && (s.Founder != want.By || s.Other(s.Founder) != want.Self.User) {
+		return refuse("a friendship of others")
+	}
+	ring := make(Keyring, len(ap.Keys))
+	for _, k := range ap.Keys {
+		epoch, ok := s.Epochs[k.Epoch]
+		key := keys.OpKeyFromSecret(k.Key)
+		if !ok || key.IsZero() || key.Commitment(s.ID) != epoch.Commitment {
+			return refuse("a key does not match the commitment of its epoch")
+		}
+		ring[k.Epoch] = key
+	}
+	for _, id := range admit.Epochs {
+		if _, ok := ring[id]; !ok {
+			return refuse("a key it names is not there")
+		}
+	}
+	if len(ring) == 0 {
+		return refuse("no key")
+	}
+	return e, ring, nil
+}
+
+// openLogs builds an entity from a stranger's bytes: the first is the genesis
+// whose hash is id, the others follow parents first.
+func openLogs(id keys.Digest, raws [][]byte) (*Entity, error) {
+	if len(raws) == 0 {
+		return nil, fmt.Errorf("%w: an empty log", ErrBody)
+	}
+	var e *Entity
+	for i, raw := range raws {
+		o, err := oplog.Parse(raw)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			if o.ID() != id || o.Family() != oplog.FamilyGenesis {
+				return nil, fmt.Errorf("%w: %v is not the genesis of %v", oplog.ErrForeign, o.ID(), id)
+			}
+			if e, err = New(o); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if o.Strand() != oplog.Control {
+			return nil, fmt.Errorf("%w: content op %v among control ops", ErrBody, o.ID())
+		}
+		if added, err := e.Add(o); err != nil {
+			return nil, err
+		} else if !added {
+			return nil, fmt.Errorf("%w: op %v twice", ErrBody, o.ID())
+		}
+	}
+	return e, nil
+}
+
+// ControlStrand returns the bytes of the control strand, parents first: what an
+// approval hands over and a device chain is.
+func (e *Entity) ControlStrand() [][]byte {
+	var raws [][]byte
+	for o := range e.log.All(oplog.Control) {
+		raws = append(raws, o.Bytes())
+	}
+	return raws
+}
+
+// OpenDeviceChain checks a user's device chain, the control strand of his Me,
+// and returns that Me. It fails when the chain is too long, is not a chain, or
+// is not of a Me.
+func OpenDeviceChain(raws [][]byte) (*Entity, error) {
+	if len(raws) == 0 || len(raws) > MaxChain {
+		return nil, fmt.Errorf("%w: a device chain of %d ops", ErrBody, len(raws))
+	}
+	genesis, err := oplog.Parse(raws[0])
+	if err != nil {
+		return nil, err
+	}
+	e, err := openLogs(genesis.ID(), raws)
+	if err != nil {
+		return nil, err
+	}
+	switch s := e.state; {
+	case s.Kind != Me:
+		return nil, fmt.Errorf("%w: the device chain of a %v", ErrKind, s.Kind)
+	case s.UserBox.IsZero():
+		return nil, fmt.Errorf("%w: a device chain without a user box key", ErrBody)
+	}
+	if err := e.state.UserBox.Check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBody, err) // nothing could be sealed to this user
+	}
+	return e, nil
+}
+
+// Proof shows that a device's user was made master of an entity: the device
+// chain of the user and, for a board, the path of ops from genesis to him.
+type Proof struct {
+	Chain [][]byte `cbor:"1,keyasint"`
+	Path  [][]byte `cbor:"2,keyasint"` // empty for friend and device links
+}
+
+// ProveMaster returns the shortest proof that the user of me is a master of e;
+// e is nil for friend and device links, where the device chain is the proof.
+// It reports false when he is none.
+func ProveMaster(me, e *Entity) (Proof, bool) {
+	p := Proof{Chain: me.ControlStrand()}
+	if e == nil {
+		return p, true
+	}
+	m := e.state.Members[me.ID()]
+	if m == nil || m.Standing != Active || m.Role != Master {
+		return Proof{}, false
+	}
+	// Each master was added by an older one; walk from him up to the founder.
+	var path []oplog.Op
+	for user := me.ID(); user != e.state.Founder; {
+		o, ok := e.masterAddOf(user)
+		if !ok {
+			return Proof{}, false
+		}
+		path = append(path, o)
+		user = o.User()
+	}
+	genesis, _ := e.log.Get(e.ID())
+	p.Path = append(p.Path, genesis.Bytes())
+	for _, o := range slices.Backward(path) {
+		p.Path = append(p.Path, o.Bytes())
+	}
+	return p, true
+}
+
+func (e *Entity) masterAddOf(user keys.Digest) (oplog.Op, bool) {
+	for o := range e.log.All(oplog.Control) {
+		if o.Family() != oplog.FamilyMaster || o.Type() != TypeMasterAdd || !e.Counts(o) {
+			continue
+		}
+		if body, _, err := decodeBody(o); err == nil && body.(*MasterAdd).Party.User == user {
+			return o, true
+		}
+	}
+	return oplog.Op{}, false
+}
+
+// Verify checks the proof for the device that answered: kind and the first
+// half of the entity's id are those of the link. It returns the issuer's Me and,
+// for a board, the board's full id; for the other kinds that id is the issuer's
+// user.
+func (p Proof) Verify(kind Kind, eid16 [16]byte, device keys.ID) (me *Entity, eid keys.Digest, err error) {
+	me, err = OpenDeviceChain(p.Chain)
+	if err != nil {
+		return nil, eid, err
+	}
+	refuse := func(why string) (*Entity, keys.Digest, error) {
+		return nil, keys.Digest{}, fmt.Errorf("%w: proof of %v: %s", ErrNotAuthorized, device, why)
+	}
+	if !me.state.Speaks(me.ID(), device, Master) {
+		return refuse("not a device of the user it shows")
+	}
+	if kind != Board {
+		if len(p.Path) != 0 {
+			return refuse("a path for no board")
+		}
+		eid = me.ID()
+	} else {
+		if eid, err = p.verifyPath(me.ID()); err != nil {
+			return nil, keys.Digest{}, err
+		}
+	}
+	if !bytes.Equal(eid[:16], eid16[:]) {
+		return refuse("of another entity")
+	}
+	return me, eid, nil
+}
+
+// verifyPath follows genesis → add → … to user: each op is signed by a device of
+// the master the one before named.
+func (p Proof) verifyPath(user keys.Digest) (keys.Digest, error) {
+	refuse := func(why string) (keys.Digest, error) {
+		return keys.Digest{}, fmt.Errorf("%w: path to %v: %s", ErrNotAuthorized, user, why)
+	}
+	var eid keys.Digest
+	var master Party
+	for i, raw := range p.Path {
+		o, err := oplog.Parse(raw)
+		if err != nil {
+			return keys.Digest{}, err
+		}
+		body, _, err := decodeBody(o)
+		if err != nil {
+			return keys.Digest{}, fmt.Errorf("%w: %w", ErrBody, err)
+		}
+		if i == 0 {
+			s, err := begin(o, body)
+			if err != nil {
+				return keys.Digest{}, err
+			}
+			if s.Kind != Board {
+				return refuse("not from a board")
+			}
+			eid, master = o.ID(), s.Members[s.Founder].Party
+			continue
+		}
+		add, ok := body.(*MasterAdd)
+		if !ok || add.Party == nil || o.Entity() != eid || o.User() != master.User || !slices.Contains(master.Devices, o.Device()) {
+			return refuse("an op is not the next one of the path")
+		}
+		master = *add.Party
+	}
+	if master.User != user {
+		return refuse("ends at another user")
+	}
+	return eid, nil
+}

@@ -1,0 +1,53 @@
+package entity
+
+import (
+	"fmt"
+
+	"pttnode/oplog"
+)
+
+// typeNames are the words of the types whose bodies this version knows.
+var typeNames = map[typeKey]string{
+	{oplog.FamilyGenesis, TypeGenesis}: "genesis", {oplog.FamilyMaster, TypeMasterAdd}: "add",
+	{oplog.FamilyMember, TypeAdmit}: "admit", {oplog.FamilyMember, TypeLeave}: "leave",
+	{oplog.FamilyMember, TypeDevices}: "devices", {oplog.FamilyMember, TypeAccept}: "accept",
+	{oplog.FamilyOpKey, TypeEpoch}: "epoch", {oplog.FamilyPolicy, TypeJoinPolicy}: "join",
+	{oplog.FamilyPolicy, TypeHistory}: "history", {oplog.FamilyPolicy, TypeTitle}: "title",
+	{oplog.FamilyPolicy, TypeDescription}: "description", {oplog.FamilyPolicy, TypeEnd}: "end",
+	{oplog.FamilyPolicy, TypeMerged}: "merged", {oplog.FamilyArticle, TypeArticleNew}: "new",
+	{oplog.FamilyProfile, TypeProfileSet}: "set", {oplog.FamilyMe, TypeJoined}: "joined", {oplog.FamilyMe, TypeLeft}: "left",
+}
+
+// Describe returns an operation's body and the word of its type, for people and
+// programs that look at a log. The body is nil when it cannot be read, or is of
+// an unknown type. Keys inside the me-oplog are left out.
+func (e *Entity) Describe(o oplog.Op, ring Keyring) (body any, typ string) {
+	key := typeKey{o.Family(), o.Type()}
+	typ, ok := typeNames[key]
+	if !ok {
+		typ = fmt.Sprintf("type(%d)", o.Type())
+	}
+	if o.Strand() == oplog.Control {
+		body, _, _ = decodeBody(o)
+		return body, typ
+	}
+	switch key {
+	case typeKey{oplog.FamilyArticle, TypeArticleNew}:
+		body = new(Article)
+	case typeKey{oplog.FamilyProfile, TypeProfileSet}:
+		body = new(ProfileSet)
+	case typeKey{oplog.FamilyMe, TypeJoined}:
+		body = new(Joined)
+	case typeKey{oplog.FamilyMe, TypeLeft}:
+		body = new(Left)
+	default:
+		return nil, typ
+	}
+	if err := e.Read(o, ring, body); err != nil {
+		return nil, typ
+	}
+	if j, ok := body.(*Joined); ok {
+		j.Keys, j.Addrs = nil, nil
+	}
+	return body, typ
+}

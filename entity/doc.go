@@ -1,0 +1,18 @@
+// Package entity says what a log means: who is a member, who may admit, which
+// epochs of op-keys there are, what was written.
+//
+// An [Entity] is a log and the [State] folded from it. Every operation is judged
+// by the state at its own past and nothing else, so that whoever has the past
+// comes to the same verdict: [Entity.Add] refuses what its author had no right
+// to, with [ErrNotAuthorized], and a refused operation is neither kept nor
+// relayed. The state is then the fold of all that was accepted, in the log's one
+// order.
+//
+// The four kinds differ by a table ([rules]) and not by code: who may admit, how
+// many members, who may write. [CreateEntity], [ApproveJoinEntity] and
+// [CreateJoinEntity] are the standard procedures of PIP-12 and exist once, for
+// every kind.
+//
+// The package is pure: no clock, no I/O, no goroutine. docs/PROTOCOL.md §2 and §6
+// are the specification.
+package entity

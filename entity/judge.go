@@ -1,0 +1,403 @@
+package entity
+
+import (
+	"fmt"
+	"slices"
+	"unicode/utf8"
+
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// judge says whether o's author had the right to it in the state at o's own
+// past. s is nil for a genesis. It is pure.
+func judge(s *State, o oplog.Op, body any, known bool) error {
+	refuse := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %v %d/%d: %s", ErrNotAuthorized, o.ID(), o.Family(), o.Type(), fmt.Sprintf(format, args...))
+	}
+	if s == nil {
+		_, err := begin(o, body)
+		return err
+	}
+	if o.Family() == oplog.FamilyGenesis {
+		return refuse("a second genesis")
+	}
+	if o.Family() == oplog.FamilyCheckpoint && o.Type() == oplog.TypeReset && (s.Kind != Me || o.Device() != s.Recovery) {
+		return refuse("a RESET not by the recovery key") // it stands outside the chains, so nobody else may
+	}
+	if !s.Speaks(o.User(), o.Device(), Reader) {
+		return refuse("%v does not speak for a member", o.Device())
+	}
+	master := s.Speaks(o.User(), o.Device(), Master)
+	if !known {
+		if o.Critical() && !master {
+			return refuse("a critical op of a newer version, not by a master")
+		}
+		return nil
+	}
+	if err := judgeChain(s, o, body); err != nil {
+		return refuse("%v", err)
+	}
+	if s.Ended && !(o.Family() == oplog.FamilyPolicy && (o.Type() == TypeEnd || o.Type() == TypeMerged)) {
+		return fmt.Errorf("%w: op %v", ErrEnded, o.ID())
+	}
+	if needsMaster(s.Kind, body) && !master {
+		return refuse("not a master")
+	}
+	r := ruleOf[s.Kind]
+	self := s.Members[o.User()]
+	switch b := body.(type) {
+	case *MasterAdd:
+		switch {
+		case s.Kind == Me:
+			if b.Party != nil {
+				return refuse("a party in Me")
+			}
+		case b.Party == nil:
+			return refuse("no party")
+		case b.Party.User != s.Founder && !r.addMaster:
+			return refuse("a %v has one master", s.Kind)
+		default:
+			if m := s.Members[b.Party.User]; m == nil || m.Standing != Active {
+				return refuse("%v is not a member", b.Party.User)
+			}
+			return judgeParty(s, *b.Party, refuse)
+		}
+	case *Admit:
+		return judgeAdmit(s, b, r, refuse)
+	case *Leave:
+		if o.User() == s.Founder || s.Kind == Me {
+			return fmt.Errorf("%w: op %v", ErrLastOwner, o.ID())
+		}
+		for _, c := range b.Cuts {
+			if c.Strand != oplog.Content || !slices.Contains(self.Party.Devices, c.Device) {
+				return refuse("a cut of another's device")
+			}
+		}
+	case *Devices:
+		return judgeDevices(s, o.User(), b, master, refuse)
+	case *Accept:
+		if !r.accept || o.User() == s.Founder || self.Accepted {
+			return refuse("nothing to accept")
+		}
+	case *Epoch:
+		return judgeEpoch(s, b, refuse)
+	case *End:
+		if s.Kind == Profile {
+			return refuse("a %v does not end", s.Kind)
+		}
+	case *Merged:
+		if s.Kind != Friend || b.Into == s.ID || b.Into.IsZero() {
+			return refuse("nothing to merge")
+		}
+	case *Text:
+		if !r.policy || o.Type() == TypeTitle && len(b.Text) > MaxTitle {
+			return refuse("no title here, or too long")
+		}
+	case *SetJoinPolicy:
+		if !r.policy || b.Join < JoinFriends || b.Join > JoinLink {
+			return refuse("no such policy")
+		}
+	case *SetHistory:
+		if !r.policy || !b.History.valid() {
+			return refuse("no such policy")
+		}
+	}
+	return nil
+}
+
+// needsMaster reports whether only a master may write an operation with this body.
+func needsMaster(k Kind, body any) bool {
+	switch body.(type) {
+	case *MasterAdd, *Admit, *Epoch, *Text, *SetJoinPolicy, *SetHistory:
+		return true
+	case *End:
+		return k != Friend
+	}
+	return false
+}
+
+func judgeAdmit(s *State, b *Admit, r rules, refuse func(string, ...any) error) error {
+	switch {
+	case !slices.Contains(r.roles, b.Role):
+		return refuse("a %v does not admit as %v", s.Kind, b.Role)
+	case (b.Ref == nil) == (b.Friend == nil):
+		return refuse("needs an invite or a friendship")
+	case s.Kind == Friend && (b.Ref == nil || *b.Ref != s.Ref || !slices.Contains(s.Parties, b.Party.User)):
+		return refuse("not the other party of this friendship")
+	case b.History != nil && !b.History.valid():
+		return refuse("an unknown history policy")
+	}
+	if m := s.Members[b.Party.User]; m != nil && m.Standing == Active {
+		return refuse("%v is a member already", b.Party.User)
+	}
+	if s.active() >= r.members {
+		return refuse("full: %d members", r.members)
+	}
+	for _, id := range b.Epochs {
+		if _, ok := s.Epochs[id]; !ok {
+			return refuse("hands out an unknown epoch")
+		}
+	}
+	return judgeParty(s, b.Party, refuse)
+}
+
+// judgeDevices checks what b says of a member's devices. A device that goes must
+// leave a cut of its content, and nothing else may be cut: or a member could end
+// what others write, and write on himself with a device he gave up. A master
+// speaks for an absent member, but not for another master: only the founder may.
+func judgeDevices(s *State, author keys.Digest, b *Devices, master bool, refuse func(string, ...any) error) error {
+	m := s.Members[b.Party.User]
+	switch {
+	case m == nil || m.Standing != Active:
+		return refuse("devices of no member")
+	case author != b.Party.User && !master, author != b.Party.User && m.Role == Master && author != s.Founder:
+		return refuse("devices of another")
+	}
+	gone := func(d keys.ID) bool {
+		return slices.Contains(m.Party.Devices, d) && !slices.Contains(b.Party.Devices, d)
+	}
+	for _, c := range b.Cuts {
+		if !gone(c.Device) {
+			return refuse("a cut of a device that is not gone")
+		}
+	}
+	for _, d := range m.Party.Devices {
+		if gone(d) && !slices.ContainsFunc(b.Cuts, func(c Cut) bool { return c.Device == d && c.Strand == oplog.Content }) {
+			return refuse("a device goes without a cut")
+		}
+	}
+	return judgeParty(s, b.Party, refuse)
+}
+
+func judgeParty(s *State, p Party, refuse func(string, ...any) error) error {
+	switch {
+	case p.User.IsZero() || p.Head.IsZero() || p.Box.IsZero():
+		return refuse("a party without user, head or box key")
+	case len(p.Devices) == 0 || len(p.Devices) > MaxDevices:
+		return refuse("a party of %d devices", len(p.Devices))
+	case !text(p.Name, MaxName):
+		return refuse("a name that is none")
+	}
+	for user, m := range s.Members {
+		if user == p.User || m.Standing != Active {
+			continue
+		}
+		for _, d := range p.Devices {
+			if slices.Contains(m.Party.Devices, d) {
+				return refuse("claims a device of %v", user)
+			}
+		}
+	}
+	return nil
+}
+
+func judgeEpoch(s *State, b *Epoch, refuse func(string, ...any) error) error {
+	depth := uint64(1)
+	for _, id := range b.Replaces {
+		e, ok := s.Epochs[id]
+		if !ok {
+			return refuse("replaces an unknown epoch")
+		}
+		depth = max(depth, e.Depth+1)
+	}
+	switch {
+	case b.Depth != depth:
+		return refuse("depth %d, want %d", b.Depth, depth)
+	case len(s.Epochs) > 0 && len(b.Replaces) == 0:
+		return refuse("a first epoch beside another")
+	case (s.Kind == Me) != (b.UserBox != nil):
+		return refuse("user box key out of place")
+	}
+	return nil
+}
+
+// judgeChain checks that a known control op of Me is the next of the one device
+// chain. With one device it is the anchor, the only voter: its signature is its
+// vote (docs/PROTOCOL.md §7).
+func judgeChain(s *State, o oplog.Op, body any) error {
+	var link *DeviceLink
+	switch b := body.(type) {
+	case *MasterAdd:
+		link = b.Chain
+	case *Epoch:
+		link = b.Chain
+	}
+	switch {
+	case s.Kind != Me && link == nil:
+		return nil
+	case s.Kind != Me:
+		return fmt.Errorf("a device link outside Me")
+	case link == nil:
+		return fmt.Errorf("a device op without its place in the chain")
+	case link.Prev != s.DeviceHead || link.Reset != 0:
+		return fmt.Errorf("not the next device op: follows %v, the last is %v", link.Prev, s.DeviceHead)
+	case len(link.Votes) != 0 || o.Device() != s.Devices[0].ID:
+		return fmt.Errorf("not by the anchor alone")
+	}
+	return nil
+}
+
+// valid reports whether h is a history policy of this version.
+func (h History) valid() bool {
+	switch h.Mode {
+	case HistoryAll, HistoryFromJoin:
+		return h.Last == 0
+	case HistoryLast:
+		return h.Last > 0
+	}
+	return false
+}
+
+// text reports whether s is valid UTF-8 of at most n bytes.
+func text(s string, n int) bool { return len(s) <= n && utf8.ValidString(s) }
+
+// begin makes the state of a genesis alone.
+func begin(o oplog.Op, body any) (*State, error) {
+	g, ok := body.(*Genesis)
+	if !ok {
+		return nil, fmt.Errorf("%w: %v is no genesis", ErrBody, o.ID())
+	}
+	bad := func(why string) (*State, error) {
+		return nil, fmt.Errorf("%w: genesis %v: %s", ErrBody, o.ID(), why)
+	}
+	r, ok := ruleOf[g.Kind]
+	if !ok {
+		return bad("unknown kind")
+	}
+	s := &State{
+		ID: o.ID(), Kind: g.Kind, Founder: o.User(), Name: g.Name, Title: g.Title, Personal: g.Personal,
+		Members: make(map[keys.Digest]*Membership), Epochs: make(map[keys.Digest]EpochInfo),
+		Cuts: make(map[Writer]uint64), Void: make(map[keys.Digest]bool),
+	}
+	party := Party{User: o.User(), Head: o.ID(), Devices: []keys.ID{o.Device()}}
+	me := g.Kind == Me
+	switch {
+	case me != (o.User() == o.ID()), me == (g.Founder != nil), me != (g.Recovery != nil), me != (g.Box != nil),
+		me && (g.Recovery.IsZero() || g.Box.IsZero()), me != (g.Class >= Phone && g.Class <= Server), r.policy != (g.Policy != nil):
+		return bad("a field is missing or out of place")
+	case !text(g.Name, MaxName) || !text(g.Title, MaxTitle) || me && g.Name != "":
+		return bad("a name that is none")
+	case g.Personal && g.Kind != Board:
+		return bad("only a board is personal")
+	case g.Succession != 0:
+		return bad("unknown succession rule")
+	case r.policy && (g.Policy.Join < JoinFriends || g.Policy.Join > JoinLink || !g.Policy.History.valid()):
+		return bad("unknown policy")
+	case (g.Kind == Friend) != (len(g.Parties) == 2), (g.Kind == Friend) != (g.Ref != nil):
+		return bad("parties or ref out of place")
+	}
+	if me {
+		s.Recovery = *g.Recovery
+		s.Devices = []Device{{ID: o.Device(), Class: g.Class, Box: *g.Box}}
+		s.DeviceHead = o.ID()
+	} else {
+		party = *g.Founder
+		if party.User != o.User() || !slices.Contains(party.Devices, o.Device()) {
+			return bad("not by its founder")
+		}
+		if err := judgeParty(s, party, func(f string, a ...any) error { return fmt.Errorf(f, a...) }); err != nil {
+			return bad(err.Error())
+		}
+	}
+	if g.Kind == Friend {
+		if compare(g.Parties[0], g.Parties[1]) >= 0 || !slices.Contains(g.Parties, o.User()) {
+			return bad("parties are not the founder and another, ascending")
+		}
+		s.Parties, s.Ref = g.Parties, *g.Ref
+	}
+	if g.Policy != nil {
+		s.Policy = *g.Policy
+	}
+	s.Members[o.User()] = &Membership{
+		Party: party, Role: Master, Standing: Active, By: o.User(), Admit: o.ID(), Since: o.At(), Accepted: true,
+	}
+	return s, nil
+}
+
+// apply folds one judged operation into s. Concurrent operations are folded in
+// the log's order; a leave beats an admission that did not see it.
+func apply(l *oplog.Log, s *State, o oplog.Op, body any, known bool) {
+	if !known {
+		s.Frozen = s.Frozen || o.Critical() && s.Speaks(o.User(), o.Device(), Master)
+		return
+	}
+	switch b := body.(type) {
+	case *MasterAdd:
+		if s.Kind == Me {
+			s.DeviceHead = o.ID()
+			return
+		}
+		if m := s.Members[b.Party.User]; m != nil {
+			m.Role = Master
+		}
+	case *Admit:
+		m := s.Members[b.Party.User]
+		if m != nil && m.Standing != Active {
+			past := ancestors(l, []keys.Digest{o.ID()})
+			if slices.ContainsFunc(m.gone, func(id keys.Digest) bool { return !past[id] }) {
+				s.Void[o.ID()] = true
+				return
+			}
+		}
+		if m != nil && m.Standing == Active { // admitted twice at once: the first in order stays
+			m.Role = max(m.Role, b.Role)
+			return
+		}
+		n := &Membership{Party: b.Party, Role: b.Role, Standing: Active, By: o.User(), Admit: o.ID(), Since: o.At()}
+		if b.Ref != nil {
+			n.Ref = *b.Ref
+		}
+		if m != nil {
+			n.gone = m.gone
+		}
+		for _, d := range b.Party.Devices {
+			delete(s.Cuts, Writer{b.Party.User, d})
+		}
+		s.Members[b.Party.User] = n
+	case *Leave:
+		m := s.Members[o.User()]
+		m.Standing = Gone
+		m.gone = append(m.gone, o.ID())
+		for _, d := range m.Party.Devices {
+			s.Cuts[Writer{o.User(), d}] += 0 // none counts, if no cut says more
+		}
+		for _, c := range b.Cuts {
+			s.cut(o.User(), c)
+		}
+	case *Devices:
+		if m := s.Members[b.Party.User]; m != nil {
+			m.Party = b.Party
+		}
+		for _, c := range b.Cuts {
+			if c.Strand == oplog.Content {
+				s.cut(b.Party.User, c)
+			}
+		}
+	case *Accept:
+		s.Members[o.User()].Accepted = true
+	case *Epoch:
+		s.Epochs[o.ID()] = EpochInfo{ID: o.ID(), Depth: b.Depth, Commitment: b.Commitment, By: o.User()}
+		if s.Kind == Me {
+			s.DeviceHead, s.UserBox = o.ID(), *b.UserBox
+		}
+	case *End:
+		if !s.Ended {
+			s.Ended, s.EndReason = true, b.Reason
+		}
+	case *Merged:
+		if s.Merged.IsZero() || compare(b.Into, s.Merged) < 0 {
+			s.Merged = b.Into
+		}
+	case *Text:
+		if o.Type() == TypeTitle {
+			s.Title = b.Text
+		} else {
+			s.Description = b.Text
+		}
+	case *SetJoinPolicy:
+		s.Policy.Join = b.Join
+	case *SetHistory:
+		s.Policy.History = b.History
+	}
+}

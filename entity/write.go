@@ -1,0 +1,115 @@
+package entity
+
+import (
+	"fmt"
+	"time"
+
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// Author is who writes: a device of a user, at a time.
+type Author struct {
+	Key  keys.Private
+	User keys.Digest
+	Now  time.Time
+}
+
+// Keyring holds the op-keys of an entity's epochs.
+type Keyring map[keys.Digest]keys.OpKey
+
+// Control signs a control operation with the given body at the present heads
+// and appends it. It fails like Add.
+func (e *Entity) Control(a Author, family oplog.Family, typ uint16, body any) (oplog.Op, error) {
+	o, err := oplog.Sign(a.Key, e.draft(a, oplog.Control, family, typ, keys.Marshal(body)))
+	if err != nil {
+		return oplog.Op{}, err
+	}
+	_, err = e.Add(o)
+	return o, err
+}
+
+// Write signs a content operation whose body is sealed with the key of the
+// writing epoch, and appends it. It fails with ErrEnded, ErrFrozen,
+// ErrNotAuthorized or ErrNoKey, or like Add.
+func (e *Entity) Write(a Author, ring Keyring, family oplog.Family, typ uint16, body any) (oplog.Op, error) {
+	s := e.state
+	switch {
+	case s.Ended:
+		return oplog.Op{}, ErrEnded
+	case s.Frozen:
+		return oplog.Op{}, ErrFrozen
+	case !s.CanWrite(a.User, a.Key.ID()):
+		return oplog.Op{}, fmt.Errorf("%w: write in %v", ErrNotAuthorized, e.ID())
+	}
+	epoch, ok := s.WritingEpoch(func(id keys.Digest) bool { _, ok := ring[id]; return ok })
+	if !ok {
+		return oplog.Op{}, ErrNoKey
+	}
+	d := e.draft(a, oplog.Content, family, typ, nil)
+	d.Auth = e.limitHeads(oplog.Control)
+	d.Epoch = epoch.ID
+	plain := keys.Marshal(body)
+	d.Body = make([]byte, len(plain)+keys.SealOverhead) // its length is part of nothing, but of bodyAt
+	d.Seal = func(aad []byte) []byte {
+		return ring[epoch.ID].Seal(e.ID(), epoch.ID, contentAAD(aad, epoch.Commitment), plain)
+	}
+	o, err := oplog.Sign(a.Key, d)
+	if err != nil {
+		return oplog.Op{}, err
+	}
+	_, err = e.Add(o)
+	return o, err
+}
+
+// Read opens the body of a content operation into body, a pointer to a zero
+// struct. It fails with ErrNoKey, keys.ErrSealed or ErrBody.
+func (e *Entity) Read(o oplog.Op, ring Keyring, body any) error {
+	key, ok := ring[o.Epoch()]
+	if !ok {
+		return fmt.Errorf("%w: %v", ErrNoKey, o.ID())
+	}
+	plain, err := key.Open(e.ID(), o.Epoch(), contentAAD(o.AAD(), e.state.Epochs[o.Epoch()].Commitment), o.Body())
+	if err != nil {
+		return fmt.Errorf("content op %v: %w", o.ID(), err)
+	}
+	if err := keys.Unmarshal(plain, body); err != nil {
+		return fmt.Errorf("%w: content op %v: %w", ErrBody, o.ID(), err)
+	}
+	return nil
+}
+
+// contentAAD binds a sealed body to its envelope and to the one key that the
+// epoch committed to (docs/PROTOCOL.md §2.7).
+func contentAAD(envelope []byte, commitment keys.Digest) []byte {
+	return keys.LP([]byte(keys.LabelContentAAD), envelope, commitment[:])
+}
+
+// Counts reports whether an accepted operation has its effect: it is not void,
+// not beyond a cut, not of a device that signed two at one place, and its author's
+// admission did not become void.
+func (e *Entity) Counts(o oplog.Op) bool {
+	if o.Strand() == oplog.Control {
+		return !e.state.Void[o.ID()]
+	}
+	at, forked := e.log.Forked(o.Device(), oplog.Content)
+	return e.state.Members[o.User()] != nil && !e.state.beyondCut(o) && !(forked && o.Seq() >= at)
+}
+
+func (e *Entity) draft(a Author, s oplog.Strand, family oplog.Family, typ uint16, body []byte) oplog.Draft {
+	d := oplog.Draft{
+		Entity: e.ID(), User: a.User, Strand: s, Family: family, Type: typ,
+		Parents: e.limitHeads(s), At: a.Now, Body: body,
+	}
+	if tip, ok := e.log.Tip(a.Key.ID(), s); ok {
+		d.Seq, d.Prev = tip.Seq()+1, tip.ID()
+	}
+	return d
+}
+
+// limitHeads returns the heads of a strand, of more than an op may name the
+// first; the rest stay heads for the next op.
+func (e *Entity) limitHeads(s oplog.Strand) []keys.Digest {
+	h := e.log.Heads(s)
+	return h[:min(len(h), oplog.MaxParents)]
+}

@@ -1,0 +1,385 @@
+package oplog
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"pttnode/keys"
+)
+
+// Strand is one of the two graphs of a log. Wire values; do not reorder.
+type Strand uint8
+
+// The strands of docs/PROTOCOL.md §2.
+const (
+	Control Strand = 1 // small; every member reads it whole
+	Content Strand = 2 // what people write; bodies are sealed
+)
+
+// String returns "control" or "content".
+func (s Strand) String() string {
+	switch s {
+	case Control:
+		return "control"
+	case Content:
+		return "content"
+	}
+	return fmt.Sprintf("strand(%d)", uint8(s))
+}
+
+// Family groups types of operations so that each group can be listed by itself
+// (PIP-12's oplogs). Wire values; do not reorder.
+type Family uint8
+
+// The families of docs/PROTOCOL.md §2.2: control below 16, content from 16.
+const (
+	FamilyGenesis    Family = 1 // log0
+	FamilyMaster     Family = 2 // master-oplog
+	FamilyMember     Family = 3 // member-oplog
+	FamilyOpKey      Family = 4 // op-key oplog
+	FamilyPolicy     Family = 5
+	FamilyCheckpoint Family = 6
+
+	FamilyArticle Family = 16
+	FamilyComment Family = 17
+	FamilyMessage Family = 18
+	FamilyProfile Family = 19
+	FamilyMe      Family = 20 // me-oplog
+)
+
+// TypeReset is the one type that oplog must know: RESET of the checkpoint
+// family is signed by the recovery key and stands outside the chains.
+const TypeReset uint16 = 3
+
+// Errors of this package. A caller tells them apart with errors.Is.
+var (
+	ErrFormat    = errors.New("oplog: malformed operation")
+	ErrVersion   = errors.New("oplog: operation of a newer format")
+	ErrTooLarge  = errors.New("oplog: operation too large")
+	ErrChain     = errors.New("oplog: not the next operation of its device")
+	ErrMissing   = errors.New("oplog: an operation it builds on is missing")
+	ErrForeign   = errors.New("oplog: operation of another entity")
+	ErrSignature = keys.ErrSignature
+)
+
+// Op is one authentic operation. The zero Op is none; copying is cheap; two
+// copies of one operation that was parsed once are ==.
+//
+// The format is frozen at v 1 (docs/PROTOCOL.md §2.1): a family or a type may be
+// added, a field never. An unknown type is kept, relayed and ignored; an unknown
+// type of 128 or more is critical.
+type Op struct{ *op }
+
+type op struct {
+	id     keys.Digest
+	raw    []byte
+	entity keys.Digest
+	user   keys.Digest
+	epoch  keys.Digest
+	env    envelope
+}
+
+// envelope is the wire form. The order of keys is the order of the bytes, so
+// everything before key 14 is the additional data of a sealed body and
+// everything before key 15 is what is signed.
+type envelope struct {
+	V       uint64         `cbor:"1,keyasint"`
+	Entity  []byte         `cbor:"2,keyasint"` // 32 bytes; empty in a genesis
+	Strand  Strand         `cbor:"3,keyasint"`
+	Family  Family         `cbor:"4,keyasint"`
+	Type    uint16         `cbor:"5,keyasint"`
+	User    []byte         `cbor:"6,keyasint"` // 32 bytes; empty in the genesis of Me
+	Device  keys.ID        `cbor:"7,keyasint"`
+	Seq     uint64         `cbor:"8,keyasint"`
+	Prev    []byte         `cbor:"9,keyasint"` // 32 bytes; empty when Seq is 0
+	Parents []keys.Digest  `cbor:"10,keyasint"`
+	Auth    []keys.Digest  `cbor:"11,keyasint"`
+	Epoch   []byte         `cbor:"12,keyasint"` // 32 bytes; empty in the control strand
+	At      uint64         `cbor:"13,keyasint"` // Unix milliseconds
+	Body    []byte         `cbor:"14,keyasint"`
+	Sig     keys.Signature `cbor:"15,keyasint"`
+}
+
+// sigSize is how many bytes key 15 takes at the end: key, byte string head, 64.
+const sigSize = 1 + 2 + len(keys.Signature{})
+
+// Draft is an operation to be signed. Entity is zero for a genesis, User for
+// the genesis of Me, Epoch in the control strand.
+type Draft struct {
+	Entity, User keys.Digest
+	Strand       Strand
+	Family       Family
+	Type         uint16
+	Seq          uint64
+	Prev         keys.Digest
+	Parents      []keys.Digest // ascending
+	Auth         []keys.Digest // ascending
+	Epoch        keys.Digest
+	At           time.Time
+	Body         []byte
+	// Seal, if set, makes the body from the bytes that precede it.
+	Seal func(aad []byte) []byte
+}
+
+// Sign returns d as an operation of the device whose key is k. It fails with
+// ErrFormat or ErrTooLarge when the result would not parse.
+func Sign(k keys.Private, d Draft) (Op, error) {
+	env := envelope{
+		V: 1, Entity: opt(d.Entity), Strand: d.Strand, Family: d.Family, Type: d.Type, User: opt(d.User),
+		Device: k.ID(), Seq: d.Seq, Prev: opt(d.Prev), Parents: d.Parents, Auth: d.Auth, Epoch: opt(d.Epoch),
+		At: uint64(max(0, d.At.UnixMilli())), Body: d.Body,
+	}
+	if d.Seal != nil {
+		raw := keys.Marshal(env)
+		env.Body = d.Seal(raw[:bodyAt(raw, len(env.Body))])
+	}
+	raw := keys.Marshal(env)
+	env.Sig = k.Sign(keys.PurposeOp, raw[:len(raw)-sigSize])
+	copy(raw[len(raw)-len(env.Sig):], env.Sig[:])
+	return parse(raw, env)
+}
+
+func opt(d keys.Digest) []byte {
+	if d.IsZero() {
+		return nil
+	}
+	return d[:]
+}
+
+// bodyAt returns where key 14 begins in an encoding whose body has n bytes.
+func bodyAt(raw []byte, n int) int {
+	head := 1
+	switch {
+	case n >= 1<<16:
+		head = 5
+	case n >= 1<<8:
+		head = 3
+	case n >= 24:
+		head = 2
+	}
+	return len(raw) - sigSize - 1 - head - n
+}
+
+// Parse checks raw and its signature and returns the operation. It keeps a copy
+// of raw. It fails with ErrFormat, ErrVersion, ErrTooLarge or ErrSignature.
+func Parse(raw []byte) (Op, error) {
+	o, err := decode(raw)
+	if err != nil {
+		return Op{}, err
+	}
+	if err := o.verify(); err != nil {
+		return Op{}, err
+	}
+	return o, nil
+}
+
+// ParseChain parses consecutive content operations of one device, oldest first:
+// it checks the signature of the last and the hashes of the others
+// (docs/PROTOCOL.md §2.3). It fails with ErrChain when one does not name the one
+// before it, and else like Parse.
+func ParseChain(raws [][]byte) ([]Op, error) {
+	ops := make([]Op, len(raws))
+	for i, raw := range raws {
+		o, err := decode(raw)
+		if err != nil {
+			return nil, err
+		}
+		if o.env.Strand != Content {
+			return nil, fmt.Errorf("%w: control op %v in a chain", ErrChain, o.id)
+		}
+		if i > 0 {
+			p := ops[i-1]
+			if !bytes.Equal(o.env.Prev, p.id[:]) || o.env.Device != p.env.Device || o.env.Seq != p.env.Seq+1 || o.entity != p.entity {
+				return nil, fmt.Errorf("%w: %v does not follow %v", ErrChain, o.id, p.id)
+			}
+		}
+		ops[i] = o
+	}
+	if len(ops) > 0 {
+		if err := ops[len(ops)-1].verify(); err != nil {
+			return nil, err
+		}
+	}
+	return ops, nil
+}
+
+func decode(raw []byte) (Op, error) {
+	if len(raw) > MaxContent {
+		return Op{}, fmt.Errorf("%w: %d bytes", ErrTooLarge, len(raw))
+	}
+	// {1: v, …}: the version decides whether the rest may be read at all.
+	if len(raw) > 3 && raw[0]>>5 == majorMap && raw[1] == 1 {
+		r := reader{rest: raw[2:]}
+		if v := r.head(majorUint); v > 1 {
+			return Op{}, fmt.Errorf("%w: v %d", ErrVersion, v)
+		}
+	}
+	raw = bytes.Clone(raw)
+	env, err := unmarshal(raw)
+	if err != nil {
+		return Op{}, err
+	}
+	return parse(raw, env)
+}
+
+// parse checks the envelope's own rules and builds the Op around raw, which it
+// takes over.
+func parse(raw []byte, env envelope) (Op, error) {
+	o := &op{id: sha256.Sum256(raw), raw: raw, env: env}
+	bad := func(why string) (Op, error) { return Op{}, fmt.Errorf("%w: %s", ErrFormat, why) }
+	if env.V != 1 {
+		return bad("v is not 1") // 0: decode knows the newer ones
+	}
+	for _, f := range []struct {
+		from []byte
+		to   *keys.Digest
+	}{{env.Entity, &o.entity}, {env.User, &o.user}, {env.Epoch, &o.epoch}, {env.Prev, new(keys.Digest)}} {
+		if len(f.from) != 0 && len(f.from) != len(f.to) {
+			return bad("an id is not 32 bytes")
+		}
+		copy(f.to[:], f.from)
+		if len(f.from) != 0 && f.to.IsZero() {
+			return bad("an id is all zero")
+		}
+	}
+	reset := env.Family == FamilyCheckpoint && env.Type == TypeReset
+	switch {
+	case !ascending(env.Parents) || !ascending(env.Auth):
+		return bad("parents or auth not ascending")
+	case len(env.Parents) > MaxParents || len(env.Auth) > MaxParents:
+		return bad("too many parents or auth")
+	case env.At > maxAt:
+		return bad("at beyond the calendar")
+	case reset && (len(env.Prev) != 0 || env.Seq != 0), !reset && (env.Seq == 0) != (len(env.Prev) == 0):
+		return bad("seq and prev disagree")
+	}
+	switch env.Strand {
+	case Control:
+		genesis := env.Family == FamilyGenesis
+		switch {
+		case len(raw) > MaxControl:
+			return Op{}, fmt.Errorf("%w: control op of %d bytes", ErrTooLarge, len(raw))
+		case env.Family == 0 || env.Family >= FamilyArticle:
+			return bad("family of the other strand")
+		case len(env.Auth) != 0 || len(env.Epoch) != 0:
+			return bad("control op with auth or epoch")
+		case genesis != (len(env.Entity) == 0), genesis != (len(env.Parents) == 0):
+			return bad("only a genesis has neither entity nor parents")
+		case genesis && env.Seq != 0, !genesis && len(env.User) == 0:
+			return bad("genesis or user out of place")
+		}
+		if genesis {
+			o.entity = o.id
+			if len(env.User) == 0 {
+				o.user = o.id
+			}
+		}
+	case Content:
+		if len(raw) > MaxContent {
+			return Op{}, fmt.Errorf("%w: content op of %d bytes", ErrTooLarge, len(raw))
+		}
+		if env.Family < FamilyArticle || len(env.Entity) == 0 || len(env.User) == 0 || len(env.Epoch) == 0 || len(env.Auth) == 0 {
+			return bad("content op without family, entity, user, epoch or auth")
+		}
+	default:
+		return bad("unknown strand")
+	}
+	return Op{o}, nil
+}
+
+func ascending(ids []keys.Digest) bool {
+	for i := 1; i < len(ids); i++ {
+		if bytes.Compare(ids[i-1][:], ids[i][:]) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (o Op) verify() error {
+	if err := o.env.Device.Verify(keys.PurposeOp, o.raw[:len(o.raw)-sigSize], o.env.Sig); err != nil {
+		return fmt.Errorf("op %v: %w", o.id, err)
+	}
+	return nil
+}
+
+// IsZero reports whether o is no operation.
+func (o Op) IsZero() bool { return o.op == nil }
+
+// ID returns the SHA-256 of the operation's bytes.
+func (o Op) ID() keys.Digest { return o.id }
+
+// Bytes returns the operation as it was signed. The caller must not change it.
+func (o Op) Bytes() []byte { return o.raw }
+
+// Entity returns the id of the entity; for a genesis this is the op's own id.
+func (o Op) Entity() keys.Digest { return o.entity }
+
+// User returns the id of the author's Me entity.
+func (o Op) User() keys.Digest { return o.user }
+
+// Device returns the key that signed; it is the recovery key in a RESET.
+func (o Op) Device() keys.ID { return o.env.Device }
+
+// Strand returns the strand.
+func (o Op) Strand() Strand { return o.env.Strand }
+
+// Family returns the family.
+func (o Op) Family() Family { return o.env.Family }
+
+// Type returns the type within the family.
+func (o Op) Type() uint16 { return o.env.Type }
+
+// Seq returns the place in the device's chain of this strand, from 0.
+func (o Op) Seq() uint64 { return o.env.Seq }
+
+// Prev returns the op before it in the chain, zero for the first.
+func (o Op) Prev() keys.Digest {
+	var d keys.Digest
+	copy(d[:], o.env.Prev)
+	return d
+}
+
+// Parents returns the heads of the strand that the author had, ascending. The
+// caller must not change it.
+func (o Op) Parents() []keys.Digest { return o.env.Parents }
+
+// Auth returns the control heads under which a content op was written,
+// ascending. The caller must not change it.
+func (o Op) Auth() []keys.Digest { return o.env.Auth }
+
+// Epoch returns the id of the op that holds the key of a content op's body.
+func (o Op) Epoch() keys.Digest { return o.epoch }
+
+// At returns when the author says it was written: for display only.
+func (o Op) At() time.Time { return time.UnixMilli(int64(o.env.At)).UTC() }
+
+// Body returns the body: CBOR in the control strand, sealed bytes in the
+// content strand. The caller must not change it.
+func (o Op) Body() []byte { return o.env.Body }
+
+// AAD returns the additional data of a sealed body: the bytes before it.
+func (o Op) AAD() []byte { return o.raw[:bodyAt(o.raw, len(o.env.Body))] }
+
+// Critical reports whether a node that does not know the type must stop writing.
+func (o Op) Critical() bool { return o.env.Type >= 128 }
+
+// Peeked is what Peek reads of an operation.
+type Peeked struct {
+	Strand Strand
+	Device keys.ID
+}
+
+// Peek reads where an operation belongs, without its signature. What it returns
+// is a claim until Parse or ParseChain has accepted the bytes. It fails like
+// Parse, but for ErrSignature.
+func Peek(raw []byte) (Peeked, error) {
+	o, err := decode(raw)
+	if err != nil {
+		return Peeked{}, err
+	}
+	return Peeked{o.env.Strand, o.env.Device}, nil
+}

@@ -1,0 +1,203 @@
+package protocol
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"pttnode/entity"
+	"pttnode/invite"
+	"pttnode/keys"
+)
+
+// claimant is a requester played by hand: what it commits to, what it shows and
+// who signs can differ. It begins honest.
+type claimant struct {
+	t         testing.TB
+	w         *world
+	peer      keys.ID      // of its connection, as M sees it
+	secret    keys.Private // signs as who knows the link's secret
+	device    keys.Private // signs as the device
+	join      Join
+	committed JoinBody
+	shown     JoinBody
+}
+
+func (w *world) claimant(t testing.TB, p person) *claimant {
+	k := w.m.link.Keys()
+	b := JoinBody{
+		Nonce: [32]byte{1}, User: bytesOfDigest(p.user()), Device: p.id(), Chain: p.me.ControlStrand(), Box: keys.NewBox().ID(), Name: p.name,
+	}
+	if e := w.m.board.e; e != nil {
+		b.PolicyHash = bytesOfDigest(e.State().PolicyHash())
+	}
+	return &claimant{
+		t: t, w: w, peer: p.id(), secret: k.Sign, device: p.key, committed: b, shown: b,
+		join: Join{Versions: []uint16{1}, Suites: []uint16{1}, IID: k.IID, Challenge: [32]byte{2}},
+	}
+}
+
+func bytesOfDigest(d keys.Digest) []byte { return d[:] }
+
+// both changes what is committed to and shown.
+func (c *claimant) both(change func(*JoinBody)) {
+	change(&c.committed)
+	change(&c.shown)
+}
+
+// claim plays frames 1 to 3 against a fresh Inviter and returns what frame 3 led to.
+func (c *claimant) claim() (*Inviter, Effects, error) {
+	c.t.Helper()
+	i := NewInviter(c.w.m.inviting(c.peer))
+	b := c.committed
+	c.join.Commitment = commitment(b.Nonce, b.User, b.Device, b.Box)
+	eff, err := i.Step(c.w.now, c.join)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	ack := sent[AckChallenge](c.t, eff)
+	t2 := newTranscript(c.peer, c.w.m.id(), c.w.m.link.Kind, c.join.IID).
+		with(TypeJoin, bytesOf(c.join)).with(TypeAckChallenge, bytesOf(ack))
+	m := JoinEntity{Body: keys.Marshal(c.shown)}
+	signed := t2.with(TypeJoinEntity, m.Body).digest()
+	m.Invite = c.secret.Sign(keys.PurposeInvite, signed[:])
+	m.Device = c.device.Sign(keys.PurposeDevice, signed[:])
+	eff, err = i.Step(c.w.now, m)
+	return i, eff, err
+}
+
+// wantClaim fails the test unless the claim is taken: the honest case that every
+// forged one differs from in one thing.
+func (c *claimant) wantClaim() *invite.Claim {
+	c.t.Helper()
+	_, eff, err := c.claim()
+	if err != nil || eff.Commit == nil || eff.Commit.Reserve == nil || eff.Done != nil || len(eff.Send) != 0 {
+		c.t.Fatalf("got %+v, %v; want a claim to be stored and nothing sent", eff, err)
+	}
+	return eff.Commit.Reserve
+}
+
+// wantNoClaim fails the test unless nothing is taken and the requester is told
+// that its identity does not hold.
+func (c *claimant) wantNoClaim() {
+	c.t.Helper()
+	i, eff, err := c.claim()
+	if err != nil {
+		c.t.Fatalf("got %v, want a denial", err)
+	}
+	if eff.Commit != nil || eff.Done == nil || eff.Done.Reason != invite.RefusedIdentity || eff.Done.Detail == nil {
+		c.t.Fatalf("got %+v, want identity_check_failed and nothing stored", eff)
+	}
+	if m := sent[ApproveJoin](c.t, eff); m.Status != Denied {
+		c.t.Errorf("status %s, want denied", statusWord(m.Status))
+	}
+	if _, err := i.Step(c.w.now, Tick{}); !errors.Is(err, ErrOver) {
+		c.t.Errorf("afterwards: %v, want ErrOver", err)
+	}
+}
+
+// forgedAck is an ACK-CHALLENGE made by hand for a run that sent JOIN. It begins
+// honest.
+type forgedAck struct {
+	device       keys.Private
+	mac          keys.MACKey
+	peerR, peerM keys.ID // as the forger's connection shows them
+	body         AckBody
+}
+
+func (x *run) forgeAck() *forgedAck {
+	in := x.w.m.inviting(x.r.id())
+	return &forgedAck{
+		device: x.w.m.key, mac: x.w.m.rec.Key(), peerR: x.r.id(), peerM: x.w.m.id(),
+		body: AckBody{Version: Version1, Suite: Suite1, Card: in.Card, Proof: in.Proof},
+	}
+}
+
+func (x *run) sign(f *forgedAck) AckChallenge {
+	m := AckChallenge{Body: keys.Marshal(f.body)}
+	signed := newTranscript(f.peerR, f.peerM, x.w.m.link.Kind, x.join.IID).
+		with(TypeJoin, bytesOf(x.join)).with(TypeAckChallenge, m.Body).digest()
+	m.MAC = f.mac.Sum(signed)
+	m.Sig = f.device.Sign(keys.PurposeAck, signed[:])
+	return m
+}
+
+// approval is an APPROVE-JOIN made by hand for a run that sent JOIN-ENTITY. It
+// begins honest.
+type approval struct {
+	device keys.Private
+	over   transcript // what is signed
+	info   transcript // what the box is bound to
+	to     keys.BoxID
+	status Status
+	body   ApproveBody
+	box    BoxBody
+}
+
+func (x *run) forgeApproval(g Grant) *approval {
+	return &approval{
+		device: x.w.m.key, over: x.j.t, info: x.j.t, to: x.j.box.ID(), status: Approved,
+		body: ApproveBody{Admit: &g.Admit, Entity: &g.Entity, Logs: g.Logs, Chains: g.Chains},
+		box:  BoxBody{Keys: g.Keys, Addrs: g.Addrs},
+	}
+}
+
+func (a *approval) sign(t testing.TB) ApproveJoin {
+	t.Helper()
+	if a.status == Approved && a.body.Box == nil {
+		box, err := a.to.Seal(boxInfo(a.info), keys.Marshal(a.box))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.body.Box = box
+	}
+	m := ApproveJoin{Status: a.status, Body: keys.Marshal(a.body)}
+	signed := a.over.with(TypeApproveJoin, []byte{byte(a.status)}, m.Body).digest()
+	m.Sig = a.device.Sign(keys.PurposeApply, signed[:])
+	return m
+}
+
+// wantDistrust feeds m to the requester and fails the test unless it ends the
+// attempt with identity_check_failed, keeps nothing else and sends nothing. why
+// is a part of the reason in the log, "" for any.
+func (x *run) wantDistrust(m Message, why string) {
+	x.t.Helper()
+	eff, err := x.j.Step(x.w.now, m)
+	if err != nil {
+		x.t.Fatalf("got %v, want the attempt to end", err)
+	}
+	c := eff.Commit
+	if c == nil || c.Joined != nil || c.Attempt == nil || len(eff.Send) != 0 ||
+		c.Attempt.State != invite.AttemptFailed || c.Attempt.Reason != invite.RefusedIdentity {
+		x.t.Fatalf("got %+v, want a failed attempt and nothing else", eff)
+	}
+	eff = x.stepJ(Committed{})
+	if eff.Done == nil || eff.Done.Status != Denied || !errors.Is(eff.Done.Detail, ErrProof) || len(eff.Send) != 0 || eff.Commit != nil {
+		x.t.Fatalf("got %+v, want it over for ErrProof", eff)
+	}
+	if !strings.Contains(eff.Done.Detail.Error(), why) {
+		x.t.Errorf("failed for %q, want a reason with %q", eff.Done.Detail, why)
+	}
+	if _, err := x.j.Step(x.w.now, m); !errors.Is(err, ErrOver) {
+		x.t.Errorf("afterwards: %v, want ErrOver", err)
+	}
+}
+
+// wantJoined feeds m to the requester and fails the test unless it joins: the
+// honest case that every forged one differs from in one thing.
+func (x *run) wantJoined(m Message) *Joined {
+	x.t.Helper()
+	eff, err := x.j.Step(x.w.now, m)
+	if err != nil || eff.Commit == nil || eff.Commit.Joined == nil {
+		if err == nil && x.j.then.Done != nil {
+			err = x.j.then.Done.Detail
+		}
+		x.t.Fatalf("got %+v, %v; want it to join", eff, err)
+	}
+	return eff.Commit.Joined
+}
+
+// admission is how M lets R in by the link.
+func (w *world) admission() entity.Admission {
+	return entity.Admission{Party: w.r.party(), Role: entity.Member, Ref: new(w.m.rec.Ref)}
+}

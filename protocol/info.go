@@ -1,0 +1,107 @@
+package protocol
+
+import (
+	"fmt"
+
+	"pttnode/entity"
+	"pttnode/keys"
+)
+
+// InfoID is the libp2p stream protocol of init-friend-info.
+const InfoID = "/ptt/info/1"
+
+// InfoStep is the step of an info message. Wire values; do not reorder.
+type InfoStep uint8
+
+// The steps of docs/PROTOCOL.md §6.3.
+const (
+	InitFriendInfo    InfoStep = 1 // R→M: R's approvals
+	InitFriendInfoAck InfoStep = 2 // M→R: M's approvals
+)
+
+// Info is the one frame of each direction on /ptt/info/1. Its type byte is the
+// step, or TypeNo with an empty map when there is no such friendship. Body is an
+// InfoBody.
+type Info struct {
+	Body []byte         `cbor:"1,keyasint"`
+	Sig  keys.Signature `cbor:"2,keyasint"`
+}
+
+// InfoBody hands a friend what he needs of one's personal entities.
+type InfoBody struct {
+	Friend    keys.Digest    `cbor:"1,keyasint"`
+	Step      InfoStep       `cbor:"2,keyasint"`
+	Approvals []InfoApproval `cbor:"3,keyasint"`
+	Ops       [][]byte       `cbor:"4,keyasint"` // control ops of the Friend that the other may lack
+	Addrs     []byte         `cbor:"5,keyasint"` // signed peer record, may be empty
+}
+
+// InfoApproval is one approval outside a join. Box is a BoxBody sealed to the
+// receiver's user box key.
+type InfoApproval struct {
+	Entity keys.Digest `cbor:"1,keyasint"`
+	Admit  keys.Digest `cbor:"2,keyasint"`
+	Logs   [][]byte    `cbor:"3,keyasint"`
+	Box    []byte      `cbor:"4,keyasint"`
+	Kind   entity.Kind `cbor:"5,keyasint"`
+}
+
+// SignInfo signs body for the device to.
+func SignInfo(from keys.Private, to keys.ID, body InfoBody) Info {
+	m := Info{Body: keys.Marshal(body)}
+	d := infoDigest(from.ID(), to, body.Step, m.Body)
+	m.Sig = from.Sign(keys.PurposeInfo, d[:])
+	return m
+}
+
+// Open checks that from signed m for to as the given step, and returns its body.
+func (m Info) Open(from, to keys.ID, step InfoStep) (InfoBody, error) {
+	var b InfoBody
+	d := infoDigest(from, to, step, m.Body)
+	if err := from.Verify(keys.PurposeInfo, d[:], m.Sig); err != nil {
+		return b, err
+	}
+	if err := keys.Unmarshal(m.Body, &b); err != nil {
+		return b, fmt.Errorf("%w: %w", ErrFrame, err)
+	}
+	if b.Step != step {
+		return b, fmt.Errorf("%w: step %d, want %d", ErrUnexpected, b.Step, step)
+	}
+	return b, nil
+}
+
+// DecodeInfo parses the payload of an info frame.
+func DecodeInfo(payload []byte) (Info, error) {
+	var m Info
+	if err := keys.Unmarshal(payload, &m); err != nil {
+		return m, fmt.Errorf("%w: %w", ErrFrame, err)
+	}
+	return m, nil
+}
+
+func infoDigest(from, to keys.ID, step InfoStep, body []byte) keys.Digest {
+	return keys.Hash(keys.LabelInfo, from[:], to[:], []byte{byte(step)}, body)
+}
+
+// SealApproval seals an approval's keys to a friend's user box key, for his
+// device to in the friendship given.
+func SealApproval(to keys.BoxID, friend, e keys.Digest, fromDevice, toDevice keys.ID, ring []entity.EpochKey) ([]byte, error) {
+	return to.Seal(infoBoxInfo(friend, e, fromDevice, toDevice), keys.Marshal(BoxBody{Keys: ring}))
+}
+
+// OpenApproval opens what SealApproval made.
+func OpenApproval(k keys.BoxKey, friend, e keys.Digest, fromDevice, toDevice keys.ID, box []byte) (BoxBody, error) {
+	var b BoxBody
+	plain, err := k.Open(infoBoxInfo(friend, e, fromDevice, toDevice), box)
+	if err != nil {
+		return b, err
+	}
+	if err := keys.Unmarshal(plain, &b); err != nil {
+		return b, fmt.Errorf("%w: %w", ErrFrame, err)
+	}
+	return b, nil
+}
+
+func infoBoxInfo(friend, e keys.Digest, from, to keys.ID) keys.Digest {
+	return keys.Hash(keys.LabelInfoBox, friend[:], e[:], from[:], to[:])
+}

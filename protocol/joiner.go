@@ -1,0 +1,355 @@
+package protocol
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"pttnode/entity"
+	"pttnode/invite"
+	"pttnode/keys"
+)
+
+// Joining is what a requester brings to a run.
+type Joining struct {
+	Attempt  invite.Attempt // with its link
+	Device   keys.Private
+	Me       *entity.Entity // R's own identity; read only
+	Name     string         // what R calls itself
+	Addrs    []byte         // R's signed peer record
+	Withdraw bool           // this run only withdraws the request
+}
+
+type joinerState uint8
+
+const (
+	joinerNew     joinerState = iota
+	joinerJoined              // JOIN is sent
+	joinerStoring             // a change is being made durable
+	joinerAsked               // JOIN-ENTITY is sent
+	joinerWaiting             // PENDING is stored: a person is asked
+	joinerOver
+)
+
+// Joiner is R's side of one stream.
+type Joiner struct {
+	in   Joining // immutable but for Attempt
+	link invite.Link
+	keys keys.Invite
+
+	state joinerState
+	box   keys.BoxKey // join box key, in memory only
+	nonce [32]byte
+	join  Join
+	t     transcript     // after the last message
+	ack   AckBody        // checked
+	me    *entity.Entity // the issuer's
+	eid   keys.Digest    // what is joined; for a friend link the issuer's user
+	ends  time.Time      // of frames 1 to 3
+	next  joinerState    // after the change being stored
+	then  Effects        // what follows it
+}
+
+// NewJoiner returns the machine of one run. It fails when the attempt holds no
+// link any more.
+func NewJoiner(in Joining) (*Joiner, error) {
+	link, err := in.Attempt.Link()
+	if err != nil {
+		return nil, fmt.Errorf("join %s: %w", in.Attempt.ID, err)
+	}
+	return &Joiner{in: in, link: link, keys: link.Keys(), box: keys.NewBox()}, nil
+}
+
+// Attempt returns the attempt as this run has left it.
+func (j *Joiner) Attempt() invite.Attempt { return j.in.Attempt }
+
+// Step feeds one event. After an error the run has failed and every later Step
+// fails with ErrOver.
+func (j *Joiner) Step(now time.Time, ev Event) (Effects, error) {
+	if j.state == joinerOver {
+		return Effects{}, ErrOver
+	}
+	eff, err := j.step(now, ev)
+	if err != nil || eff.Done != nil {
+		j.state = joinerOver
+	}
+	return eff, err
+}
+
+func (j *Joiner) step(now time.Time, ev Event) (Effects, error) {
+	switch ev := ev.(type) {
+	case Start:
+		return j.onStart(now)
+	case AckChallenge:
+		return j.onAckChallenge(now, ev)
+	case ApproveJoin:
+		return j.onApproveJoin(now, ev)
+	case No:
+		return j.onNo(now)
+	case Committed:
+		return j.onCommitted()
+	case Refused:
+		if j.state != joinerStoring {
+			return Effects{}, fmt.Errorf("%w: Refused", ErrUnexpected)
+		}
+		return Effects{Done: &Outcome{Status: Denied, Reason: ev.Why}}, nil
+	case Tick:
+		if j.state == joinerJoined || j.state == joinerAsked {
+			return Effects{}, ErrTimeout
+		}
+		return Effects{}, nil
+	}
+	return Effects{}, fmt.Errorf("%w: %T at the requester", ErrUnexpected, ev)
+}
+
+// onStart: new -> joined.
+func (j *Joiner) onStart(now time.Time) (Effects, error) {
+	if j.state != joinerNew {
+		return Effects{}, fmt.Errorf("%w: Start twice", ErrUnexpected)
+	}
+	m := Join{Versions: []uint16{Version1, reserved}, Suites: []uint16{Suite1, reserved}, IID: j.keys.IID}
+	_, _ = rand.Read(m.Challenge[:]) // never fails since Go 1.24
+	_, _ = rand.Read(j.nonce[:])
+	m.Commitment = commitment(j.nonce, j.user(), j.in.Device.ID(), j.box.ID())
+
+	j.join, j.ends, j.state = m, now.Add(RunTime), joinerJoined
+	t0 := newTranscript(j.in.Device.ID(), j.link.Issuer, j.link.Kind, j.keys.IID)
+	j.t = t0.with(TypeJoin, bytesOf(m))
+	return Effects{Send: []Message{m}, Deadline: j.frame(now)}, nil
+}
+
+// onAckChallenge: joined -> storing -> asked. Only now does R say who it is.
+func (j *Joiner) onAckChallenge(now time.Time, m AckChallenge) (Effects, error) {
+	if j.state != joinerJoined {
+		return Effects{}, fmt.Errorf("%w: ACK-CHALLENGE", ErrUnexpected)
+	}
+	var b AckBody
+	if err := keys.Unmarshal(m.Body, &b); err != nil {
+		return Effects{}, fmt.Errorf("%w: %w", ErrFrame, err)
+	}
+	signed := j.t.with(TypeAckChallenge, m.Body).digest()
+	if !j.keys.MAC.Verify(signed, m.MAC) {
+		return j.distrust(now, "ACK-CHALLENGE: mac", ErrProof)
+	}
+	if err := j.link.Issuer.Verify(keys.PurposeAck, signed[:], m.Sig); err != nil {
+		return j.distrust(now, "ACK-CHALLENGE: signature", err)
+	}
+	if err := j.checkCard(b); err != nil {
+		return j.distrust(now, "ACK-CHALLENGE", err)
+	}
+	me, eid, err := b.Proof.Verify(j.link.Kind, j.link.EID16, j.link.Issuer)
+	if err != nil {
+		return j.distrust(now, "ACK-CHALLENGE: proof", err)
+	}
+	if b.Card.Entity != eid {
+		return j.distrust(now, "ACK-CHALLENGE: card of another entity", ErrProof)
+	}
+
+	t2 := j.t.with(TypeAckChallenge, bytesOf(m))
+	reply, t3 := j.joinEntity(t2, b)
+	codeID, code := safetyCode(t2, j.nonce, j.user(), j.in.Device.ID(), j.box.ID())
+	send := Effects{Send: []Message{reply}, Deadline: j.frame(now)}
+	if j.in.Withdraw {
+		j.t, j.ack, j.me, j.eid, j.state = t3, b, me, eid, joinerAsked
+		return send, nil
+	}
+	at, err := j.in.Attempt.Checked(now, eid, me.ID(), b.Card.Name)
+	if err != nil {
+		return j.distrust(now, "ACK-CHALLENGE: another entity than before", err)
+	}
+	if at.State.Terminal() {
+		return j.end(at, at.Reason), nil
+	}
+	at = at.Sent(now, codeID, code)
+	j.t, j.ack, j.me, j.eid = t3, b, me, eid
+	return j.store(&Change{Attempt: &at}, joinerAsked, send), nil
+}
+
+// checkCard checks what the proof does not: the choice of version and suite and
+// the shape of the card.
+func (j *Joiner) checkCard(b AckBody) error {
+	kind := j.link.Kind
+	switch {
+	case b.Version != Version1 || b.Suite != Suite1: // the best that both have; a lower choice is a downgrade
+		return fmt.Errorf("%w: version %d suite %d", ErrProof, b.Version, b.Suite)
+	case b.Card.Kind != kind:
+		return fmt.Errorf("%w: card of a %v for a %v link", ErrProof, b.Card.Kind, kind)
+	case (kind == entity.Board) != (b.Card.Policy != nil) || (kind == entity.Board) != (len(b.Card.Heads) > 0):
+		return fmt.Errorf("%w: policy or heads out of place", ErrProof)
+	case len(b.Card.Heads) > maxHeads || len(b.Card.Name) > entity.MaxName || len(b.Card.Owner) > entity.MaxName:
+		return fmt.Errorf("%w: card too large", ErrProof)
+	}
+	return nil
+}
+
+// joinEntity makes frame 3 and the transcript after it.
+func (j *Joiner) joinEntity(t2 transcript, b AckBody) (JoinEntity, transcript) {
+	body := JoinBody{
+		Nonce: j.nonce, User: j.user(), Device: j.in.Device.ID(), Chain: j.in.Me.ControlStrand(), Box: j.box.ID(),
+		Name: j.in.Name, Note: j.in.Attempt.Note, Addrs: j.in.Addrs, Withdraw: j.in.Withdraw,
+	}
+	if b.Card.Policy != nil {
+		h := b.Card.Policy.Hash()
+		body.PolicyHash = h[:]
+	}
+	m := JoinEntity{Body: keys.Marshal(body)}
+	signed := t2.with(TypeJoinEntity, m.Body).digest()
+	m.Invite = j.keys.Sign.Sign(keys.PurposeInvite, signed[:])
+	m.Device = j.in.Device.Sign(keys.PurposeDevice, signed[:])
+	return m, t2.with(TypeJoinEntity, bytesOf(m))
+}
+
+// onApproveJoin: asked or waiting -> storing -> waiting or over.
+func (j *Joiner) onApproveJoin(now time.Time, m ApproveJoin) (Effects, error) {
+	if j.state != joinerAsked && j.state != joinerWaiting {
+		return Effects{}, fmt.Errorf("%w: APPROVE-JOIN", ErrUnexpected)
+	}
+	signed := j.t.with(TypeApproveJoin, []byte{byte(m.Status)}, m.Body).digest()
+	if err := j.link.Issuer.Verify(keys.PurposeApply, signed[:], m.Sig); err != nil {
+		return j.distrust(now, "APPROVE-JOIN: signature", err)
+	}
+	var b ApproveBody
+	if err := keys.Unmarshal(m.Body, &b); err != nil {
+		return Effects{}, fmt.Errorf("%w: %w", ErrFrame, err)
+	}
+	switch m.Status {
+	case Pending:
+		return j.onPending(now, b)
+	case Denied:
+		why := invite.ParseCode(b.Reason)
+		switch {
+		case j.in.Withdraw && why.Temporary(): // M could not store it: it has to be said again
+			return Effects{Done: &Outcome{Status: Denied, Reason: why}}, nil
+		case j.in.Withdraw:
+			return j.end(j.in.Attempt.Withdrawn(), why), nil
+		}
+		return j.end(j.in.Attempt.Denied(now, why), why), nil
+	case Approved:
+		return j.onApproved(now, b)
+	}
+	return Effects{}, fmt.Errorf("%w: status %d", ErrFrame, m.Status)
+}
+
+func (j *Joiner) onPending(now time.Time, b ApproveBody) (Effects, error) {
+	if b.CodeID == nil || j.in.Withdraw {
+		return Effects{}, fmt.Errorf("%w: PENDING", ErrFrame)
+	}
+	at, err := j.in.Attempt.Pending(now, *b.CodeID, time.Unix(int64(b.Deadline), 0), invite.ParseCode(b.Reason))
+	if err != nil {
+		// Not a run of ours: somebody else stands between, or used our identity.
+		return j.distrust(now, "PENDING", err)
+	}
+	return j.store(&Change{Attempt: &at}, joinerWaiting, Effects{}), nil
+}
+
+func (j *Joiner) onApproved(now time.Time, b ApproveBody) (Effects, error) {
+	joined, err := j.checkApproval(b)
+	if err != nil {
+		return j.distrust(now, "APPROVED", err)
+	}
+	var at invite.Attempt
+	if joined.Leave = j.in.Withdraw; joined.Leave {
+		at = j.in.Attempt.Withdrawn()
+	} else {
+		at = j.in.Attempt.Approved(now).Syncing(now)
+		if j.link.Kind == entity.Board {
+			at = at.Joined(now)
+		}
+	}
+	return j.store(&Change{Attempt: &at, Joined: joined}, joinerOver, Effects{Done: &Outcome{Status: Approved}}), nil
+}
+
+// checkApproval checks all that an approval says. Any failure: keep nothing.
+func (j *Joiner) checkApproval(b ApproveBody) (*Joined, error) {
+	if b.Admit == nil || b.Entity == nil {
+		return nil, fmt.Errorf("%w: approval without entity", ErrFrame)
+	}
+	plain, err := j.box.Open(boxInfo(j.t), b.Box)
+	if err != nil {
+		return nil, err
+	}
+	var box BoxBody
+	if err := keys.Unmarshal(plain, &box); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFrame, err)
+	}
+	if j.link.Kind == entity.Board && *b.Entity != j.eid {
+		return nil, fmt.Errorf("%w: approval of another entity", ErrProof)
+	}
+	e, ring, err := entity.CreateJoinEntity(
+		entity.Approval{Entity: *b.Entity, Admit: *b.Admit, Logs: b.Logs, Keys: box.Keys},
+		entity.Wanted{
+			Kind: j.link.Kind, Self: j.in.Me.State().Party(""), By: j.me.ID(), Ref: &j.keys.Ref, Heads: j.ack.Card.Heads,
+		})
+	if err != nil {
+		return nil, err
+	}
+	joined := &Joined{Entity: e, Ring: ring, Issuer: j.me, Addrs: box.Addrs}
+	for _, raws := range b.Chains {
+		me, err := entity.OpenDeviceChain(raws)
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := e.State().Member(me.ID()); !ok {
+			return nil, fmt.Errorf("%w: device chain of a stranger", ErrProof)
+		}
+		joined.Chains = append(joined.Chains, me)
+	}
+	return joined, nil
+}
+
+// onNo: joined -> over. M does not know the invite.
+func (j *Joiner) onNo(now time.Time) (Effects, error) {
+	if j.state != joinerJoined {
+		return Effects{}, fmt.Errorf("%w: NO", ErrUnexpected)
+	}
+	if j.in.Withdraw {
+		return j.end(j.in.Attempt.Withdrawn(), invite.RefusedUnknown), nil
+	}
+	return j.end(j.in.Attempt.Denied(now, invite.RefusedUnknown), invite.RefusedUnknown), nil
+}
+
+// onCommitted: storing -> asked, waiting or over.
+func (j *Joiner) onCommitted() (Effects, error) {
+	if j.state != joinerStoring {
+		return Effects{}, fmt.Errorf("%w: Committed", ErrUnexpected)
+	}
+	j.state = j.next
+	return j.then, nil
+}
+
+// store asks for a change and keeps what follows it.
+func (j *Joiner) store(c *Change, next joinerState, then Effects) Effects {
+	j.in.Attempt, j.next, j.then, j.state = *c.Attempt, next, then, joinerStoring
+	return Effects{Commit: c}
+}
+
+// end stores how the attempt ended and ends the run.
+func (j *Joiner) end(at invite.Attempt, why invite.Code) Effects {
+	return j.store(&Change{Attempt: &at}, joinerOver, Effects{Done: &Outcome{Status: Denied, Reason: why}})
+}
+
+// distrust ends the attempt: who answered is not who he should be. The reason
+// stays here; the attempt only says identity_check_failed.
+func (j *Joiner) distrust(now time.Time, where string, why error) (Effects, error) {
+	if j.in.Withdraw {
+		return Effects{}, fmt.Errorf("%s: %w", where, why)
+	}
+	at := j.in.Attempt.Denied(now, invite.RefusedIdentity)
+	eff := j.end(at, invite.RefusedIdentity)
+	j.then.Done.Detail = fmt.Errorf("%s: %w", where, errors.Join(ErrProof, why))
+	return eff, nil
+}
+
+// frame returns until when the next frame must come.
+func (j *Joiner) frame(now time.Time) time.Time {
+	if t := now.Add(FrameTime); t.Before(j.ends) {
+		return t
+	}
+	return j.ends
+}
+
+func (j *Joiner) user() []byte {
+	id := j.in.Me.ID()
+	return id[:]
+}

@@ -1,0 +1,59 @@
+package protocol
+
+import (
+	"fmt"
+
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// SyncID is the libp2p stream protocol of sync and push.
+const SyncID = "/ptt/sync/1"
+
+// SyncType is the type byte of a frame of /ptt/sync/1. Wire values; do not
+// reorder.
+type SyncType uint8
+
+// The frames of docs/PROTOCOL.md §8.
+const (
+	SyncHello  SyncType = 1 // A→B: entity and hash of A's vector
+	SyncVector SyncType = 2 // B→A and A→B: the vector
+	SyncOps    SyncType = 3 // ops that the other lacks; More says that another frame follows
+	SyncEqual  SyncType = 4 // B→A: the vectors are equal
+	SyncNo     SyncType = 5 // B→A: not shared with you, or not here
+	SyncPush   SyncType = 6 // A→B: new ops, no answer
+	SyncRanges SyncType = 7 // reserved: range-based reconciliation
+)
+
+// Hello begins a sync of one entity.
+type Hello struct {
+	Entity keys.Digest `cbor:"1,keyasint"`
+	Hash   keys.Digest `cbor:"2,keyasint"`
+	Addrs  []byte      `cbor:"3,keyasint,omitempty"` // signed peer record, when newer than the last one sent
+}
+
+// VectorFrame carries a heads vector.
+type VectorFrame struct {
+	Heads oplog.Vector `cbor:"1,keyasint"`
+	Addrs []byte       `cbor:"2,keyasint,omitempty"`
+}
+
+// Ops carries operations in an order in which they can be appended.
+type Ops struct {
+	Ops  [][]byte `cbor:"1,keyasint"`
+	More bool     `cbor:"2,keyasint,omitempty"`
+}
+
+// Push carries new operations of one entity.
+type Push struct {
+	Entity keys.Digest `cbor:"1,keyasint"`
+	Ops    [][]byte    `cbor:"2,keyasint"`
+}
+
+// DecodeSync parses a payload of /ptt/sync/1 into v, a pointer to a zero struct.
+func DecodeSync(payload []byte, v any) error {
+	if err := keys.Unmarshal(payload, v); err != nil {
+		return fmt.Errorf("%w: %w", ErrFrame, err)
+	}
+	return nil
+}
