@@ -1,0 +1,284 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	"pttnode/entity"
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// BoardOptions is what a new board is made of.
+type BoardOptions struct {
+	Name   string `json:"name"`
+	Title  string `json:"title,omitempty"`
+	Policy string `json:"policy,omitempty"` // friends (default) or link
+}
+
+// CreateBoard founds a board.
+func (n *Node) CreateBoard(_ context.Context, o BoardOptions) (BoardView, error) {
+	if !ValidName(o.Name) || o.Name[0] == '@' || o.Name[0] == '-' {
+		return BoardView{}, refuse("usage", "what", "a board's name is one line of 1 to 64 bytes and begins neither with @ nor with -")
+	}
+	policy := entity.JoinFriends
+	switch o.Policy {
+	case "", "friends":
+	case "link":
+		policy = entity.JoinLink
+	default:
+		return BoardView{}, refuse("usage", "what", "--policy is friends or link")
+	}
+	var view BoardView
+	err := n.update(func(tx *tx) error {
+		party := n.me.State().Party(n.name())
+		h, err := tx.create(entity.Genesis{
+			Kind: entity.Board, Founder: &party, Name: o.Name, Title: o.Title,
+			Policy: &entity.Policy{Join: policy, History: entity.History{Mode: entity.HistoryAll}},
+		})
+		if err != nil {
+			return writeCode(err)
+		}
+		tx.event("board.created", map[string]any{"id": h.ID().String(), "name": o.Name})
+		view = n.boardView(h)
+		return nil
+	})
+	return view, err
+}
+
+// boardName returns a board's name; a personal one is named after its user.
+func (n *Node) boardName(h *held) string {
+	if s := h.State(); s.Personal {
+		return "@" + n.nameOf(s.Founder)
+	}
+	return h.State().Name
+}
+
+func (n *Node) boardView(h *held) BoardView {
+	s := h.State()
+	have, total := n.progress(h)
+	v := BoardView{
+		ID: h.ID(), Name: n.boardName(h), Title: s.Title, Description: s.Description, Owner: n.nameOf(s.Founder), OwnerID: s.Founder,
+		Policy: s.Policy.Join.String(), Personal: s.Personal, Members: len(s.Active()), Have: have, Total: total,
+	}
+	if m, ok := s.Member(n.user); ok {
+		v.Role = m.Role.String()
+	}
+	for _, p := range h.Posts(nil) {
+		if p.Author != n.user && !n.seen[h.ID()][p.ID] {
+			v.Unread++
+		}
+	}
+	return v
+}
+
+// boards returns the boards we are a member of. The caller holds the lock.
+func (n *Node) boards() []*held {
+	var out []*held
+	for _, h := range n.entities {
+		s := h.State()
+		if m, ok := s.Member(n.user); s.Kind == entity.Board && ok && m.Standing == entity.Active {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// board finds a board by name or id. The caller holds the lock.
+func (n *Node) board(ref string) (*held, error) {
+	return pick("board", ref, n.boards(), func(h *held) []string { return []string{n.boardName(h), h.ID().String()} })
+}
+
+// Boards returns our boards by name, the personal ones last.
+func (n *Node) Boards() []BoardView {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	out := []BoardView{}
+	for _, h := range n.boards() {
+		out = append(out, n.boardView(h))
+	}
+	slices.SortFunc(out, func(a, b BoardView) int {
+		if a.Personal != b.Personal {
+			if a.Personal {
+				return 1
+			}
+			return -1
+		}
+		return compareNames(a.Name, b.Name, a.ID, b.ID)
+	})
+	return out
+}
+
+// Board returns one board by name or id.
+func (n *Node) Board(ref string) (BoardView, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h, err := n.board(ref)
+	if err != nil {
+		return BoardView{}, err
+	}
+	return n.boardView(h), nil
+}
+
+// Members returns everybody who is or was a member, the founder first.
+func (n *Node) Members(ref string) ([]MemberView, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h, err := n.board(ref)
+	if err != nil {
+		return nil, err
+	}
+	return n.members(h), nil
+}
+
+func (n *Node) members(h *held) []MemberView {
+	s := h.State()
+	out := []MemberView{}
+	for user, m := range s.Members {
+		name := n.nameOf(user)
+		v := MemberView{UserID: user, Name: name, Role: m.Role.String(), Since: m.Since, State: m.Standing.String()}
+		if m.By != user {
+			v.InvitedBy = &m.By
+		}
+		out = append(out, v)
+	}
+	slices.SortFunc(out, func(a, b MemberView) int {
+		if (a.UserID == s.Founder) != (b.UserID == s.Founder) {
+			if a.UserID == s.Founder {
+				return -1
+			}
+			return 1
+		}
+		if c := a.Since.Compare(b.Since); c != 0 {
+			return c
+		}
+		return compareDigests(a.UserID, b.UserID)
+	})
+	return out
+}
+
+// LeaveBoard ends our membership of a board.
+func (n *Node) LeaveBoard(_ context.Context, ref string) error {
+	return n.update(func(tx *tx) error {
+		h, err := n.board(ref)
+		if err != nil {
+			return err
+		}
+		cuts := []entity.Cut{}
+		for _, d := range n.me.State().Devices {
+			if tip, ok := h.Log().Tip(d.ID, oplog.Content); ok {
+				cuts = append(cuts, entity.Cut{Device: d.ID, Strand: oplog.Content, Seq: tip.Seq(), ID: tip.ID()})
+			}
+		}
+		name := n.boardName(h)
+		o, err := h.Control(tx.author(), oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: cuts})
+		if err != nil {
+			return writeCode(err)
+		}
+		tx.ops(h.Entity, o)
+		tx.event("board.left", map[string]any{"id": h.ID().String(), "name": name})
+		return tx.me(entity.TypeLeft, entity.Left{Entity: h.ID()})
+	})
+}
+
+// Articles returns a board's articles in its order.
+func (n *Node) Articles(ref string) ([]ArticleView, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h, err := n.board(ref)
+	if err != nil {
+		return nil, err
+	}
+	out := []ArticleView{}
+	for _, p := range h.Posts(h.ring) {
+		out = append(out, n.articleView(p))
+	}
+	return out, nil
+}
+
+func (n *Node) articleView(p entity.Post) ArticleView {
+	v := ArticleView{
+		ID: p.ID, No: p.No, Title: p.Title, Class: p.Class, Author: n.nameOf(p.Author), AuthorID: p.Author, At: p.At, State: "ok",
+	}
+	if p.Unreadable {
+		v.State = "unreadable"
+	}
+	return v
+}
+
+// Article returns one article by number or id, with its text, and marks it read.
+func (n *Node) Article(_ context.Context, ref, article string) (ArticleView, error) {
+	var view ArticleView
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h, err := n.board(ref)
+	if err != nil {
+		return view, err
+	}
+	p, err := pick("article", article, h.Posts(nil), func(p entity.Post) []string {
+		return []string{strconv.Itoa(p.No), p.ID.String()}
+	})
+	if err != nil {
+		return view, err
+	}
+	h.OpenPost(h.ring, &p)
+	view = n.articleView(p)
+	view.Body, view.Thread = &p.Text, []CommentView{}
+	if !n.seen[h.ID()][p.ID] && p.Author != n.user {
+		n.markSeen(h.ID(), p.ID)
+		if n.runCtx != nil && n.runCtx.Err() == nil {
+			n.wg.Go(func() { n.storeSeen(h.ID(), p.ID) })
+		}
+	}
+	return view, nil
+}
+
+func (n *Node) markSeen(eid, id keys.Digest) {
+	if n.seen[eid] == nil {
+		n.seen[eid] = make(map[keys.Digest]bool)
+	}
+	n.seen[eid][id] = true
+}
+
+// storeSeen keeps a read mark; losing one to a crash or a full disk shows an
+// article as unread again, and does no more harm.
+func (n *Node) storeSeen(eid, id keys.Digest) {
+	err := n.update(func(tx *tx) error {
+		tx.put("/r/"+eid.String()+"/"+id.String(), []byte{1})
+		return nil
+	})
+	if err != nil {
+		n.log.Debug("read mark", "err", err)
+	}
+}
+
+// NewArticle writes an article. It is durable when it is returned, and on its
+// way to the members that are connected.
+func (n *Node) NewArticle(_ context.Context, ref, class, title, body string) (ArticleView, error) {
+	a, err := entity.NewArticle(entity.Article{Class: class, Title: title, Text: body})
+	if err != nil {
+		return ArticleView{}, writeCode(err)
+	}
+	var view ArticleView
+	err = n.update(func(tx *tx) error {
+		h, err := n.board(ref)
+		if err != nil {
+			return err
+		}
+		o, err := h.Write(tx.author(), h.ring, oplog.FamilyArticle, entity.TypeArticleNew, a)
+		if err != nil {
+			return writeCode(err)
+		}
+		tx.ops(h.Entity, o)
+		tx.event("article.new", map[string]any{"board": h.ID().String(), "id": o.ID().String(), "by": n.user.String()})
+		for _, p := range h.Posts(nil) {
+			if p.ID == o.ID() {
+				p.Article = a
+				view = n.articleView(p)
+			}
+		}
+		return nil
+	})
+	return view, err
+}

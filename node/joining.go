@@ -1,0 +1,341 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"pttnode/entity"
+	"pttnode/invite"
+	"pttnode/keys"
+	"pttnode/oplog"
+	"pttnode/protocol"
+)
+
+// pursuit is a running outgoing request.
+type pursuit struct {
+	poke chan struct{}      // try now
+	stop context.CancelFunc // of the present try, nil between tries
+}
+
+// Join opens a link: it stores the request and begins to pursue it.
+func (n *Node) Join(_ context.Context, text, note string) (RequestView, error) {
+	link, err := invite.Parse(text)
+	if err != nil {
+		return RequestView{}, linkCode(err)
+	}
+	if link.Kind == entity.Me {
+		return RequestView{}, refuse("device_link_here")
+	}
+	if len(note) > invite.MaxNote {
+		return RequestView{}, refuse("too_long", "what", "note")
+	}
+	if err := link.CheckOwn(n.ownDevices()...); err != nil {
+		return RequestView{}, linkCode(err)
+	}
+	var view RequestView
+	err = n.update(func(tx *tx) error {
+		// The same link again is the same request.
+		for _, a := range n.attempts {
+			if !a.State.Terminal() && a.Ref == link.Keys().Ref {
+				view = n.attemptView(a)
+				n.pokeLocked(a.ID)
+				return nil
+			}
+		}
+		a := invite.NewAttempt(tx.shortID("r"), link, note, tx.now)
+		tx.attempt(a)
+		view = n.attemptView(a)
+		return nil
+	})
+	if err == nil {
+		n.mu.Lock()
+		n.pursueLocked(view.ID)
+		n.mu.Unlock()
+	}
+	return view, err
+}
+
+// unfinished reports whether there is still something to do for a request.
+func (n *Node) unfinished(a invite.Attempt) bool {
+	return !a.State.Terminal() && a.State != invite.AttemptSyncing || a.Withdrawing()
+}
+
+// pursueLocked starts the goroutine of a request, once, while Run runs.
+func (n *Node) pursueLocked(id string) {
+	if n.pursuits[id] != nil || n.runCtx == nil || n.runCtx.Err() != nil || !n.unfinished(n.attempts[id]) {
+		return
+	}
+	p := &pursuit{poke: make(chan struct{}, 1)}
+	n.pursuits[id] = p
+	n.wg.Go(func() { n.pursue(n.runCtx, id, p) })
+}
+
+// pokeLocked has a request tried now.
+func (n *Node) pokeLocked(id string) {
+	if p := n.pursuits[id]; p != nil {
+		select {
+		case p.poke <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// pursue tries a request until it has ended.
+func (n *Node) pursue(ctx context.Context, id string, p *pursuit) {
+	defer func() {
+		n.mu.Lock()
+		delete(n.pursuits, id)
+		n.mu.Unlock()
+	}()
+	for ctx.Err() == nil {
+		n.mu.Lock()
+		a := n.attempts[id]
+		if !n.unfinished(a) {
+			n.mu.Unlock()
+			return
+		}
+		try, cancel := context.WithCancel(ctx)
+		p.stop = cancel
+		if !a.Withdrawing() {
+			a = a.Connecting(n.now())
+			n.attempts[id] = a
+		}
+		n.mu.Unlock()
+		n.changed()
+
+		reached, err := n.try(try, a)
+		cancel()
+		n.mu.Lock()
+		p.stop = nil
+		pause := n.rest(id, reached, err)
+		n.mu.Unlock()
+		n.changed()
+		if pause < 0 {
+			continue
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-p.poke:
+			timer.Stop()
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+}
+
+// rest notes how a try ended and returns the pause before the next one, negative
+// for none. The caller holds the lock.
+func (n *Node) rest(id string, reached bool, err error) time.Duration {
+	a := n.attempts[id]
+	if !n.unfinished(a) {
+		return -1
+	}
+	now := n.now()
+	pause := invite.Backoff(int(a.Tries), reached, rand.Float64())
+	if expired, over := a.Expire(now); over {
+		n.wg.Go(func() { n.storeAttempt(expired) })
+		return time.Second // the write ends the pursuit
+	}
+	if a.Withdrawing() {
+		if now.After(a.GiveUp()) {
+			n.wg.Go(func() { n.storeAttempt(a.Withdrawn()) })
+		}
+		return pause
+	}
+	if a.NextTry > now.Unix() { // M said when
+		pause = time.Unix(a.NextTry, 0).Sub(now)
+	}
+	if err != nil {
+		n.log.Debug("join", "request", id, "reached", reached, "err", err)
+	}
+	n.attempts[id] = a.Unreachable(now, now.Add(pause))
+	return pause
+}
+
+func (n *Node) storeAttempt(a invite.Attempt) {
+	err := n.update(func(tx *tx) error {
+		tx.attempt(a)
+		return nil
+	})
+	if err != nil {
+		n.log.Warn("join", "request", a.ID, "err", err)
+	}
+}
+
+// try runs one Joiner. reached says that the issuer answered.
+func (n *Node) try(ctx context.Context, a invite.Attempt) (reached bool, err error) {
+	link, err := a.Link()
+	if err != nil {
+		return false, err
+	}
+	p, err := peerID(link.Issuer)
+	if err != nil {
+		return false, err
+	}
+	for _, addr := range link.Addrs {
+		if m, err := ma.NewMultiaddr(addr.String()); err == nil {
+			n.host.Peerstore().AddAddr(p, m, peerstore.TempAddrTTL)
+		}
+	}
+	s, err := n.openStream(ctx, link.Issuer, protocol.ID)
+	if err != nil {
+		return false, err
+	}
+	n.mu.Lock()
+	me, err := entity.OpenDeviceChain(n.me.ControlStrand()) // a copy: the machine reads it without the lock
+	name := n.name()
+	n.mu.Unlock()
+	if err != nil {
+		s.finish(err)
+		return false, err
+	}
+	m, err := protocol.NewJoiner(protocol.Joining{
+		Attempt: a, Device: n.device, Me: me, Name: name, Addrs: n.ownRecord(), Withdraw: a.Withdrawing(),
+	})
+	if err != nil {
+		s.finish(err)
+		return false, err
+	}
+	sess := &session{n: n, stream: s, machine: m, commit: func(c *protocol.Change) protocol.Event { return n.commitJoining(c) }}
+	out, err := sess.run(ctx, protocol.Start{})
+	if errors.Is(err, protocol.ErrTimeout) {
+		_ = s.Conn().Close() // it may be dead; the next try dials anew
+	}
+	if out.Detail != nil {
+		n.log.Warn("identity check failed", "request", a.ID, "issuer", link.Issuer.String(), "err", out.Detail)
+	}
+	return err == nil || m.Attempt().Code != "" || out.Status != 0, err
+}
+
+// commitJoining makes a change of a Joiner durable, unless its person cancelled
+// meanwhile.
+func (n *Node) commitJoining(c *protocol.Change) protocol.Event {
+	var ev protocol.Event = protocol.Committed{}
+	err := n.update(func(tx *tx) error {
+		now, ok := n.attempts[c.Attempt.ID]
+		if !ok || now.State.Terminal() && !now.Withdrawing() || now.Withdrawing() && c.Attempt.State != invite.AttemptCancelled {
+			ev = protocol.Refused{Why: invite.RefusedCancelled}
+			return nil
+		}
+		if c.Joined != nil {
+			if err := tx.joined(c.Joined); err != nil {
+				return err
+			}
+		}
+		tx.attempt(*c.Attempt)
+		return nil
+	})
+	if err != nil {
+		n.log.Warn("join", "request", c.Attempt.ID, "err", err)
+		return protocol.Refused{Why: invite.RefusedDiskFull}
+	}
+	if c.Joined != nil {
+		n.poke()
+		n.syncSoon(c.Attempt.Issuer) // what was written before we joined
+	}
+	return ev
+}
+
+// joined is CreateJoinEntity at the requester, in one batch with the request's
+// end.
+func (tx *tx) joined(j *protocol.Joined) error {
+	tx.chain(j.Issuer)
+	for _, c := range j.Chains {
+		tx.chain(c)
+	}
+	for _, raw := range j.Addrs {
+		tx.addrsOf(j.Entity.State(), raw)
+	}
+	h, err := tx.join(j.Entity, j.Ring)
+	if err != nil {
+		return err
+	}
+	s := h.State()
+	var o oplog.Op
+	switch {
+	case j.Leave && s.Kind == entity.Board:
+		o, err = h.Control(tx.author(), oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: []entity.Cut{}})
+	case j.Leave:
+		o, err = h.Control(tx.author(), oplog.FamilyPolicy, entity.TypeEnd, entity.End{Reason: entity.EndByParty})
+	case s.Kind == entity.Friend:
+		if m, ok := s.Member(tx.n.user); ok && m.Accepted {
+			return nil
+		}
+		o, err = h.Control(tx.author(), oplog.FamilyMember, entity.TypeAccept, entity.Accept{})
+	default:
+		tx.event("board.joined", map[string]any{"id": h.ID().String(), "name": tx.n.boardName(h)})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	tx.ops(h.Entity, o)
+	return nil
+}
+
+// Cancel withdraws a request of ours.
+func (n *Node) Cancel(_ context.Context, id string) (RequestView, error) {
+	return n.change(id, func(a invite.Attempt, now time.Time) (invite.Attempt, error) {
+		if a.State == invite.AttemptDone || a.State == invite.AttemptSyncing {
+			return a, refuse("already_approved")
+		}
+		return a.Cancel(now), nil
+	})
+}
+
+// Retry tries a waiting request now, and begins a failed one again.
+func (n *Node) Retry(_ context.Context, id string) (RequestView, error) {
+	return n.change(id, func(a invite.Attempt, now time.Time) (invite.Attempt, error) {
+		r := a.Retry(now)
+		if r.State.Terminal() {
+			return a, refuse(a.Reason.String(), "name", a.Name)
+		}
+		return r, nil
+	})
+}
+
+func (n *Node) change(id string, f func(invite.Attempt, time.Time) (invite.Attempt, error)) (RequestView, error) {
+	var view RequestView
+	err := n.update(func(tx *tx) error {
+		a, ok := n.attempts[id]
+		if !ok {
+			return refuse("not_found", "what", "request", "name", id)
+		}
+		a, err := f(a, tx.now)
+		if err != nil {
+			return err
+		}
+		tx.attempt(a)
+		view = n.attemptView(a)
+		return nil
+	})
+	if err != nil {
+		return view, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if p := n.pursuits[id]; p != nil {
+		if p.stop != nil && n.attempts[id].State.Terminal() {
+			p.stop() // the present try is for what is no longer wanted
+		}
+		n.pokeLocked(id)
+	}
+	n.pursueLocked(id)
+	return view, nil
+}
+
+func (n *Node) ownDevices() []keys.ID {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var ids []keys.ID
+	for _, d := range n.me.State().Devices {
+		ids = append(ids, d.ID)
+	}
+	return ids
+}

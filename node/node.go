@@ -1,0 +1,330 @@
+package node
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ipfs/go-datastore"
+	"github.com/ipfs/go-datastore/query"
+	"github.com/libp2p/go-libp2p/core/host"
+
+	"pttnode/entity"
+	"pttnode/invite"
+	"pttnode/keys"
+	"pttnode/oplog"
+	"pttnode/protocol"
+)
+
+// Config is what a node needs beside its host and its store.
+type Config struct {
+	Device keys.Private     // must be the host's identity
+	Vault  keys.Vault       // seals secrets in the store
+	Log    *slog.Logger     // nil discards
+	Now    func() time.Time // nil is time.Now
+	Room   func() error     // nil error when the disk has room; nil means always
+}
+
+// held is an entity we are or were a member of, with its keys.
+type held struct {
+	*entity.Entity
+	ring entity.Keyring
+}
+
+// Node is one person's node.
+type Node struct {
+	// Immutable after New.
+	host   host.Host
+	store  *store
+	device keys.Private
+	vault  keys.Vault
+	user   keys.Digest // our Me
+	log    *slog.Logger
+	now    func() time.Time
+
+	// Owned by Run.
+	wg      sync.WaitGroup
+	runCtx  context.Context // set before ready is closed
+	running chan struct{}   // closed when Run has started
+	close   []func() error
+
+	// Guarded by mu, the writer's lock.
+	mu        sync.Mutex
+	self      self
+	me        *held
+	entities  map[keys.Digest]*held          // all but Me
+	chains    map[keys.Digest]*entity.Entity // other users' Mes
+	invites   map[string]invite.Record
+	byIID     map[[16]byte]string
+	attempts  map[string]invite.Attempt
+	pursuits  map[string]*pursuit // running outgoing requests
+	parked    map[keys.Digest]chan protocol.Event
+	events    []Event
+	lastEvent uint64
+	counter   uint64
+	records   map[keys.ID][]byte // signed peer records of member devices
+	seen      map[keys.Digest]map[keys.Digest]bool
+	newer     int // ops of a newer version in the store
+	buckets   map[keys.ID]*bucket
+	live      int
+	totals    map[keys.Digest]map[keys.ID]int // ops that members were seen to have
+	wake      chan struct{}
+
+	watchMu  sync.Mutex
+	watchers map[chan struct{}]bool
+}
+
+// self is what only this device needs to know of itself.
+type self struct {
+	Me       keys.Digest   `cbor:"1,keyasint"`
+	Profile  keys.Digest   `cbor:"2,keyasint"`
+	Board    keys.Digest   `cbor:"3,keyasint"`
+	Device   string        `cbor:"4,keyasint"` // this device's name
+	Box      invite.Secret `cbor:"5,keyasint"` // device box key
+	Recovery keys.ID       `cbor:"6,keyasint"`
+}
+
+// New reads a node from its store. It starts nothing. It fails with
+// no_identity when Found has not made one there, data_newer when a newer
+// version wrote it, and oplog.ErrCorrupt when it is damaged.
+func New(h host.Host, ds datastore.Batching, cfg Config) (*Node, error) {
+	n := &Node{
+		host: h, store: &store{ds: ds, room: cfg.Room}, device: cfg.Device, vault: cfg.Vault, log: cfg.Log, now: cfg.Now,
+		running:  make(chan struct{}),
+		entities: make(map[keys.Digest]*held), chains: make(map[keys.Digest]*entity.Entity),
+		invites: make(map[string]invite.Record), byIID: make(map[[16]byte]string),
+		attempts: make(map[string]invite.Attempt), pursuits: make(map[string]*pursuit),
+		parked: make(map[keys.Digest]chan protocol.Event), records: make(map[keys.ID][]byte),
+		seen: make(map[keys.Digest]map[keys.Digest]bool), buckets: make(map[keys.ID]*bucket),
+		totals: make(map[keys.Digest]map[keys.ID]int), wake: make(chan struct{}, 1), watchers: make(map[chan struct{}]bool),
+	}
+	if n.log == nil {
+		n.log = slog.New(slog.DiscardHandler)
+	}
+	if n.now == nil {
+		n.now = time.Now
+	}
+	return n, n.load(context.Background())
+}
+
+// load fills memory from the store.
+func (n *Node) load(ctx context.Context) error {
+	ds := n.store.ds
+	v, err := ds.Get(ctx, datastore.RawKey("/v"))
+	switch {
+	case errors.Is(err, datastore.ErrNotFound):
+		return refuse("no_identity")
+	case err != nil:
+		return fmt.Errorf("read store: %w", err)
+	case len(v) != 8 || binary.BigEndian.Uint64(v) > format:
+		return refuse("data_newer")
+	}
+	if err := n.open("/n/self", &n.self); err != nil {
+		return err
+	}
+	n.user = n.self.Me
+	logs, newer, err := oplog.Load(ctx, ds)
+	if err != nil {
+		return err
+	}
+	n.newer = newer
+	rings := make(map[keys.Digest]entity.Keyring)
+	err = n.scan("/k", func(key string, value []byte) error {
+		parts := strings.Split(key, "/")
+		eid, err1 := keys.ParseDigest(parts[2])
+		epoch, err2 := keys.ParseDigest(parts[3])
+		secret, err3 := n.vault.Open(key, value)
+		if err := errors.Join(err1, err2, err3); err != nil || len(secret) != 32 {
+			return fmt.Errorf("%w: op-key: %w", oplog.ErrCorrupt, err)
+		}
+		if rings[eid] == nil {
+			rings[eid] = entity.Keyring{}
+		}
+		rings[eid][epoch] = keys.OpKeyFromSecret([32]byte(secret))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for eid, log := range logs {
+		e, err := entity.Open(log)
+		if err != nil {
+			return fmt.Errorf("%w: %w", oplog.ErrCorrupt, err)
+		}
+		ring := rings[eid]
+		if ring == nil {
+			ring = entity.Keyring{}
+		}
+		switch {
+		case eid == n.user:
+			n.me = &held{e, ring}
+		case e.State().Kind == entity.Me:
+			n.chains[eid] = e
+		default:
+			n.entities[eid] = &held{e, ring}
+		}
+	}
+	if n.me == nil {
+		return fmt.Errorf("%w: our own identity is missing", oplog.ErrCorrupt)
+	}
+	return errors.Join(n.loadRecords(), n.loadJournal())
+}
+
+func (n *Node) loadRecords() error {
+	err := n.scan("/i", func(key string, value []byte) error {
+		var r invite.Record
+		if err := n.unseal(key, value, &r); err != nil {
+			return err
+		}
+		n.invites[r.ID], n.byIID[r.IID] = r, r.ID
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = n.scan("/a", func(key string, value []byte) error {
+		var a invite.Attempt
+		if err := n.unseal(key, value, &a); err != nil {
+			return err
+		}
+		n.attempts[a.ID] = a
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return n.scan("/p", func(key string, value []byte) error {
+		device, err := keys.ParseID(strings.TrimPrefix(key, "/p/"))
+		if err != nil {
+			return fmt.Errorf("%w: %w", oplog.ErrCorrupt, err)
+		}
+		n.records[device] = value
+		return nil
+	})
+}
+
+func (n *Node) loadJournal() error {
+	err := n.scan("/e", func(_ string, value []byte) error {
+		var e Event
+		if err := json.Unmarshal(value, &e); err != nil {
+			return fmt.Errorf("%w: journal: %w", oplog.ErrCorrupt, err)
+		}
+		n.lastEvent = max(n.lastEvent, e.ID)
+		n.remember(e)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = n.scan("/r", func(key string, _ []byte) error {
+		parts := strings.Split(key, "/")
+		eid, err1 := keys.ParseDigest(parts[2])
+		id, err2 := keys.ParseDigest(parts[3])
+		n.markSeen(eid, id)
+		return errors.Join(err1, err2)
+	})
+	if err != nil {
+		return err
+	}
+	v, err := n.store.ds.Get(context.Background(), datastore.RawKey("/n/counter"))
+	if err != nil && !errors.Is(err, datastore.ErrNotFound) {
+		return fmt.Errorf("read store: %w", err)
+	}
+	if len(v) == 8 {
+		n.counter = binary.BigEndian.Uint64(v)
+	}
+	return nil
+}
+
+// scan calls f with each entry below a prefix, in key order.
+func (n *Node) scan(prefix string, f func(key string, value []byte) error) error {
+	res, err := n.store.ds.Query(context.Background(), query.Query{Prefix: prefix, Orders: []query.Order{query.OrderByKey{}}})
+	if err != nil {
+		return fmt.Errorf("read store %s: %w", prefix, err)
+	}
+	defer res.Close()
+	for e := range res.Next() {
+		if e.Error != nil {
+			return fmt.Errorf("read store %s: %w", prefix, e.Error)
+		}
+		if err := f(e.Key, e.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open reads a sealed record by its key.
+func (n *Node) open(key string, record any) error {
+	v, err := n.store.ds.Get(context.Background(), datastore.RawKey(key))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", key, err)
+	}
+	return n.unseal(key, v, record)
+}
+
+func (n *Node) unseal(key string, value []byte, record any) error {
+	plain, err := n.vault.Open(key, value)
+	if err != nil {
+		return because("denied", fmt.Errorf("open %s: %w", key, err))
+	}
+	if err := keys.Unmarshal(plain, record); err != nil {
+		return fmt.Errorf("%w: %s: %w", oplog.ErrCorrupt, key, err)
+	}
+	return nil
+}
+
+// Run serves and pursues until ctx ends, and returns when everything it started
+// has ended.
+func (n *Node) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	n.mu.Lock()
+	n.runCtx = ctx
+	n.mu.Unlock()
+	defer n.wg.Wait()
+	defer cancel()
+	stop := n.listen(ctx)
+	defer stop()
+	close(n.running)
+	n.knowAddrs()
+	n.mu.Lock()
+	for id, a := range n.attempts {
+		if n.unfinished(a) {
+			n.pursueLocked(id)
+		}
+	}
+	n.mu.Unlock()
+	n.wg.Go(func() { n.befriend(ctx) })
+	n.wg.Go(func() { n.keep(ctx) })
+	<-ctx.Done()
+	n.mu.Lock() // whoever starts a goroutine asks under the lock whether Run has ended
+	cancel()
+	n.mu.Unlock()
+	return nil
+}
+
+// Close closes what the node was started with. It must be called after Run has
+// returned.
+func (n *Node) Close() error {
+	var errs []error
+	for _, f := range n.close {
+		errs = append(errs, f())
+	}
+	return errors.Join(errs...)
+}
+
+func mapKeys[K comparable, V any](m map[K]V) iter.Seq[K] { return maps.Keys(m) }
+
+func compareDigests(a, b keys.Digest) int { return bytes.Compare(a[:], b[:]) }
+
+func compareIDs(a, b keys.ID) int { return cmp.Compare(a.String(), b.String()) }

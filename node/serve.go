@@ -1,0 +1,231 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	libprotocol "github.com/libp2p/go-libp2p/core/protocol"
+
+	"pttnode/invite"
+	"pttnode/keys"
+	"pttnode/protocol"
+)
+
+// listen sets the stream handlers and returns what removes them.
+func (n *Node) listen(ctx context.Context) (stop func()) {
+	handlers := map[libprotocol.ID]func(context.Context, *stream) error{
+		protocol.ID:     n.serveJoin,
+		protocol.InfoID: n.serveInfo,
+		protocol.SyncID: n.serveSync,
+	}
+	for id, serve := range handlers {
+		n.host.SetStreamHandler(id, func(s network.Stream) {
+			n.mu.Lock()
+			over := ctx.Err() != nil
+			if !over {
+				n.wg.Add(1)
+			}
+			n.mu.Unlock()
+			if over {
+				_ = s.Reset()
+				return
+			}
+			defer n.wg.Done()
+			str, err := accepted(s)
+			if err != nil {
+				_ = s.Reset()
+				return
+			}
+			undo := context.AfterFunc(ctx, func() { _ = s.Reset() })
+			defer undo()
+			if err := serve(ctx, str); err != nil && !errors.Is(err, errClosed) {
+				n.log.Debug("stream ended", "protocol", string(id), "peer", str.peer.String(), "err", err)
+			}
+		})
+	}
+	notify := &network.NotifyBundle{ConnectedF: func(_ network.Network, c network.Conn) { n.onConnected(ctx, c) }}
+	n.host.Network().Notify(notify)
+	return func() {
+		n.host.Network().StopNotify(notify)
+		for id := range handlers {
+			n.host.RemoveStreamHandler(id)
+		}
+	}
+}
+
+// serveJoin is M's side of one join.
+func (n *Node) serveJoin(ctx context.Context, s *stream) error {
+	if err := s.SetReadDeadline(time.Now().Add(protocol.FrameTime)); err != nil {
+		s.finish(err)
+		return err
+	}
+	typ, payload, err := s.read(func(t uint8) int {
+		if protocol.Type(t) != protocol.TypeJoin {
+			return 0 // nothing else may come first
+		}
+		return protocol.MaxJoin
+	})
+	if err != nil {
+		s.finish(err)
+		return err
+	}
+	first, in, err := n.answerJoin(s.peer, typ, payload)
+	if err != nil {
+		s.finish(err)
+		return err
+	}
+	if in == nil {
+		err := s.write(protocol.Encode(protocol.No{}))
+		s.finish(err)
+		return err
+	}
+	if !n.beginLive() {
+		s.finish(errBusy)
+		return errBusy
+	}
+	live := true
+	defer func() {
+		if live {
+			n.endLive()
+		}
+	}()
+	if err := s.SetReadDeadline(time.Time{}); err != nil { // the machine keeps time from here
+		s.finish(err)
+		return err
+	}
+	m := protocol.NewInviter(*in)
+	inbox := make(chan protocol.Event, 1)
+	defer func() { n.unpark(m.JoinID(), inbox) }()
+	sess := &session{
+		n: n, stream: s, machine: m, inbox: inbox,
+		commit: func(c *protocol.Change) protocol.Event { return n.commitInviting(s.peer, in.Record.ID, c) },
+		ask: func(r protocol.Request) {
+			live = false
+			n.endLive()
+			n.park(r.Claim.JoinID, in.Record.ID, inbox)
+		},
+	}
+	out, err := sess.run(ctx, first)
+	if err != nil || out.Detail != nil {
+		n.charge(s.peer)
+	}
+	return errors.Join(err, out.Detail)
+}
+
+var errBusy = errors.New("node: too many joins at once")
+
+// answerJoin looks a JOIN's invite up. An unknown one gives nil: no public key
+// was touched and no memory kept.
+func (n *Node) answerJoin(peer keys.ID, typ uint8, payload []byte) (protocol.Join, *protocol.Inviting, error) {
+	m, err := protocol.Decode(append([]byte{typ}, payload...))
+	if err != nil {
+		return protocol.Join{}, nil, err
+	}
+	join, ok := m.(protocol.Join)
+	if !ok {
+		return protocol.Join{}, nil, protocol.ErrUnexpected
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	id, ok := n.byIID[join.IID]
+	if !ok {
+		return join, nil, nil
+	}
+	if !n.allow(peer) {
+		return join, nil, errBusy
+	}
+	in, err := n.inviting(n.invites[id], peer)
+	return join, in, err
+}
+
+// bucket counts a peer's joins that failed or were new.
+type bucket struct {
+	count int
+	since time.Time
+}
+
+// allow says whether a peer may begin another join. The caller holds the lock.
+func (n *Node) allow(peer keys.ID) bool {
+	b := n.buckets[peer]
+	return b == nil || b.count < joinBurst || n.now().Sub(b.since) >= joinWindow
+}
+
+// charge counts a failed or new join against its peer.
+func (n *Node) charge(peer keys.ID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := n.now()
+	b := n.buckets[peer]
+	if b == nil || now.Sub(b.since) >= joinWindow {
+		if len(n.buckets) >= 4*maxLiveJoins { // forget the old ones; each is worth a minute
+			for id, b := range n.buckets {
+				if now.Sub(b.since) >= joinWindow {
+					delete(n.buckets, id)
+				}
+			}
+		}
+		b = &bucket{since: now}
+		n.buckets[peer] = b
+	}
+	b.count++
+}
+
+func (n *Node) beginLive() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.live >= maxLiveJoins {
+		return false
+	}
+	n.live++
+	return true
+}
+
+func (n *Node) endLive() {
+	n.mu.Lock()
+	n.live--
+	n.mu.Unlock()
+}
+
+// park lets a run hear of the decision on its claim. Of two runs of one claim the
+// newer hears it; beyond the limit none does, and the requester comes back.
+func (n *Node) park(joinID keys.Digest, record string, inbox chan protocol.Event) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.parked) < maxParked {
+		n.parked[joinID] = inbox
+	}
+	// Decided between the reservation and here? Then say so now.
+	if c, ok := n.invites[record].Claim(joinID); ok && !c.State.Waiting() {
+		n.tell(c)
+	}
+}
+
+func (n *Node) unpark(joinID keys.Digest, inbox chan protocol.Event) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.parked[joinID] == inbox {
+		delete(n.parked, joinID)
+	}
+}
+
+// tell hands a decision to the run that waits for it. The caller holds the lock;
+// the decision must be durable.
+func (n *Node) tell(c invite.Claim) {
+	inbox, ok := n.parked[c.JoinID]
+	if !ok {
+		return
+	}
+	delete(n.parked, c.JoinID)
+	ev := protocol.Decided{Claim: c}
+	if c.State == invite.Approved {
+		g, why := n.grant(c)
+		if why != invite.OK {
+			ev.Claim.State, ev.Claim.Reason = invite.Denied, why
+		} else {
+			ev.Grant = g
+		}
+	}
+	inbox <- ev // room for one, and each run is told once
+}

@@ -1,0 +1,132 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/ipfs/go-datastore"
+)
+
+// format is the number of the store's layout. A store with a greater one is of a
+// newer version and is refused (data_newer).
+const format = 1
+
+// store commits batches in the order in which they were queued, all that wait in
+// one synced write. It is safe for concurrent use. After a failed write it
+// refuses everything: what is in memory may differ from the disk, and only a
+// restart reads it again.
+type store struct {
+	ds   datastore.Batching
+	room func() error // nil error: there is room for a write
+
+	mu     sync.Mutex
+	queue  []*batch
+	busy   bool
+	failed error
+}
+
+// batch is what one transaction writes.
+type batch struct {
+	puts []put
+	turn chan bool // true: commit the queue; closed: done
+	err  error
+}
+
+type put struct {
+	key   datastore.Key
+	value []byte // nil deletes
+}
+
+// ready says whether a transaction may begin: before anything changes in memory.
+func (s *store) ready() error {
+	s.mu.Lock()
+	failed := s.failed
+	s.mu.Unlock()
+	if coded, ok := errors.AsType[*Error](failed); ok {
+		return coded
+	}
+	if failed != nil {
+		return because("disk_full", failed)
+	}
+	if s.room != nil {
+		if err := s.room(); err != nil {
+			return because("disk_full", err)
+		}
+	}
+	return nil
+}
+
+// enqueue takes a place in the order of writes. The caller holds the node's lock.
+func (s *store) enqueue(puts []put) *batch {
+	b := &batch{puts: puts, turn: make(chan bool, 1)}
+	s.mu.Lock()
+	s.queue = append(s.queue, b)
+	if !s.busy {
+		s.busy = true
+		b.turn <- true
+	}
+	s.mu.Unlock()
+	return b
+}
+
+// wait returns when b is durable, or the store has failed. One of those who wait
+// writes for all.
+func (s *store) wait(b *batch) error {
+	if lead := <-b.turn; !lead {
+		return b.err
+	}
+	s.mu.Lock()
+	group, failed := s.queue, s.failed
+	s.queue = nil
+	s.mu.Unlock()
+	if failed == nil {
+		failed = s.commit(group)
+	}
+	s.mu.Lock()
+	s.failed = failed
+	if len(s.queue) > 0 {
+		s.queue[0].turn <- true
+	} else {
+		s.busy = false
+	}
+	s.mu.Unlock()
+	for _, g := range group {
+		g.err = failed
+		if g != b {
+			close(g.turn)
+		}
+	}
+	return failed
+}
+
+func (s *store) commit(group []*batch) (err error) {
+	// A store may report a failed disk by a panic; it must not take the readers along.
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errStore, p)
+		}
+	}()
+	ctx := context.Background() // a queued write is never given up half way
+	w, err := s.ds.Batch(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errStore, err)
+	}
+	for _, b := range group {
+		for _, p := range b.puts {
+			if p.value == nil {
+				err = w.Delete(ctx, p.key)
+			} else {
+				err = w.Put(ctx, p.key, p.value)
+			}
+			if err != nil {
+				return fmt.Errorf("%w: %w", errStore, err)
+			}
+		}
+	}
+	if err := w.Commit(ctx); err != nil {
+		return fmt.Errorf("%w: %w", errStore, err)
+	}
+	return nil
+}

@@ -1,0 +1,418 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"pttnode/entity"
+	"pttnode/keys"
+	"pttnode/oplog"
+	"pttnode/protocol"
+)
+
+func syncLimit(typ uint8) int {
+	switch protocol.SyncType(typ) {
+	case protocol.SyncHello, protocol.SyncVector, protocol.SyncOps, protocol.SyncPush:
+		return protocol.MaxSync
+	case protocol.SyncEqual, protocol.SyncNo:
+		return protocol.MaxNo
+	}
+	return 0
+}
+
+// syncPeer brings every entity shared with a device to the same operations on
+// both sides.
+func (n *Node) syncPeer(ctx context.Context, device keys.ID) {
+	n.mu.Lock()
+	shared := n.sharedWith(device)
+	n.mu.Unlock()
+	for _, eid := range shared {
+		if err := n.syncEntity(ctx, device, eid); err != nil {
+			n.log.Debug("sync", "peer", device.String(), "entity", eid.String(), "err", err)
+			return // the connection is gone, or the next round will say
+		}
+	}
+}
+
+// syncSoon syncs with a device in a goroutine of its own.
+func (n *Node) syncSoon(device keys.ID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if ctx := n.runCtx; ctx != nil && ctx.Err() == nil {
+		n.wg.Go(func() { n.syncPeer(ctx, device) })
+	}
+}
+
+// syncEntity is A's side of one sync: first the hash of the heads vector, which is
+// all when nothing differs; then the vectors, and with them what the other lacks.
+func (n *Node) syncEntity(ctx context.Context, device keys.ID, eid keys.Digest) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, syncTime)
+	defer cancel()
+	vector := n.vector(eid)
+	s, err := n.openStream(ctx, device, protocol.SyncID)
+	if err != nil {
+		return err
+	}
+	undo := context.AfterFunc(ctx, func() { _ = s.Reset() })
+	defer undo()
+	defer func() { s.finish(err) }()
+	hello := protocol.Hello{Entity: eid, Hash: vector.Hash(eid), Addrs: n.ownRecord()}
+	if err := s.write(protocol.Frame(uint8(protocol.SyncHello), keys.Marshal(hello))); err != nil {
+		return err
+	}
+	typ, payload, err := s.read(syncLimit)
+	if err != nil {
+		return err
+	}
+	switch protocol.SyncType(typ) {
+	case protocol.SyncEqual, protocol.SyncNo:
+		return nil
+	case protocol.SyncVector:
+	default:
+		return fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
+	}
+	var theirs protocol.VectorFrame
+	if err := protocol.DecodeSync(payload, &theirs); err != nil {
+		return err
+	}
+	n.saw(eid, device, theirs)
+	if err := n.sendLacking(s, eid, theirs.Heads); err != nil {
+		return err
+	}
+	if err := s.write(protocol.Frame(uint8(protocol.SyncVector), keys.Marshal(protocol.VectorFrame{Heads: vector}))); err != nil {
+		return err
+	}
+	return n.readOps(s, eid)
+}
+
+// serveSync is B's side: a push, or a sync.
+func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
+	defer func() { s.finish(err) }()
+	if err := s.SetReadDeadline(time.Now().Add(syncTime)); err != nil {
+		return err
+	}
+	typ, payload, err := s.read(syncLimit)
+	if err != nil {
+		return err
+	}
+	switch protocol.SyncType(typ) {
+	case protocol.SyncPush:
+		return n.takePush(ctx, s.peer, payload)
+	case protocol.SyncHello:
+	default:
+		return fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
+	}
+	var hello protocol.Hello
+	if err := protocol.DecodeSync(payload, &hello); err != nil {
+		return err
+	}
+	if !n.shares(hello.Entity, s.peer) {
+		return s.write(protocol.Frame(uint8(protocol.SyncNo), keys.Marshal(protocol.No{})))
+	}
+	n.learnAddrs(s.peer, hello.Addrs)
+	vector := n.vector(hello.Entity)
+	if vector.Hash(hello.Entity) == hello.Hash {
+		return s.write(protocol.Frame(uint8(protocol.SyncEqual), keys.Marshal(protocol.No{})))
+	}
+	answer := protocol.VectorFrame{Heads: vector, Addrs: n.ownRecord()}
+	if err := s.write(protocol.Frame(uint8(protocol.SyncVector), keys.Marshal(answer))); err != nil {
+		return err
+	}
+	if err := n.readOps(s, hello.Entity); err != nil {
+		return err
+	}
+	typ, payload, err = s.read(syncLimit)
+	if err != nil {
+		return err
+	}
+	if protocol.SyncType(typ) != protocol.SyncVector {
+		return fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
+	}
+	var theirs protocol.VectorFrame
+	if err := protocol.DecodeSync(payload, &theirs); err != nil {
+		return err
+	}
+	n.saw(hello.Entity, s.peer, theirs)
+	if !n.shares(hello.Entity, s.peer) { // what just came may have ended it
+		return nil
+	}
+	return n.sendLacking(s, hello.Entity, theirs.Heads)
+}
+
+// shares reports whether a device speaks for an active member of an entity. An
+// entity that is not here gives the same answer as one that is not shared.
+func (n *Node) shares(eid keys.Digest, device keys.ID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h, ok := n.entities[eid]
+	if !ok {
+		return false
+	}
+	user, ok := h.State().UserOf(device)
+	return ok && user != n.user
+}
+
+func (n *Node) vector(eid keys.Digest) oplog.Vector {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if h, ok := n.entities[eid]; ok {
+		return h.Log().Vector()
+	}
+	return oplog.Vector{}
+}
+
+// saw notes how many operations a member has, for progress.
+func (n *Node) saw(eid keys.Digest, device keys.ID, v protocol.VectorFrame) {
+	count := 0
+	for _, h := range v.Heads {
+		count += int(min(h.Seq, 1<<32)) + 1
+	}
+	n.mu.Lock()
+	if n.totals[eid] == nil {
+		n.totals[eid] = make(map[keys.ID]int)
+	}
+	n.totals[eid][device] = count
+	n.mu.Unlock()
+	n.learnAddrs(device, v.Addrs)
+}
+
+// learnAddrs keeps a newer signed peer record of a member's device.
+func (n *Node) learnAddrs(device keys.ID, raw []byte) {
+	if len(raw) == 0 {
+		return
+	}
+	if err := n.update(func(tx *tx) error { tx.addrs(device, raw); return nil }); err != nil {
+		n.log.Debug("addresses", "err", err)
+	}
+}
+
+// sendLacking sends what a log with the given vector lacks, in frames of bounded
+// size; the last one says that it is.
+func (n *Node) sendLacking(s *stream, eid keys.Digest, theirs oplog.Vector) error {
+	n.mu.Lock()
+	var ops []oplog.Op
+	if h, ok := n.entities[eid]; ok {
+		ops = h.Log().Lacks(theirs)
+	}
+	n.mu.Unlock()
+	for {
+		chunk, rest := cutOps(ops)
+		f := protocol.Ops{Ops: chunk, More: len(rest) > 0}
+		if err := s.write(protocol.Frame(uint8(protocol.SyncOps), keys.Marshal(f))); err != nil {
+			return err
+		}
+		if !f.More {
+			return nil
+		}
+		ops = rest
+	}
+}
+
+// cutOps returns the bytes of as many operations as fit a frame, and the rest.
+func cutOps(ops []oplog.Op) (chunk [][]byte, rest []oplog.Op) {
+	chunk = [][]byte{}
+	size := 0
+	for i, o := range ops {
+		if size += len(o.Bytes()); size > syncChunk && i > 0 {
+			return chunk, ops[i:]
+		}
+		chunk = append(chunk, o.Bytes())
+	}
+	return chunk, nil
+}
+
+// readOps takes frames of operations until the last.
+func (n *Node) readOps(s *stream, eid keys.Digest) error {
+	for {
+		typ, payload, err := s.read(syncLimit)
+		if err != nil {
+			return err
+		}
+		if protocol.SyncType(typ) != protocol.SyncOps {
+			return fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
+		}
+		var f protocol.Ops
+		if err := protocol.DecodeSync(payload, &f); err != nil {
+			return err
+		}
+		if _, err := n.take(eid, s.peer, f.Ops); err != nil {
+			return err
+		}
+		if !f.More {
+			return nil
+		}
+	}
+}
+
+// take parses operations from a member, without the lock, and appends what is
+// new and authorised, in one durable batch. missing says that some build on what
+// is not here.
+func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool, err error) {
+	ops := parseOps(raws)
+	if len(ops) == 0 {
+		return false, nil
+	}
+	err = n.update(func(tx *tx) error {
+		h, ok := n.entities[eid]
+		if !ok {
+			return errNoEntity
+		}
+		if user, ok := h.State().UserOf(from); !ok || user == n.user {
+			return errNoEntity
+		}
+		for _, o := range ops {
+			if _, known := h.Log().Get(o.ID()); !known && o.Entity() == eid && o.Device() == n.device.ID() {
+				// Our own key wrote what our store does not know: a clone or an old
+				// backup. Whatever we wrote next would be a second op at one place.
+				n.store.fail(refuse("store_behind"))
+				return refuse("store_behind")
+			}
+		}
+		tx.from = from
+		for _, o := range ops {
+			added, err := h.Add(o)
+			switch {
+			case errors.Is(err, oplog.ErrMissing):
+				missing = true
+			case err != nil:
+				n.log.Warn("refused an operation", "peer", from.String(), "op", o.ID().String(), "err", err)
+			case added:
+				tx.ops(h.Entity, o)
+				tx.noticed(h, o)
+			}
+		}
+		if s := h.State(); s.Kind == entity.Friend {
+			return tx.settle(s.Other(n.user))
+		}
+		return nil
+	})
+	if errors.Is(err, errNoEntity) {
+		return false, nil
+	}
+	return missing, err
+}
+
+var errNoEntity = errors.New("node: not shared")
+
+// noticed journals what a person would want to know of a new operation.
+func (tx *tx) noticed(h *held, o oplog.Op) {
+	switch {
+	case o.Family() == oplog.FamilyArticle && o.Type() == entity.TypeArticleNew:
+		tx.event("article.new", map[string]any{"board": h.ID().String(), "id": o.ID().String(), "by": o.User().String()})
+	case o.Family() == oplog.FamilyMember && h.State().Kind == entity.Board:
+		tx.event("board.members", map[string]any{"id": h.ID().String()})
+	case o.Family() == oplog.FamilyPolicy && o.Type() == entity.TypeEnd && h.State().Kind == entity.Friend:
+		tx.event("friend.ended", map[string]any{"id": h.ID().String()})
+	}
+}
+
+// parseOps parses what it can: control ops one by one, content ops by the chains
+// in which they came, each with one signature. What does not verify is left out;
+// a later sync brings it again if it was authentic after all.
+func parseOps(raws [][]byte) []oplog.Op {
+	var out []oplog.Op
+	chains := make(map[keys.ID][][]byte)
+	var order []keys.ID
+	for _, raw := range raws {
+		h, err := oplog.Peek(raw)
+		if err != nil {
+			continue
+		}
+		if h.Strand == oplog.Control {
+			if o, err := oplog.Parse(raw); err == nil {
+				out = append(out, o)
+			}
+			continue
+		}
+		if chains[h.Device] == nil {
+			order = append(order, h.Device)
+		}
+		chains[h.Device] = append(chains[h.Device], raw)
+	}
+	for _, d := range order {
+		out = append(out, parseChain(chains[d])...)
+	}
+	return out
+}
+
+// parseChain parses content ops of one device. Where they are not one chain, or
+// its head is bad, the longest parts that verify are taken.
+func parseChain(raws [][]byte) []oplog.Op {
+	for end := len(raws); end > 0; end-- {
+		if ops, err := oplog.ParseChain(raws[:end]); err == nil {
+			return append(ops, parseChain(raws[end:])...)
+		} else if errors.Is(err, oplog.ErrChain) {
+			break
+		}
+	}
+	var out []oplog.Op
+	for _, raw := range raws {
+		if o, err := oplog.Parse(raw); err == nil {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// push sends new operations to the members that are connected, but for the one
+// they came from. Nothing depends on it: sync brings what is lost.
+func (n *Node) push(eid keys.Digest, ops []oplog.Op, except keys.ID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h, ok := n.entities[eid]
+	if !ok || n.runCtx == nil || n.runCtx.Err() != nil {
+		return
+	}
+	ctx := n.runCtx
+	for _, m := range h.State().Members { // who just left is told too
+		if m.Party.User == n.user {
+			continue
+		}
+		for _, d := range m.Party.Devices {
+			if d == except || !n.online([]keys.ID{d}) || m.Standing != entity.Active {
+				continue
+			}
+			n.wg.Go(func() {
+				if err := n.pushTo(ctx, d, eid, ops); err != nil {
+					n.log.Debug("push", "peer", d.String(), "err", err)
+				}
+			})
+		}
+	}
+}
+
+func (n *Node) pushTo(ctx context.Context, device keys.ID, eid keys.Digest, ops []oplog.Op) error {
+	ctx, cancel := context.WithTimeout(ctx, protocol.FrameTime)
+	defer cancel()
+	s, err := n.openStream(ctx, device, protocol.SyncID)
+	if err != nil {
+		return err
+	}
+	for len(ops) > 0 && err == nil {
+		var chunk [][]byte
+		chunk, ops = cutOps(ops)
+		err = s.write(protocol.Frame(uint8(protocol.SyncPush), keys.Marshal(protocol.Push{Entity: eid, Ops: chunk})))
+		break // what does not fit one frame comes by sync
+	}
+	s.finish(err)
+	return err
+}
+
+// takePush takes pushed operations; if something before them is missing, a sync
+// with the same peer brings it.
+func (n *Node) takePush(ctx context.Context, from keys.ID, payload []byte) error {
+	var p protocol.Push
+	if err := protocol.DecodeSync(payload, &p); err != nil {
+		return err
+	}
+	if !n.shares(p.Entity, from) {
+		return nil
+	}
+	missing, err := n.take(p.Entity, from, p.Ops)
+	if err == nil && missing {
+		return n.syncEntity(ctx, from, p.Entity)
+	}
+	return err
+}

@@ -1,0 +1,232 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/ipfs/go-datastore"
+
+	"pttnode/entity"
+	"pttnode/invite"
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// tx is one transaction: it runs under the node's lock, changes memory, and
+// collects what is to be written. Check first, change last.
+type tx struct {
+	n     *Node
+	now   time.Time
+	puts  []put
+	fresh map[keys.Digest][]oplog.Op // new ops by entity, to be pushed to members
+	from  keys.ID                    // who sent the new ops and need not be told
+	after []func()                   // run when durable, without the lock
+}
+
+// update runs f as a transaction and returns when it is durable. f's error is
+// returned as it is; what f had changed by then is written all the same, since
+// memory and disk must agree, and every step of ours can be repeated.
+func (n *Node) update(f func(tx *tx) error) error {
+	if err := n.store.ready(); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	tx := &tx{n: n, now: n.now(), fresh: make(map[keys.Digest][]oplog.Op)}
+	refused := f(tx)
+	if len(tx.puts) == 0 {
+		n.mu.Unlock()
+		return refused
+	}
+	b := n.store.enqueue(tx.puts)
+	n.mu.Unlock()
+	if err := n.store.wait(b); err != nil {
+		n.log.Error("store", "err", err)
+		return because("disk_full", err)
+	}
+	for _, f := range tx.after {
+		f()
+	}
+	for eid, ops := range tx.fresh {
+		n.push(eid, ops, tx.from)
+	}
+	n.changed()
+	return refused
+}
+
+// fail makes the store refuse everything from now on.
+func (s *store) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed == nil {
+		s.failed = err
+	}
+}
+
+func (tx *tx) author() entity.Author {
+	return entity.Author{Key: tx.n.device, User: tx.n.user, Now: tx.now}
+}
+
+func (tx *tx) put(key string, value []byte) {
+	tx.puts = append(tx.puts, put{datastore.RawKey(key), value})
+}
+
+// seal writes a record that holds secrets.
+func (tx *tx) seal(key string, record any) {
+	tx.put(key, tx.n.vault.Seal(key, keys.Marshal(record)))
+}
+
+// Put makes tx a datastore.Write for oplog.Put.
+func (tx *tx) Put(_ context.Context, key datastore.Key, value []byte) error {
+	tx.puts = append(tx.puts, put{key, value})
+	return nil
+}
+
+// Delete completes datastore.Write; logs only grow.
+func (tx *tx) Delete(context.Context, datastore.Key) error {
+	panic("node: a log never shrinks")
+}
+
+// ops writes operations that h already has, and has them pushed to members.
+func (tx *tx) ops(e *entity.Entity, ops ...oplog.Op) {
+	for _, o := range ops {
+		_ = oplog.Put(context.Background(), tx, e.Log(), o) // tx.Put cannot fail
+		tx.fresh[o.Entity()] = append(tx.fresh[o.Entity()], o)
+	}
+}
+
+// opKey keeps the key of an epoch.
+func (tx *tx) opKey(h *held, epoch keys.Digest, key keys.OpKey) {
+	h.ring[epoch] = key
+	name := keyKey(h.ID(), epoch)
+	secret := key.Secret()
+	tx.put(name, tx.n.vault.Seal(name, secret[:]))
+}
+
+func keyKey(entity, epoch keys.Digest) string { return "/k/" + entity.String() + "/" + epoch.String() }
+
+// record stores an invite.
+func (tx *tx) record(r invite.Record) {
+	tx.n.invites[r.ID] = r
+	tx.n.byIID[r.IID] = r.ID
+	tx.seal("/i/"+r.ID, r)
+}
+
+// attempt stores an outgoing request.
+func (tx *tx) attempt(a invite.Attempt) {
+	if old, ok := tx.n.attempts[a.ID]; !ok || old.State != a.State {
+		tx.event("request.state", map[string]any{"id": a.ID, "to": a.State.String()})
+	}
+	tx.n.attempts[a.ID] = a
+	tx.seal("/a/"+a.ID, a)
+}
+
+// shortID allocates an id shown to people, as "r-1c". Ids are never used twice
+// and are no prefix of anything.
+func (tx *tx) shortID(prefix string) string {
+	tx.n.counter++
+	tx.put("/n/counter", binary.BigEndian.AppendUint64(nil, tx.n.counter))
+	return prefix + "-" + strconv.FormatUint(tx.n.counter, 36)
+}
+
+// event writes a journal entry (the ptt-oplog).
+func (tx *tx) event(typ string, data map[string]any) {
+	tx.n.lastEvent++
+	e := Event{ID: tx.n.lastEvent, Type: typ, At: tx.now.UTC().Truncate(time.Millisecond), Data: data}
+	tx.n.remember(e)
+	tx.put(eventKey(e.ID), encodeEvent(e))
+	if old := e.ID - maxEvents; e.ID > maxEvents {
+		tx.put(eventKey(old), nil)
+	}
+}
+
+// me writes an entry of the me-oplog.
+func (tx *tx) me(typ uint16, body any) error {
+	o, err := tx.n.me.Write(tx.author(), tx.n.me.ring, oplog.FamilyMe, typ, body)
+	if err != nil {
+		return err
+	}
+	tx.ops(tx.n.me.Entity, o)
+	return nil
+}
+
+// found stores a new entity of ours: its founding batch, key and me-oplog entry.
+func (tx *tx) found(c entity.Created) (*held, error) {
+	if err := tx.canJoin(); err != nil {
+		return nil, err
+	}
+	h := &held{Entity: c.Entity, ring: entity.Keyring{}}
+	tx.n.entities[c.ID()] = h
+	tx.ops(c.Entity, c.Ops...)
+	tx.opKey(h, c.Epoch, c.Key)
+	return h, tx.joinedEntry(h)
+}
+
+// join is CreateJoinEntity's batch (docs/PROTOCOL.md §6.2) for an entity that was
+// checked: what is left of an earlier attempt is merged with, since a log only
+// grows.
+func (tx *tx) join(e *entity.Entity, ring entity.Keyring) (*held, error) {
+	if err := tx.canJoin(); err != nil {
+		return nil, err
+	}
+	h, ok := tx.n.entities[e.ID()]
+	if !ok {
+		h = &held{Entity: e, ring: entity.Keyring{}}
+		tx.n.entities[e.ID()] = h
+	}
+	for o := range e.Log().All(oplog.Control) {
+		if _, err := h.Add(o); err != nil {
+			return nil, fmt.Errorf("join %v: %w", e.ID(), err)
+		}
+		_ = oplog.Put(context.Background(), tx, h.Log(), o)
+	}
+	for _, epoch := range slices.SortedFunc(mapKeys(ring), compareDigests) {
+		tx.opKey(h, epoch, ring[epoch])
+	}
+	return h, tx.joinedEntry(h)
+}
+
+// canJoin says whether the me-oplog, which every new entity is entered in, can be
+// written.
+func (tx *tx) canJoin() error {
+	if !tx.n.me.State().CanWrite(tx.n.user, tx.n.device.ID()) {
+		return entity.ErrFrozen
+	}
+	return nil
+}
+
+// joinedEntry tells the user's other devices, under Me's op-key, how to have h.
+func (tx *tx) joinedEntry(h *held) error {
+	return tx.me(entity.TypeJoined, entity.Joined{
+		Entity: h.ID(), Kind: h.State().Kind, Heads: h.Log().Heads(oplog.Control),
+		Addrs: tx.n.memberAddrs(h, 4), Keys: epochKeys(h.ring),
+	})
+}
+
+// chain keeps a user's device chain.
+func (tx *tx) chain(me *entity.Entity) {
+	if me.ID() == tx.n.user {
+		return
+	}
+	old, ok := tx.n.chains[me.ID()]
+	if !ok {
+		old = me
+		tx.n.chains[me.ID()] = me
+	}
+	for o := range me.Log().All(oplog.Control) {
+		if added, err := old.Add(o); err == nil && (added || !ok) {
+			_ = oplog.Put(context.Background(), tx, old.Log(), o)
+		}
+	}
+}
+
+func epochKeys(ring entity.Keyring) []entity.EpochKey {
+	out := make([]entity.EpochKey, 0, len(ring))
+	for _, id := range slices.SortedFunc(mapKeys(ring), compareDigests) {
+		out = append(out, entity.EpochKey{Epoch: id, Key: ring[id].Secret()})
+	}
+	return out
+}

@@ -1,0 +1,211 @@
+package node
+
+import (
+	"time"
+
+	"pttnode/keys"
+)
+
+// The views below are what a node tells about itself; their JSON is the contract
+// of the local API and of every command's --json. Times are RFC 3339 in UTC,
+// durations seconds, enums lower snake case.
+
+// UserView names a user.
+type UserView struct {
+	ID          keys.Digest `json:"id"`
+	Name        string      `json:"name"`
+	Fingerprint string      `json:"fingerprint,omitempty"`
+}
+
+// DeviceView names a device.
+type DeviceView struct {
+	ID   keys.ID `json:"id"`
+	Name string  `json:"name"`
+}
+
+// Health is one thing that is not well.
+type Health struct {
+	Code  string `json:"code"`
+	Title string `json:"title"`
+	Hint  string `json:"hint"`
+}
+
+// Status is the node on one screen.
+type Status struct {
+	State   string     `json:"state"` // "ready"
+	User    UserView   `json:"user"`
+	Device  DeviceView `json:"device"`
+	PeerID  string     `json:"peer_id"`
+	Addrs   []string   `json:"addrs"`
+	Peers   int        `json:"peers"`
+	Waiting int        `json:"waiting"` // incoming requests that wait for this person
+	Health  []Health   `json:"health"`
+}
+
+// InviteView is one invite. Link and QR are there only in the answer that made it.
+type InviteView struct {
+	ID        string    `json:"id"`
+	Kind      string    `json:"kind"` // friend, board, device
+	Link      string    `json:"link,omitempty"`
+	QR        string    `json:"qr,omitempty"`
+	Uses      int       `json:"uses"`
+	Used      int       `json:"used"`
+	ExpiresAt time.Time `json:"expires_at"`
+	Note      string    `json:"note"`
+	State     string    `json:"state"`
+	Board     *string   `json:"board,omitempty"`
+}
+
+// RequestView is one join, from either side.
+type RequestView struct {
+	ID        string     `json:"id"`
+	Kind      string     `json:"kind"`
+	Direction string     `json:"direction"` // in, out
+	State     string     `json:"state"`
+	With      WithView   `json:"with"`
+	Board     *string    `json:"board,omitempty"`
+	Code      string     `json:"code,omitempty"`
+	Note      string     `json:"note"`
+	Since     time.Time  `json:"since"`
+	NextTryAt *time.Time `json:"next_try_at,omitempty"`
+	ExpiresAt time.Time  `json:"expires_at"`
+	Reason    string     `json:"reason,omitempty"`
+	Invite    string     `json:"invite,omitempty"` // incoming: the invite it came through
+	Extra     bool       `json:"extra,omitempty"`  // incoming: a further claimant of a full link
+	Steps     []StepView `json:"steps"`
+}
+
+// WithView is the other side of a request. Claimed is true until its identity was checked.
+type WithView struct {
+	UserID      *keys.Digest `json:"user_id,omitempty"`
+	Name        string       `json:"name"`
+	Fingerprint string       `json:"fingerprint,omitempty"`
+	Claimed     bool         `json:"claimed"`
+}
+
+// StepView is one step of a request.
+type StepView struct {
+	At     time.Time `json:"at"`
+	Step   string    `json:"step"`
+	OK     bool      `json:"ok"`
+	Detail string    `json:"detail"`
+}
+
+// FriendView is one friendship.
+type FriendView struct {
+	ID       keys.Digest `json:"id"` // the Friend entity
+	UserID   keys.Digest `json:"user_id"`
+	Name     string      `json:"name"`
+	State    string      `json:"state"` // init, alive, ended
+	Online   bool        `json:"online"`
+	Verified bool        `json:"verified"`
+	BoardID  string      `json:"board_id"` // the friend's personal board, "" until it is here
+	Profile  ProfileView `json:"profile"`
+}
+
+// ProfileView is what a person says of themselves.
+type ProfileView struct {
+	Name string `json:"name"`
+	Card string `json:"card"`
+}
+
+// MeView is me show.
+type MeView struct {
+	User   UserView   `json:"user"`
+	Device DeviceView `json:"device"`
+	Card   string     `json:"card"`
+}
+
+// BoardView is one board. Have and Total count its operations here and the most
+// that any member is known to have.
+type BoardView struct {
+	ID          keys.Digest `json:"id"`
+	Name        string      `json:"name"` // a personal board: "@" and its user's name
+	Title       string      `json:"title"`
+	Description string      `json:"description"`
+	Role        string      `json:"role"`
+	Owner       string      `json:"owner"` // the founder's name
+	OwnerID     keys.Digest `json:"owner_id"`
+	Policy      string      `json:"policy"` // friends, link
+	Personal    bool        `json:"personal"`
+	Members     int         `json:"members"`
+	Unread      int         `json:"unread"`
+	Have        int         `json:"have"`
+	Total       int         `json:"total"`
+}
+
+// MemberView is one member of a board, the founder included.
+type MemberView struct {
+	UserID    keys.Digest  `json:"user_id"`
+	Name      string       `json:"name"`
+	Role      string       `json:"role"`
+	Since     time.Time    `json:"since"`
+	InvitedBy *keys.Digest `json:"invited_by,omitempty"`
+	State     string       `json:"state"` // active, removed, left
+}
+
+// ArticleView is one article; Body and Thread are there only when it is shown.
+type ArticleView struct {
+	ID       keys.Digest   `json:"id"`
+	No       int           `json:"no"`
+	Title    string        `json:"title"`
+	Class    string        `json:"class"`
+	Author   string        `json:"author"`
+	AuthorID keys.Digest   `json:"author_id"`
+	At       time.Time     `json:"at"`
+	Score    int           `json:"score"`
+	Comments int           `json:"comments"`
+	State    string        `json:"state"` // ok, unreadable
+	Body     *string       `json:"body,omitempty"`
+	Thread   []CommentView `json:"thread,omitempty"`
+}
+
+// CommentView is one comment of an article.
+type CommentView struct {
+	ID     keys.Digest `json:"id"`
+	Type   string      `json:"type"`
+	Author string      `json:"author"`
+	Text   string      `json:"text"`
+	At     time.Time   `json:"at"`
+}
+
+// OpView is one operation of a log. Body is the decoded body of a control op, or
+// null where it is sealed and cannot be read.
+type OpView struct {
+	ID      keys.Digest   `json:"id"`
+	Family  string        `json:"family"`
+	Type    string        `json:"type"`
+	User    keys.Digest   `json:"user"`
+	Device  keys.ID       `json:"device"`
+	Seq     uint64        `json:"seq"`
+	Parents []keys.Digest `json:"parents"`
+	At      time.Time     `json:"at"`
+	Valid   bool          `json:"valid"`
+	Body    any           `json:"body"`
+}
+
+// EntityView is view: an entity as its control strand means it.
+type EntityView struct {
+	Entity   keys.Digest    `json:"entity"`
+	Digest   keys.Digest    `json:"digest"`
+	Members  []MemberView   `json:"members"`
+	Metadata map[string]any `json:"metadata"`
+	Heads    []keys.Digest  `json:"heads"` // of both strands, ascending
+	Epoch    uint64         `json:"epoch"`
+}
+
+// SyncView is how much of an entity is here.
+type SyncView struct {
+	Entity keys.Digest `json:"entity"`
+	Have   int         `json:"have"`
+	Total  int         `json:"total"`
+}
+
+// Event is one entry of the ptt-oplog, the node's own journal. Numbers are
+// persistent and never used twice.
+type Event struct {
+	ID   uint64         `json:"id"`
+	Type string         `json:"type"`
+	At   time.Time      `json:"at"`
+	Data map[string]any `json:"data"`
+}

@@ -1,0 +1,246 @@
+package testnet
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ipfs/go-datastore"
+	dssync "github.com/ipfs/go-datastore/sync"
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
+	"github.com/libp2p/go-libp2p/x/simlibp2p"
+	"github.com/marcopolo/simnet"
+
+	"pttnode/entity"
+	"pttnode/keys"
+	"pttnode/node"
+)
+
+// Net is a simulated network of nodes.
+type Net struct {
+	t     *testing.T
+	sim   *simnet.Simnet
+	Peers []*Peer
+
+	mu   sync.Mutex
+	loss float64
+	rng  *rand.Rand
+	cut  map[[2]string]bool // by IP, both directions
+	dead map[string]bool
+}
+
+// New starts a network whose round trips take rtt. It must be called inside a
+// synctest bubble; the network ends with the test.
+func New(t *testing.T, rtt time.Duration) *Net {
+	t.Helper()
+	n := &Net{
+		t: t, sim: &simnet.Simnet{LatencyFunc: simnet.StaticLatency(rtt / 2), Logger: slog.New(slog.DiscardHandler)},
+		rng: rand.New(rand.NewPCG(1, 2)), cut: make(map[[2]string]bool), dead: make(map[string]bool),
+	}
+	n.sim.Start()
+	t.Cleanup(func() {
+		for _, p := range n.Peers {
+			p.stop()
+		}
+		n.sim.Close()
+	})
+	return n
+}
+
+// Peer is one node of a Net, with what survives its crashes.
+type Peer struct {
+	Name  string
+	Node  *node.Node
+	Host  host.Host
+	Store datastore.Batching
+	IP    string
+
+	net    *Net
+	device keys.Private
+	vault  keys.Vault
+	skew   time.Duration
+	cancel context.CancelFunc
+	ended  chan struct{}
+}
+
+// Add founds an identity and starts its node on a map store.
+func (n *Net) Add(name string) *Peer {
+	n.t.Helper()
+	return n.AddOn(name, dssync.MutexWrap(datastore.NewMapDatastore()))
+}
+
+// AddOn is Add on a given store, which must be empty.
+func (n *Net) AddOn(name string, ds datastore.Batching) *Peer {
+	n.t.Helper()
+	p := &Peer{
+		Name: name, Store: ds, net: n, device: keys.New(), vault: keys.OpenVault(keys.NewVaultKey()),
+		IP: simnet.IntToPublicIPv4(len(n.Peers)).String(),
+	}
+	_, _, err := node.Found(context.Background(), ds, node.Founding{
+		Device: p.device, Vault: p.vault, Name: name, DeviceName: name + "-laptop", Class: entity.Desktop, Now: time.Now(),
+	})
+	if err != nil {
+		n.t.Fatalf("found %s: %v", name, err)
+	}
+	n.Peers = append(n.Peers, p)
+	p.Start()
+	return p
+}
+
+// Device returns the peer's device key.
+func (p *Peer) Device() keys.Private { return p.device }
+
+// NewHost returns another host on the network, for an attacker or a bare
+// exchange. It ends with the test.
+func (n *Net) NewHost(index int, device keys.Private) host.Host {
+	n.t.Helper()
+	h, err := n.listen(simnet.IntToPublicIPv4(1000+index).String(), device)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() { _ = h.Close() })
+	return h
+}
+
+func (n *Net) listen(ip string, device keys.Private) (host.Host, error) {
+	opts, err := node.HostOptions(device)
+	if err != nil {
+		return nil, err
+	}
+	link := simnet.NodeBiDiLinkSettings{
+		Downlink: simnet.LinkSettings{BitsPerSecond: 100 * simlibp2p.OneMbps},
+		Uplink:   simnet.LinkSettings{BitsPerSecond: 100 * simlibp2p.OneMbps},
+	}
+	return libp2p.New(append(opts,
+		libp2p.ListenAddrStrings("/ip4/"+ip+"/udp/8000/quic-v1"),
+		simlibp2p.QUICSimnet(n.sim, link, quicreuse.OverrideListenUDP(func(_ string, a *net.UDPAddr) (net.PacketConn, error) {
+			return &lossyConn{SimConn: n.sim.NewEndpoint(a, link), net: n}, nil
+		})),
+	)...)
+}
+
+// lossyConn drops what the net says is lost.
+type lossyConn struct {
+	*simnet.SimConn
+	net *Net
+}
+
+// WriteTo sends a packet, or loses it without a word.
+func (c *lossyConn) WriteTo(p []byte, to net.Addr) (int, error) {
+	if c.net.lost(ipOf(c.UnicastAddr()), ipOf(to)) {
+		return len(p), nil
+	}
+	return c.SimConn.WriteTo(p, to)
+}
+
+func ipOf(a net.Addr) string {
+	if u, ok := a.(*net.UDPAddr); ok {
+		return u.IP.String()
+	}
+	return a.String()
+}
+
+func (n *Net) lost(from, to string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.dead[from] || n.dead[to] || n.cut[[2]string{from, to}] || n.loss > 0 && n.rng.Float64() < n.loss
+}
+
+// Loss makes the network lose a share of all packets.
+func (n *Net) Loss(share float64) {
+	n.mu.Lock()
+	n.loss = share
+	n.mu.Unlock()
+}
+
+// Partition cuts the network between a and b, both ways; Heal mends all cuts.
+func (n *Net) Partition(a, b *Peer) {
+	n.mu.Lock()
+	n.cut[[2]string{a.IP, b.IP}], n.cut[[2]string{b.IP, a.IP}] = true, true
+	n.mu.Unlock()
+}
+
+// Heal ends all partitions.
+func (n *Net) Heal() {
+	n.mu.Lock()
+	clear(n.cut)
+	n.mu.Unlock()
+}
+
+// Start starts the node from its store, after Add, Crash or Stop.
+func (p *Peer) Start() {
+	p.net.t.Helper()
+	p.net.mu.Lock()
+	delete(p.net.dead, p.IP)
+	p.net.mu.Unlock()
+	h, err := p.net.listen(p.IP, p.device)
+	if err != nil {
+		p.net.t.Fatalf("start %s: %v", p.Name, err)
+	}
+	nd, err := node.New(h, p.Store, node.Config{
+		Device: p.device, Vault: p.vault, Now: func() time.Time { return time.Now().Add(p.skew) },
+		Log: slog.New(slog.NewTextHandler(p.net.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", p.Name),
+	})
+	if err != nil {
+		p.net.t.Fatalf("start %s: %v", p.Name, errors.Join(err, h.Close()))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.Node, p.Host, p.cancel, p.ended = nd, h, cancel, make(chan struct{})
+	go func() {
+		defer close(p.ended)
+		if err := nd.Run(ctx); err != nil {
+			p.net.t.Errorf("run %s: %v", p.Name, err)
+		}
+	}()
+}
+
+// Crash ends the node so that nobody hears of it: not a packet leaves any more.
+func (p *Peer) Crash() {
+	p.net.mu.Lock()
+	p.net.dead[p.IP] = true
+	p.net.mu.Unlock()
+	p.stop()
+}
+
+// Stop ends the node in order.
+func (p *Peer) Stop() { p.stop() }
+
+// Restart is Crash and Start.
+func (p *Peer) Restart() {
+	p.Crash()
+	p.Start()
+}
+
+// Skew sets the node's clock off by d.
+func (p *Peer) Skew(d time.Duration) { p.skew = d }
+
+func (p *Peer) stop() {
+	if p.cancel == nil {
+		return
+	}
+	p.cancel()
+	_ = p.Host.Close()
+	<-p.ended
+	p.cancel = nil
+}
+
+// Until waits in virtual time until cond holds, at most limit, and fails the test
+// otherwise. It returns how long it took, to a millisecond.
+func (n *Net) Until(limit time.Duration, what string, cond func() bool) time.Duration {
+	n.t.Helper()
+	start := time.Now()
+	for !cond() {
+		if time.Since(start) > limit {
+			n.t.Fatalf("after %v of virtual time: not %s", limit, what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return time.Since(start)
+}
