@@ -2,6 +2,7 @@ package entity
 
 import (
 	"fmt"
+	"slices"
 
 	"pttnode/keys"
 	"pttnode/oplog"
@@ -80,6 +81,12 @@ type Party struct {
 	Devices []keys.ID   `cbor:"3,keyasint"`
 	Box     keys.BoxID  `cbor:"4,keyasint"`
 	Name    string      `cbor:"5,keyasint,omitempty"` // as he called himself when he joined
+}
+
+// same reports whether two parties are one user with the same devices and keys,
+// whatever the names.
+func (p Party) same(q Party) bool {
+	return p.User == q.User && p.Head == q.Head && p.Box == q.Box && slices.Equal(p.Devices, q.Devices)
 }
 
 // Policy is who may ask to join and what a newcomer may read.

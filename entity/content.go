@@ -42,7 +42,12 @@ func (e *Entity) Posts(ring Keyring) []Post {
 // OpenPost fills in what an article says, or that it is unreadable.
 func (e *Entity) OpenPost(ring Keyring, p *Post) {
 	o, ok := e.log.Get(p.ID)
-	p.Unreadable = !ok || e.Read(o, ring, &p.Article) != nil
+	if !ok || e.Read(o, ring, &p.Article) != nil {
+		p.Unreadable = true
+		return
+	}
+	_, err := NewArticle(p.Article) // a stranger's version may not have checked its bounds
+	p.Unreadable = err != nil
 }
 
 // ProfileOf returns the last profile written by the founder of a Profile, of those

@@ -146,8 +146,7 @@ func CreateJoinEntity(ap Approval, want Wanted) (*Entity, Keyring, error) {
 	}
 	me := s.Members[want.Self.User]
 	switch {
-	case admit.Party.User != want.Self.User || admit.Party.Head != want.Self.Head || admit.Party.Box != want.Self.Box ||
-		!slices.Equal(admit.Party.Devices, want.Self.Devices):
+	case !admit.Party.same(want.Self):
 		return refuse("admits somebody else")
 	case o.User() != want.By:
 		return refuse("admitted by %v, not by the issuer", o.User())
@@ -156,7 +155,7 @@ func CreateJoinEntity(ap Approval, want Wanted) (*Entity, Keyring, error) {
 		return refuse("admitted through another invite or friendship")
 	case me == nil || me.Standing != Active || me.Admit != o.ID():
 		return refuse("we are no member in it")
-	case s.Members[o.User()] == nil || s.Members[o.User()].Role != Master:
+	case s.Members[o.User()] == nil || s.Members[o.User()].Standing != Active || s.Members[o.User()].Role != Master:
 		return refuse("the issuer is no master in it")
 	}
 	if s.Kind == Friend && (s.Founder != want.By || s.Other(s.Founder) != want.Self.User) {
@@ -259,6 +258,15 @@ type Proof struct {
 	Path  [][]byte `cbor:"2,keyasint"` // empty for friend and device links
 }
 
+// Size returns the bytes of the operations in the proof.
+func (p Proof) Size() int {
+	n := 0
+	for _, raw := range slices.Concat(p.Chain, p.Path) {
+		n += len(raw)
+	}
+	return n
+}
+
 // ProveMaster returns the shortest proof that the user of me is a master of e;
 // e is nil for friend and device links, where the device chain is the proof.
 // It reports false when he is none.
@@ -306,6 +314,9 @@ func (e *Entity) masterAddOf(user keys.Digest) (oplog.Op, bool) {
 // for a board, the board's full id; for the other kinds that id is the issuer's
 // user.
 func (p Proof) Verify(kind Kind, eid16 [16]byte, device keys.ID) (me *Entity, eid keys.Digest, err error) {
+	if p.Size() > MaxProof {
+		return nil, eid, fmt.Errorf("%w: a proof of %d bytes", ErrBody, p.Size())
+	}
 	me, err = OpenDeviceChain(p.Chain)
 	if err != nil {
 		return nil, eid, err

@@ -106,7 +106,10 @@ func (e *Entity) Add(o oplog.Op) (bool, error) {
 }
 
 // judgeContent says whether a content op's author had the right to write it
-// under the control heads it cites, in an epoch that was in them.
+// under the control heads it cites, in an epoch that was in them. A cut that
+// came since does not matter here: the verdict must be the same in whatever
+// order ops arrive, or honest ops that build on this one could not be appended
+// everywhere. Counts makes what is beyond a cut void.
 func (e *Entity) judgeContent(o oplog.Op) error {
 	at, err := e.stateAt(o.Auth())
 	if err != nil {
@@ -117,8 +120,6 @@ func (e *Entity) judgeContent(o oplog.Op) error {
 		return fmt.Errorf("%w: content op %v", ErrEnded, o.ID())
 	case !at.Speaks(o.User(), o.Device(), ruleOf[at.Kind].writes):
 		return fmt.Errorf("%w: content op %v by %v", ErrNotAuthorized, o.ID(), o.User())
-	case e.state.beyondCut(o):
-		return fmt.Errorf("%w: content op %v beyond the cut of its device", ErrNotAuthorized, o.ID())
 	}
 	if _, ok := at.Epochs[o.Epoch()]; !ok {
 		return fmt.Errorf("%w: content op %v in an unknown epoch", ErrNotAuthorized, o.ID())
@@ -226,8 +227,10 @@ func fold(l *oplog.Log, ops iter.Seq[oplog.Op]) (*State, error) {
 	return s, nil
 }
 
-func takesAway(o oplog.Op) bool {
-	return o.Family() == oplog.FamilyOpKey ||
-		o.Family() == oplog.FamilyMember && (o.Type() == TypeLeave || o.Type() == TypeRemove) ||
-		o.Family() == oplog.FamilyMaster && o.Type() == TypeMasterRemove
+func takesAway(o oplog.Op) bool { return takesAwayType(o.Family(), o.Type()) }
+
+func takesAwayType(family oplog.Family, typ uint16) bool {
+	return family == oplog.FamilyOpKey ||
+		family == oplog.FamilyMember && (typ == TypeLeave || typ == TypeRemove) ||
+		family == oplog.FamilyMaster && typ == TypeMasterRemove
 }

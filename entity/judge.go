@@ -1,6 +1,7 @@
 package entity
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"unicode/utf8"
@@ -58,10 +59,13 @@ func judge(s *State, o oplog.Op, body any, known bool) error {
 		case b.Party.User != s.Founder && !r.addMaster:
 			return refuse("a %v has one master", s.Kind)
 		default:
-			if m := s.Members[b.Party.User]; m == nil || m.Standing != Active {
+			m := s.Members[b.Party.User]
+			if m == nil || m.Standing != Active {
 				return refuse("%v is not a member", b.Party.User)
 			}
-			return judgeParty(s, *b.Party, refuse)
+			if !m.Party.same(*b.Party) {
+				return refuse("%v with other devices than he has here", b.Party.User) // a proof of mastership rests on them
+			}
 		}
 	case *Admit:
 		return judgeAdmit(s, b, r, refuse)
@@ -134,6 +138,9 @@ func judgeAdmit(s *State, b *Admit, r rules, refuse func(string, ...any) error) 
 	if s.active() >= r.members {
 		return refuse("full: %d members", r.members)
 	}
+	if !ascending(b.Epochs, compare) {
+		return refuse("epochs not ascending")
+	}
 	for _, id := range b.Epochs {
 		if _, ok := s.Epochs[id]; !ok {
 			return refuse("hands out an unknown epoch")
@@ -176,6 +183,8 @@ func judgeParty(s *State, p Party, refuse func(string, ...any) error) error {
 		return refuse("a party without user, head or box key")
 	case len(p.Devices) == 0 || len(p.Devices) > MaxDevices:
 		return refuse("a party of %d devices", len(p.Devices))
+	case !ascending(p.Devices, func(a, b keys.ID) int { return bytes.Compare(a[:], b[:]) }):
+		return refuse("devices not ascending")
 	case !text(p.Name, MaxName):
 		return refuse("a name that is none")
 	}
@@ -202,6 +211,8 @@ func judgeEpoch(s *State, b *Epoch, refuse func(string, ...any) error) error {
 		depth = max(depth, e.Depth+1)
 	}
 	switch {
+	case !ascending(b.Replaces, compare):
+		return refuse("epochs not ascending")
 	case b.Depth != depth:
 		return refuse("depth %d, want %d", b.Depth, depth)
 	case len(s.Epochs) > 0 && len(b.Replaces) == 0:
@@ -249,6 +260,16 @@ func (h History) valid() bool {
 	return false
 }
 
+// ascending reports whether ids rise, each once: a list has one form.
+func ascending[T any](ids []T, cmp func(a, b T) int) bool {
+	for i := 1; i < len(ids); i++ {
+		if cmp(ids[i-1], ids[i]) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // text reports whether s is valid UTF-8 of at most n bytes.
 func text(s string, n int) bool { return len(s) <= n && utf8.ValidString(s) }
 
@@ -276,15 +297,15 @@ func begin(o oplog.Op, body any) (*State, error) {
 	case me != (o.User() == o.ID()), me == (g.Founder != nil), me != (g.Recovery != nil), me != (g.Box != nil),
 		me && (g.Recovery.IsZero() || g.Box.IsZero()), me != (g.Class >= Phone && g.Class <= Server), r.policy != (g.Policy != nil):
 		return bad("a field is missing or out of place")
-	case !text(g.Name, MaxName) || !text(g.Title, MaxTitle) || me && g.Name != "":
-		return bad("a name that is none")
+	case !text(g.Name, MaxName) || !text(g.Title, MaxTitle) || g.Kind != Board && (g.Name != "" || g.Title != ""):
+		return bad("a name that is none, or for what has none")
 	case g.Personal && g.Kind != Board:
 		return bad("only a board is personal")
 	case g.Succession != 0:
 		return bad("unknown succession rule")
 	case r.policy && (g.Policy.Join < JoinFriends || g.Policy.Join > JoinLink || !g.Policy.History.valid()):
 		return bad("unknown policy")
-	case (g.Kind == Friend) != (len(g.Parties) == 2), (g.Kind == Friend) != (g.Ref != nil):
+	case g.Kind == Friend && len(g.Parties) != 2, g.Kind != Friend && len(g.Parties) != 0, (g.Kind == Friend) != (g.Ref != nil):
 		return bad("parties or ref out of place")
 	}
 	if me {

@@ -19,8 +19,11 @@ type Author struct {
 type Keyring map[keys.Digest]keys.OpKey
 
 // Control signs a control operation with the given body at the present heads
-// and appends it. It fails like Add.
+// and appends it. It fails with ErrFrozen, unless it only takes away, or like Add.
 func (e *Entity) Control(a Author, family oplog.Family, typ uint16, body any) (oplog.Op, error) {
+	if e.state.Frozen && !takesAwayType(family, typ) {
+		return oplog.Op{}, ErrFrozen
+	}
 	o, err := oplog.Sign(a.Key, e.draft(a, oplog.Control, family, typ, keys.Marshal(body)))
 	if err != nil {
 		return oplog.Op{}, err

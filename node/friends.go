@@ -196,16 +196,19 @@ func infoLimit(typ uint8) int {
 
 // serveInfo is M's side: it takes R's approvals, admits R, and answers with its
 // own.
-func (n *Node) serveInfo(ctx context.Context, s *stream) error {
+func (n *Node) serveInfo(_ context.Context, s *stream) error {
 	err := s.SetReadDeadline(time.Now().Add(protocol.FrameTime))
+	if err == nil && !n.knows(s.peer) {
+		err = errStranger
+	}
 	if err == nil {
-		err = n.answerInfo(ctx, s)
+		err = n.answerInfo(s)
 	}
 	s.finish(err)
 	return err
 }
 
-func (n *Node) answerInfo(_ context.Context, s *stream) error {
+func (n *Node) answerInfo(s *stream) error {
 	typ, payload, err := s.read(infoLimit)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
+	libprotocol "github.com/libp2p/go-libp2p/core/protocol"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
@@ -83,6 +84,14 @@ func hostLimits() (network.ResourceManager, error) {
 	limits.AddProtocolPeerLimit(protocol.ID, rcmgr.BaseLimit{
 		StreamsInbound: 4, StreamsOutbound: 16, Streams: 20, Memory: 4 << 20,
 	}, rcmgr.BaseLimitIncrease{})
+	for _, id := range []libprotocol.ID{protocol.InfoID, protocol.SyncID} {
+		limits.AddProtocolLimit(id, rcmgr.BaseLimit{
+			StreamsInbound: 512, StreamsOutbound: 1024, Streams: 1536, Memory: 128 << 20,
+		}, rcmgr.BaseLimitIncrease{})
+		limits.AddProtocolPeerLimit(id, rcmgr.BaseLimit{
+			StreamsInbound: 64, StreamsOutbound: 64, Streams: 128, Memory: 16 << 20,
+		}, rcmgr.BaseLimitIncrease{})
+	}
 	m, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits.AutoScale()))
 	if err != nil {
 		return nil, fmt.Errorf("resource limits: %w", err)

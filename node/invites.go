@@ -101,6 +101,9 @@ func (tx *tx) newInvite(o InviteOptions) (invite.Link, invite.Record, error) {
 		default:
 			return none(refuse("usage", "what", "--role is member or reader"))
 		}
+		if p, ok := entity.ProveMaster(n.me.Entity, h.Entity); !ok || p.Size() > entity.MaxProof {
+			return none(refuse("proof_too_long", "name", n.boardName(h)))
+		}
 	default:
 		return none(refuse("usage", "what", "invite friend or board"))
 	}

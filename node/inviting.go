@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -13,16 +12,16 @@ import (
 	"pttnode/protocol"
 )
 
-// inviting returns what M brings to a run for one of its invites. The caller
-// holds the lock.
-func (n *Node) inviting(r invite.Record, peer keys.ID) (*protocol.Inviting, error) {
+// inviting returns what M brings to a run for one of its invites, nil when it
+// cannot prove that it may invite. The caller holds the lock.
+func (n *Node) inviting(r invite.Record, peer keys.ID) *protocol.Inviting {
 	in := &protocol.Inviting{Record: r, Device: n.device, Peer: peer}
 	in.Card = protocol.Card{Entity: r.EID, Kind: r.Kind, Name: n.name(), Heads: []keys.Digest{}}
 	var e *entity.Entity
 	if r.Kind == entity.Board {
 		h, ok := n.entities[r.EID]
 		if !ok {
-			return nil, errors.New("node: invite for a board that is not here")
+			return nil
 		}
 		e = h.Entity
 		s := e.State()
@@ -33,12 +32,11 @@ func (n *Node) inviting(r invite.Record, peer keys.ID) (*protocol.Inviting, erro
 			in.Card.Heads = in.Card.Heads[:oplog.MaxParents]
 		}
 	}
-	proof, ok := entity.ProveMaster(n.me.Entity, e)
-	if !ok {
-		return nil, errors.New("node: invite for a board that is not ours any more")
+	var ok bool
+	if in.Proof, ok = entity.ProveMaster(n.me.Entity, e); !ok || in.Proof.Size() > entity.MaxProof {
+		return nil // what cannot be proved is as if it were not there
 	}
-	in.Proof = proof
-	return in, nil
+	return in
 }
 
 // commitInviting makes a change of an Inviter durable and says how the claim

@@ -80,6 +80,8 @@ type Node struct {
 	totals    map[keys.Digest]map[keys.ID]int // ops that members were seen to have
 	wake      chan struct{}
 
+	own ownRecord
+
 	watchMu  sync.Mutex
 	watchers map[chan struct{}]bool
 }

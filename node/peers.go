@@ -3,7 +3,10 @@ package node
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -15,13 +18,44 @@ import (
 	"pttnode/keys"
 )
 
-// ownRecord returns our signed peer record: where this device can be dialled.
+// ownRecord is our signed peer record, where this device can be dialled, and who
+// was told of it. It has a lock of its own: it is asked for with and without the
+// node's.
+type ownRecord struct {
+	mu   sync.Mutex
+	of   string // the addresses it was made of
+	raw  []byte
+	sent map[keys.ID]bool // since it was made
+}
+
+// ownRecord returns our signed peer record, signed anew when the addresses have
+// changed; nil when it cannot be made, since addresses are hints.
 func (n *Node) ownRecord() []byte {
-	key := n.host.Peerstore().PrivKey(n.host.ID())
-	if key == nil {
+	n.own.mu.Lock()
+	defer n.own.mu.Unlock()
+	return n.sealRecord()
+}
+
+// newRecord returns our record for a device that was not told of it yet, or nil.
+func (n *Node) newRecord(device keys.ID) []byte {
+	n.own.mu.Lock()
+	defer n.own.mu.Unlock()
+	raw := n.sealRecord()
+	if n.own.sent[device] {
 		return nil
 	}
-	env, err := record.Seal(peer.PeerRecordFromAddrInfo(peer.AddrInfo{ID: n.host.ID(), Addrs: n.host.Addrs()}), key)
+	n.own.sent[device] = true
+	return raw
+}
+
+func (n *Node) sealRecord() []byte {
+	addrs := n.host.Addrs()
+	of := fmt.Sprint(addrs)
+	if of == n.own.of {
+		return n.own.raw
+	}
+	key := n.host.Peerstore().PrivKey(n.host.ID())
+	env, err := record.Seal(peer.PeerRecordFromAddrInfo(peer.AddrInfo{ID: n.host.ID(), Addrs: addrs}), key)
 	if err != nil {
 		return nil
 	}
@@ -29,6 +63,7 @@ func (n *Node) ownRecord() []byte {
 	if err != nil {
 		return nil
 	}
+	n.own.of, n.own.raw, n.own.sent = of, raw, make(map[keys.ID]bool)
 	return raw
 }
 
@@ -108,6 +143,13 @@ func (n *Node) knowAddrs() {
 			n.host.Peerstore().AddAddrs(rec.PeerID, rec.Addrs, peerstore.PermanentAddrTTL)
 		}
 	}
+	for _, h := range n.entities {
+		if s := h.State(); s.Kind == entity.Friend && n.alive(h) {
+			for _, d := range s.Members[s.Other(n.user)].Party.Devices {
+				n.protect(d)
+			}
+		}
+	}
 }
 
 // protect keeps the connection to a friend's device when connections are trimmed
@@ -126,19 +168,46 @@ func (n *Node) keep(ctx context.Context) {
 			n.log.Warn("sweep", "err", err)
 		}
 		n.dialMembers(ctx)
-		for _, p := range n.host.Network().Peers() {
-			if ctx.Err() != nil {
-				return
-			}
-			if device, err := deviceID(p); err == nil {
-				n.syncPeer(ctx, device)
-			}
-		}
+		n.syncMembers(ctx)
 		jitter := 0.8 + 0.4*rand.Float64()
 		select {
 		case <-time.After(time.Duration(float64(keepEvery) * jitter)):
 		case <-ctx.Done():
 			return
+		}
+	}
+}
+
+// syncMembers syncs every entity with two of its connected members.
+func (n *Node) syncMembers(ctx context.Context) {
+	type pair struct {
+		device keys.ID
+		eid    keys.Digest
+	}
+	var pairs []pair
+	n.mu.Lock()
+	for id, h := range n.entities {
+		var devices []keys.ID
+		for _, m := range h.State().Active() {
+			for _, d := range m.Party.Devices {
+				if m.Party.User != n.user && n.online([]keys.ID{d}) {
+					devices = append(devices, d)
+				}
+			}
+		}
+		rand.Shuffle(len(devices), func(i, j int) { devices[i], devices[j] = devices[j], devices[i] })
+		for _, d := range devices[:min(len(devices), memberSyncs)] {
+			pairs = append(pairs, pair{d, id})
+		}
+	}
+	n.mu.Unlock()
+	slices.SortFunc(pairs, func(a, b pair) int { return compareDigests(a.eid, b.eid) })
+	for _, p := range pairs {
+		if ctx.Err() != nil {
+			return
+		}
+		if err := n.syncEntity(ctx, p.device, p.eid); err != nil {
+			n.log.Debug("sync", "peer", p.device.String(), "entity", p.eid.String(), "err", err)
 		}
 	}
 }

@@ -136,9 +136,18 @@ func (n *Node) answerJoin(peer keys.ID, typ uint8, payload []byte) (protocol.Joi
 	if !n.allow(peer) {
 		return join, nil, errBusy
 	}
-	in, err := n.inviting(n.invites[id], peer)
-	return join, in, err
+	return join, n.inviting(n.invites[id], peer), nil
 }
+
+// knows reports whether a device speaks for a member of any entity here: nobody
+// else is read from, but for a join.
+func (n *Node) knows(device keys.ID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.sharedWith(device)) > 0
+}
+
+var errStranger = errors.New("node: a stranger")
 
 // bucket counts a peer's joins that failed or were new.
 type bucket struct {

@@ -58,7 +58,7 @@ func (n *Node) syncEntity(ctx context.Context, device keys.ID, eid keys.Digest) 
 	undo := context.AfterFunc(ctx, func() { _ = s.Reset() })
 	defer undo()
 	defer func() { s.finish(err) }()
-	hello := protocol.Hello{Entity: eid, Hash: vector.Hash(eid), Addrs: n.ownRecord()}
+	hello := protocol.Hello{Entity: eid, Hash: vector.Hash(eid), Addrs: n.newRecord(device)}
 	if err := s.write(protocol.Frame(uint8(protocol.SyncHello), keys.Marshal(hello))); err != nil {
 		return err
 	}
@@ -90,6 +90,9 @@ func (n *Node) syncEntity(ctx context.Context, device keys.ID, eid keys.Digest) 
 // serveSync is B's side: a push, or a sync.
 func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 	defer func() { s.finish(err) }()
+	if !n.knows(s.peer) {
+		return errStranger
+	}
 	if err := s.SetReadDeadline(time.Now().Add(syncTime)); err != nil {
 		return err
 	}
@@ -116,7 +119,7 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 	if vector.Hash(hello.Entity) == hello.Hash {
 		return s.write(protocol.Frame(uint8(protocol.SyncEqual), keys.Marshal(protocol.No{})))
 	}
-	answer := protocol.VectorFrame{Heads: vector, Addrs: n.ownRecord()}
+	answer := protocol.VectorFrame{Heads: vector, Addrs: n.newRecord(s.peer)}
 	if err := s.write(protocol.Frame(uint8(protocol.SyncVector), keys.Marshal(answer))); err != nil {
 		return err
 	}
@@ -250,7 +253,7 @@ func (n *Node) readOps(s *stream, eid keys.Digest) error {
 // new and authorised, in one durable batch. missing says that some build on what
 // is not here.
 func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool, err error) {
-	ops := parseOps(raws)
+	ops := oplog.ParseBatch(n.unknown(eid, raws))
 	if len(ops) == 0 {
 		return false, nil
 	}
@@ -294,6 +297,24 @@ func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool,
 	return missing, err
 }
 
+// unknown returns those of an entity's operations that are not here: a signature is
+// checked once, however often an op arrives.
+func (n *Node) unknown(eid keys.Digest, raws [][]byte) [][]byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h, ok := n.entities[eid]
+	if !ok {
+		return nil
+	}
+	var out [][]byte
+	for _, raw := range raws {
+		if _, known := h.Log().Get(oplog.IDOf(raw)); !known {
+			out = append(out, raw)
+		}
+	}
+	return out
+}
+
 var errNoEntity = errors.New("node: not shared")
 
 // noticed journals what a person would want to know of a new operation.
@@ -306,54 +327,6 @@ func (tx *tx) noticed(h *held, o oplog.Op) {
 	case o.Family() == oplog.FamilyPolicy && o.Type() == entity.TypeEnd && h.State().Kind == entity.Friend:
 		tx.event("friend.ended", map[string]any{"id": h.ID().String()})
 	}
-}
-
-// parseOps parses what it can: control ops one by one, content ops by the chains
-// in which they came, each with one signature. What does not verify is left out;
-// a later sync brings it again if it was authentic after all.
-func parseOps(raws [][]byte) []oplog.Op {
-	var out []oplog.Op
-	chains := make(map[keys.ID][][]byte)
-	var order []keys.ID
-	for _, raw := range raws {
-		h, err := oplog.Peek(raw)
-		if err != nil {
-			continue
-		}
-		if h.Strand == oplog.Control {
-			if o, err := oplog.Parse(raw); err == nil {
-				out = append(out, o)
-			}
-			continue
-		}
-		if chains[h.Device] == nil {
-			order = append(order, h.Device)
-		}
-		chains[h.Device] = append(chains[h.Device], raw)
-	}
-	for _, d := range order {
-		out = append(out, parseChain(chains[d])...)
-	}
-	return out
-}
-
-// parseChain parses content ops of one device. Where they are not one chain, or
-// its head is bad, the longest parts that verify are taken.
-func parseChain(raws [][]byte) []oplog.Op {
-	for end := len(raws); end > 0; end-- {
-		if ops, err := oplog.ParseChain(raws[:end]); err == nil {
-			return append(ops, parseChain(raws[end:])...)
-		} else if errors.Is(err, oplog.ErrChain) {
-			break
-		}
-	}
-	var out []oplog.Op
-	for _, raw := range raws {
-		if o, err := oplog.Parse(raw); err == nil {
-			out = append(out, o)
-		}
-	}
-	return out
 }
 
 // push sends new operations to the members that are connected, but for the one

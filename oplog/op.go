@@ -106,6 +106,17 @@ type envelope struct {
 // sigSize is how many bytes key 15 takes at the end: key, byte string head, 64.
 const sigSize = 1 + 2 + len(keys.Signature{})
 
+// reset reports whether this is the one operation that a recovery key signs.
+func (e *envelope) reset() bool { return e.Family == FamilyCheckpoint && e.Type == TypeReset }
+
+// purpose returns what the signature is for.
+func (e *envelope) purpose() keys.Purpose {
+	if e.reset() {
+		return keys.PurposeReset
+	}
+	return keys.PurposeOp
+}
+
 // Draft is an operation to be signed. Entity is zero for a genesis, User for
 // the genesis of Me, Epoch in the control strand.
 type Draft struct {
@@ -137,7 +148,7 @@ func Sign(k keys.Private, d Draft) (Op, error) {
 		env.Body = d.Seal(raw[:bodyAt(raw, len(env.Body))])
 	}
 	raw := keys.Marshal(env)
-	env.Sig = k.Sign(keys.PurposeOp, raw[:len(raw)-sigSize])
+	env.Sig = k.Sign(env.purpose(), raw[:len(raw)-sigSize])
 	copy(raw[len(raw)-len(env.Sig):], env.Sig[:])
 	return parse(raw, env)
 }
@@ -191,8 +202,7 @@ func ParseChain(raws [][]byte) ([]Op, error) {
 			return nil, fmt.Errorf("%w: control op %v in a chain", ErrChain, o.id)
 		}
 		if i > 0 {
-			p := ops[i-1]
-			if !bytes.Equal(o.env.Prev, p.id[:]) || o.env.Device != p.env.Device || o.env.Seq != p.env.Seq+1 || o.entity != p.entity {
+			if p := ops[i-1]; !follows(p, o) {
 				return nil, fmt.Errorf("%w: %v does not follow %v", ErrChain, o.id, p.id)
 			}
 		}
@@ -204,6 +214,12 @@ func ParseChain(raws [][]byte) ([]Op, error) {
 		}
 	}
 	return ops, nil
+}
+
+// follows reports whether o is the next content op of p's device after p.
+func follows(p, o Op) bool {
+	return bytes.Equal(o.env.Prev, p.id[:]) && o.env.Device == p.env.Device && o.env.Seq == p.env.Seq+1 &&
+		o.entity == p.entity && o.env.Strand == p.env.Strand
 }
 
 func decode(raw []byte) (Op, error) {
@@ -245,7 +261,7 @@ func parse(raw []byte, env envelope) (Op, error) {
 			return bad("an id is all zero")
 		}
 	}
-	reset := env.Family == FamilyCheckpoint && env.Type == TypeReset
+	reset := env.reset()
 	switch {
 	case !ascending(env.Parents) || !ascending(env.Auth):
 		return bad("parents or auth not ascending")
@@ -300,11 +316,14 @@ func ascending(ids []keys.Digest) bool {
 }
 
 func (o Op) verify() error {
-	if err := o.env.Device.Verify(keys.PurposeOp, o.raw[:len(o.raw)-sigSize], o.env.Sig); err != nil {
+	if err := o.env.Device.Verify(o.env.purpose(), o.raw[:len(o.raw)-sigSize], o.env.Sig); err != nil {
 		return fmt.Errorf("op %v: %w", o.id, err)
 	}
 	return nil
 }
+
+// IDOf returns the id that raw has as an operation, whether it is one or not.
+func IDOf(raw []byte) keys.Digest { return sha256.Sum256(raw) }
 
 // IsZero reports whether o is no operation.
 func (o Op) IsZero() bool { return o.op == nil }
@@ -366,20 +385,3 @@ func (o Op) AAD() []byte { return o.raw[:bodyAt(o.raw, len(o.env.Body))] }
 
 // Critical reports whether a node that does not know the type must stop writing.
 func (o Op) Critical() bool { return o.env.Type >= 128 }
-
-// Peeked is what Peek reads of an operation.
-type Peeked struct {
-	Strand Strand
-	Device keys.ID
-}
-
-// Peek reads where an operation belongs, without its signature. What it returns
-// is a claim until Parse or ParseChain has accepted the bytes. It fails like
-// Parse, but for ErrSignature.
-func Peek(raw []byte) (Peeked, error) {
-	o, err := decode(raw)
-	if err != nil {
-		return Peeked{}, err
-	}
-	return Peeked{o.env.Strand, o.env.Device}, nil
-}

@@ -44,7 +44,11 @@ func (w wire) sign(k keys.Private) []byte {
 	}
 	w.Sig = make([]byte, 64)
 	raw := keys.Marshal(w)
-	sig := k.Sign(keys.PurposeOp, raw[:len(raw)-67])
+	purpose := keys.PurposeOp
+	if w.Family == uint64(oplog.FamilyCheckpoint) && w.Type == uint64(oplog.TypeReset) {
+		purpose = keys.PurposeReset
+	}
+	sig := k.Sign(purpose, raw[:len(raw)-67])
 	copy(raw[len(raw)-64:], sig[:])
 	return raw
 }

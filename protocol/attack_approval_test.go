@@ -224,7 +224,10 @@ func TestAttackH30(t *testing.T) {
 		"with another head":    func(p *entity.Party) { p.Head[0] ^= 1 },
 		"with another box key": func(p *entity.Party) { p.Box = keys.NewBox().ID() },
 		"with other devices":   func(p *entity.Party) { p.Devices = []keys.ID{newPerson(t, "nina").id()} },
-		"with a device more":   func(p *entity.Party) { p.Devices = append(p.Devices, newPerson(t, "nina").id()) },
+		"with a device more": func(p *entity.Party) {
+			p.Devices = append(p.Devices, newPerson(t, "nina").id())
+			slices.SortFunc(p.Devices, func(a, b keys.ID) int { return slices.Compare(a[:], b[:]) })
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := boardWorld(t)
@@ -478,20 +481,25 @@ func TestAttackShape(t *testing.T) {
 func TestAttackForeignCode(t *testing.T) {
 	w := boardWorld(t)
 	x := w.asked(t)
-	a := &approval{device: w.m.key, over: x.j.t, status: Pending, body: ApproveBody{CodeID: &keys.Digest{1}, Deadline: 1 << 40}}
+	a := &approval{device: w.m.key, over: x.j.t, status: Pending, body: ApproveBody{CodeID: &keys.Digest{1}, Deadline: 1}}
 	x.wantDistrust(a.sign(t), "not one of ours")
 }
 
-// TestAttackDeadline: a deadline that is no date.
+// TestAttackDeadline: a deadline that is no date that anything could print.
 func TestAttackDeadline(t *testing.T) {
 	w := boardWorld(t)
-	for _, deadline := range []uint64{math.MaxUint64, math.MaxInt64, 1 << 63} {
+	for _, deadline := range []uint64{0, 1, maxDeadline, maxDeadline + 1, math.MaxInt64, 1 << 63, math.MaxUint64} {
 		x := w.asked(t)
 		id := x.j.in.Attempt.Codes[len(x.j.in.Attempt.Codes)-1].CodeID
 		a := &approval{device: w.m.key, over: x.j.t, status: Pending, body: ApproveBody{CodeID: &id, Deadline: deadline}}
 		eff, err := x.j.Step(w.now, a.sign(t))
-		if err == nil && eff.Commit.Attempt.GiveUp().Before(w.now) {
-			t.Errorf("deadline %d: the attempt gives up in %v", deadline, eff.Commit.Attempt.GiveUp())
+		switch {
+		case deadline > maxDeadline:
+			if !errors.Is(err, ErrFrame) || eff.Commit != nil {
+				t.Errorf("deadline %d: %+v, %v; want ErrFrame", deadline, eff, err)
+			}
+		case err != nil || eff.Commit == nil || eff.Commit.Attempt.GiveUp().Year() > 9999:
+			t.Errorf("deadline %d: %+v, %v; want it stored", deadline, eff, err)
 		}
 	}
 }

@@ -232,7 +232,7 @@ func (j *Joiner) onApproveJoin(now time.Time, m ApproveJoin) (Effects, error) {
 }
 
 func (j *Joiner) onPending(now time.Time, b ApproveBody) (Effects, error) {
-	if b.CodeID == nil || j.in.Withdraw {
+	if b.CodeID == nil || b.Deadline > maxDeadline || j.in.Withdraw {
 		return Effects{}, fmt.Errorf("%w: PENDING", ErrFrame)
 	}
 	at, err := j.in.Attempt.Pending(now, *b.CodeID, time.Unix(int64(b.Deadline), 0), invite.ParseCode(b.Reason))

@@ -16,6 +16,8 @@ const (
 	maxVersions = 16   // versions or suites on offer
 	maxHeads    = 16   // heads on a card: as many as an op may name
 	maxAddrs    = 4096 // bytes of a signed peer record: 20 addresses
+
+	maxDeadline = 1 << 37 // Unix seconds, the year 6325: keeps a date that the issuer says printable
 )
 
 // Times of a join (docs/PROTOCOL.md §5.5).

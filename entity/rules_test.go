@@ -1,0 +1,652 @@
+package entity_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"pttnode/entity"
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// verbs are what a person may try, as drafts at the present heads.
+var verbs = map[string]func(testing.TB, *world, person) oplog.Draft{
+	"add-owner": control(oplog.FamilyMaster, entity.TypeMasterAdd, func(tb testing.TB, w *world, _ person) any {
+		party := w.who(tb, first(w, "member", "other", "reader", "founder")).party()
+		return entity.MasterAdd{Party: &party}
+	}),
+	"admit": control(oplog.FamilyMember, entity.TypeAdmit, func(tb testing.TB, w *world, _ person) any {
+		role, name := entity.Member, "newcomer"
+		if w.State().Kind == entity.Profile {
+			role = entity.Reader
+		}
+		if w.State().Kind == entity.Friend {
+			name = "other"
+		}
+		return entity.Admit{Party: w.who(tb, name).party(), Role: role, Ref: &w.ref}
+	}),
+	"leave":    control(oplog.FamilyMember, entity.TypeLeave, fixed(entity.Leave{})),
+	"my-party": control(oplog.FamilyMember, entity.TypeDevices, func(_ testing.TB, _ *world, p person) any { return entity.Devices{Party: p.party()} }),
+	"his-party": control(oplog.FamilyMember, entity.TypeDevices, func(tb testing.TB, w *world, p person) any {
+		return entity.Devices{Party: w.who(tb, first(w, "member", "reader", "other", "founder")).party()}
+	}),
+	"owner's-party": control(oplog.FamilyMember, entity.TypeDevices, func(tb testing.TB, w *world, p person) any {
+		return entity.Devices{Party: w.who(tb, first(w, "master", "founder")).party()}
+	}),
+	"founder's-party": control(oplog.FamilyMember, entity.TypeDevices, func(tb testing.TB, w *world, p person) any {
+		return entity.Devices{Party: w.who(tb, "founder").party()}
+	}),
+	"accept": control(oplog.FamilyMember, entity.TypeAccept, fixed(entity.Accept{})),
+	"epoch": control(oplog.FamilyOpKey, entity.TypeEpoch, func(_ testing.TB, w *world, _ person) any {
+		b := entity.Epoch{Commitment: keys.Digest{1}, Depth: 2}
+		for id := range w.State().Epochs {
+			b.Replaces = append(b.Replaces, id)
+		}
+		if w.State().Kind == entity.Me {
+			b.UserBox, b.Chain = &keys.BoxID{1}, &entity.DeviceLink{Prev: w.State().DeviceHead}
+		}
+		return b
+	}),
+	"join-policy": control(oplog.FamilyPolicy, entity.TypeJoinPolicy, fixed(entity.SetJoinPolicy{Join: entity.JoinFriends})),
+	"history":     control(oplog.FamilyPolicy, entity.TypeHistory, fixed(entity.SetHistory{History: entity.History{Mode: entity.HistoryFromJoin}})),
+	"title":       control(oplog.FamilyPolicy, entity.TypeTitle, fixed(entity.Text{Text: "new"})),
+	"description": control(oplog.FamilyPolicy, entity.TypeDescription, fixed(entity.Text{Text: "new"})),
+	"end":         control(oplog.FamilyPolicy, entity.TypeEnd, fixed(entity.End{Reason: entity.EndByParty})),
+	"merged":      control(oplog.FamilyPolicy, entity.TypeMerged, fixed(entity.Merged{Into: keys.Digest{1}})),
+	"unknown":     control(oplog.FamilyPolicy, 100, fixed([]byte("later"))),
+	"critical":    control(oplog.FamilyPolicy, 128, fixed([]byte("later"))),
+	"RESET":       control(oplog.FamilyCheckpoint, oplog.TypeReset, fixed([]byte("later"))),
+	"write": func(_ testing.TB, w *world, p person) oplog.Draft {
+		return w.draft(p, oplog.Content, oplog.FamilyArticle, entity.TypeArticleNew, []byte("sealed"))
+	},
+}
+
+func control(family oplog.Family, typ uint16, body func(testing.TB, *world, person) any) func(testing.TB, *world, person) oplog.Draft {
+	return func(tb testing.TB, w *world, p person) oplog.Draft {
+		tb.Helper()
+		d := w.draft(p, oplog.Control, family, typ, body(tb, w, p))
+		if family == oplog.FamilyCheckpoint && typ == oplog.TypeReset {
+			d.Seq, d.Prev = 0, keys.Digest{}
+		}
+		return d
+	}
+}
+
+func fixed(body any) func(testing.TB, *world, person) any {
+	return func(testing.TB, *world, person) any { return body }
+}
+
+func first(w *world, names ...string) string {
+	return names[slices.IndexFunc(names, func(n string) bool { _, ok := w.people[n]; return ok })]
+}
+
+// outcome is a cell of the tables below.
+var outcomes = map[string]error{
+	"yes": nil, "no": entity.ErrNotAuthorized, "stays": entity.ErrLastOwner, "over": entity.ErrEnded,
+}
+
+// TestRules walks who may do what, in every kind and state.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		kind  entity.Kind
+		setup func(*testing.T, *world)
+		table string
+	}{
+		{name: "board", kind: entity.Board, table: `
+			                 founder  master  member  reader  gone  stranger
+			add-owner        yes      yes     no      no      no    no
+			admit            yes      yes     no      no      no    no
+			leave            stays    yes     yes     yes     no    no
+			my-party         yes      yes     yes     yes     no    no
+			his-party        yes      yes     yes     no      no    no
+			owner's-party    yes      yes     no      no      no    no
+			founder's-party  yes      no      no      no      no    no
+			accept           no       no      no      no      no    no
+			epoch            yes      yes     no      no      no    no
+			join-policy      yes      yes     no      no      no    no
+			history          yes      yes     no      no      no    no
+			title            yes      yes     no      no      no    no
+			description      yes      yes     no      no      no    no
+			end              yes      yes     no      no      no    no
+			merged           no       no      no      no      no    no
+			unknown          yes      yes     yes     yes     no    no
+			critical         yes      yes     no      no      no    no
+			RESET            no       no      no      no      no    no
+			write            yes      yes     yes     no      no    no
+		`},
+		{name: "ended board", kind: entity.Board, setup: func(t *testing.T, w *world) {
+			w.must(t, "founder", oplog.FamilyPolicy, entity.TypeEnd, entity.End{})
+		}, table: `
+			                 founder  master  member  reader  gone  stranger
+			add-owner        over     over    over    over    no    no
+			admit            over     over    over    over    no    no
+			leave            over     over    over    over    no    no
+			my-party         over     over    over    over    no    no
+			epoch            over     over    over    over    no    no
+			title            over     over    over    over    no    no
+			join-policy      over     over    over    over    no    no
+			end              yes      yes     no      no      no    no
+			merged           no       no      no      no      no    no
+			unknown          yes      yes     yes     yes     no    no
+			write            over     over    over    over    over  over
+		`},
+		{name: "profile", kind: entity.Profile, table: `
+			                 founder  reader  gone  stranger
+			add-owner        no       no      no    no
+			admit            yes      no      no    no
+			leave            stays    yes     no    no
+			my-party         yes      yes     no    no
+			his-party        yes      yes     no    no
+			founder's-party  yes      no      no    no
+			accept           no       no      no    no
+			epoch            yes      no      no    no
+			join-policy      no       no      no    no
+			history          no       no      no    no
+			title            no       no      no    no
+			description      no       no      no    no
+			end              no       no      no    no
+			merged           no       no      no    no
+			unknown          yes      yes     no    no
+			critical         yes      no      no    no
+			RESET            no       no      no    no
+			write            yes      no      no    no
+		`},
+		{name: "friend, before consent", kind: entity.Friend, table: `
+			                 founder  other  stranger
+			add-owner        yes      no     no
+			admit            no       no     no
+			leave            stays    yes    no
+			my-party         yes      yes    no
+			founder's-party  yes      no     no
+			accept           no       yes    no
+			epoch            yes      no     no
+			join-policy      no       no     no
+			history          no       no     no
+			title            no       no     no
+			end              yes      yes    no
+			merged           yes      yes    no
+			unknown          yes      yes    no
+			critical         yes      no     no
+			RESET            no       no     no
+			write            yes      yes    no
+		`},
+		{name: "friend, both owners", kind: entity.Friend, setup: func(t *testing.T, w *world) {
+			w.must(t, "other", oplog.FamilyMember, entity.TypeAccept, entity.Accept{})
+			party := w.who(t, "other").party()
+			w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
+		}, table: `
+			                 founder  other  stranger
+			add-owner        yes      yes    no
+			admit            no       no     no
+			leave            stays    yes    no
+			founder's-party  yes      no     no
+			accept           no       no     no
+			epoch            yes      yes    no
+			end              yes      yes    no
+			merged           yes      yes    no
+			critical         yes      yes    no
+			write            yes      yes    no
+		`},
+		{name: "ended friend", kind: entity.Friend, setup: func(t *testing.T, w *world) {
+			w.must(t, "other", oplog.FamilyPolicy, entity.TypeEnd, entity.End{})
+		}, table: `
+			                 founder  other  stranger
+			accept           over     over   no
+			epoch            over     over   no
+			end              yes      yes    no
+			merged           yes      yes    no
+			write            over     over   over
+		`},
+		{name: "friend that the other left", kind: entity.Friend, setup: func(t *testing.T, w *world) {
+			w.must(t, "other", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+		}, table: `
+			                 founder  other  stranger
+			admit            yes      no     no
+			accept           no       no     no
+			end              yes      no     no
+			merged           yes      no     no
+			write            yes      no     no
+		`},
+		{name: "me", kind: entity.Me, table: `
+			                 founder  stranger
+			add-owner        no       no
+			admit            no       no
+			leave            no       no
+			my-party         no       no
+			accept           no       no
+			epoch            yes      no
+			join-policy      no       no
+			title            no       no
+			end              no       no
+			merged           no       no
+			unknown          yes      no
+			critical         yes      no
+			RESET            no       no
+			write            yes      no
+		`},
+	} {
+		w := settle(t, c.kind)
+		if c.setup != nil {
+			c.setup(t, w)
+		}
+		lines := strings.Split(strings.TrimSpace(c.table), "\n")
+		names := strings.Fields(lines[0])
+		for _, line := range lines[1:] {
+			cells := strings.Fields(line)
+			for i, name := range names {
+				want, ok := outcomes[cells[i+1]]
+				if !ok {
+					t.Fatalf("%s: %q is no outcome", c.name, cells[i+1])
+				}
+				fresh := w.clone(t)
+				p := w.who(t, name)
+				o := sign(t, p, verbs[cells[0]](t, fresh, p))
+				if added, err := fresh.Add(o); !errors.Is(err, want) || added != (want == nil) {
+					t.Errorf("%s: %s does %s: %v, %v, want %s", c.name, name, cells[0], added, err, cells[i+1])
+				}
+				if again, err := fresh.Add(o); want == nil && (again || err != nil) {
+					t.Errorf("%s: %s does %s, the same op again: %v, %v, want neither", c.name, name, cells[0], again, err)
+				}
+			}
+		}
+	}
+}
+
+// TestRuleTexts tries what an author with the right to it may still not say. Each
+// line of judge has its row here.
+func TestRuleTexts(t *testing.T) {
+	t.Parallel()
+	party := func(change func(*testing.T, *world, *entity.Party)) func(*testing.T, *world) entity.Party {
+		return func(t *testing.T, w *world) entity.Party {
+			p := w.who(t, "newcomer").party()
+			change(t, w, &p)
+			return p
+		}
+	}
+	type row struct {
+		kind    entity.Kind
+		who     string
+		family  oplog.Family
+		typ     uint16
+		body    func(*testing.T, *world) any
+		want    error
+		because string
+	}
+	rows := map[string]row{}
+	// What is wrong with a party is wrong wherever one stands.
+	for name, c := range map[string]struct {
+		change  func(*testing.T, *world, *entity.Party)
+		because string
+	}{
+		"no user":          {func(_ *testing.T, _ *world, p *entity.Party) { p.User = keys.Digest{} }, "without user"},
+		"no head":          {func(_ *testing.T, _ *world, p *entity.Party) { p.Head = keys.Digest{} }, "without user"},
+		"no box key":       {func(_ *testing.T, _ *world, p *entity.Party) { p.Box = keys.BoxID{} }, "without user"},
+		"no device":        {func(_ *testing.T, _ *world, p *entity.Party) { p.Devices = nil }, "0 devices"},
+		"too many devices": {func(_ *testing.T, _ *world, p *entity.Party) { p.Devices = devices(entity.MaxDevices + 1) }, "65 devices"},
+		"a long name":      {func(_ *testing.T, _ *world, p *entity.Party) { p.Name = strings.Repeat("n", entity.MaxName+1) }, "a name that is none"},
+		"a device of another": {func(t *testing.T, w *world, p *entity.Party) {
+			p.Devices = sorted(append(p.Devices, w.who(t, "reader").key.ID()))
+		}, "claims a device"},
+		"devices in disorder": {func(_ *testing.T, _ *world, p *entity.Party) { p.Devices = []keys.ID{{2}, {1}} }, "not ascending"},
+		"a device twice":      {func(_ *testing.T, _ *world, p *entity.Party) { p.Devices = []keys.ID{{2}, {2}} }, "not ascending"},
+	} {
+		rows["admit: a party with "+name] = row{
+			entity.Board, "founder", oplog.FamilyMember, entity.TypeAdmit,
+			func(t *testing.T, w *world) any {
+				return entity.Admit{Party: party(c.change)(t, w), Role: entity.Member, Ref: &w.ref}
+			}, entity.ErrNotAuthorized, c.because,
+		}
+		if name == "no user" {
+			continue
+		}
+		rows["devices: a party with "+name] = row{
+			entity.Board, "member", oplog.FamilyMember, entity.TypeDevices,
+			func(t *testing.T, w *world) any {
+				p := w.who(t, "member").party()
+				c.change(t, w, &p)
+				var cuts []entity.Cut
+				if !slices.Contains(p.Devices, w.who(t, "member").key.ID()) {
+					cuts = []entity.Cut{{Device: w.who(t, "member").key.ID(), Strand: oplog.Content}}
+				}
+				return entity.Devices{Party: p, Cuts: cuts}
+			}, entity.ErrNotAuthorized, c.because,
+		}
+		rows["add owner: a party with "+name] = row{
+			entity.Board, "founder", oplog.FamilyMaster, entity.TypeMasterAdd,
+			func(t *testing.T, w *world) any {
+				p := w.who(t, "member").party()
+				c.change(t, w, &p)
+				return entity.MasterAdd{Party: &p}
+			}, entity.ErrNotAuthorized, "with other devices",
+		}
+	}
+	delete(rows, "add owner: a party with a long name") // a name says nothing about who is made owner
+	admit := func(name, because string, change func(*testing.T, *world, *entity.Admit)) {
+		rows["admit: "+name] = row{
+			entity.Board, "founder", oplog.FamilyMember, entity.TypeAdmit,
+			func(t *testing.T, w *world) any {
+				b := entity.Admit{Party: w.who(t, "newcomer").party(), Role: entity.Member, Ref: &w.ref}
+				change(t, w, &b)
+				return b
+			}, entity.ErrNotAuthorized, because,
+		}
+	}
+	admit("role 0", "does not admit as", func(_ *testing.T, _ *world, b *entity.Admit) { b.Role = 0 })
+	admit("as owner", "does not admit as", func(_ *testing.T, _ *world, b *entity.Admit) { b.Role = entity.Master })
+	admit("role 4", "does not admit as", func(_ *testing.T, _ *world, b *entity.Admit) { b.Role = 4 })
+	admit("neither invite nor friendship", "needs an invite", func(_ *testing.T, _ *world, b *entity.Admit) { b.Ref = nil })
+	admit("invite and friendship", "needs an invite", func(_ *testing.T, _ *world, b *entity.Admit) { b.Friend = &keys.Digest{1} })
+	admit("history of mode 0", "unknown history", func(_ *testing.T, _ *world, b *entity.Admit) { b.History = &entity.History{} })
+	admit("a member", "is a member already", func(t *testing.T, w *world, b *entity.Admit) { b.Party = w.who(t, "reader").party() })
+	admit("the founder", "is a member already", func(t *testing.T, w *world, b *entity.Admit) { b.Party = w.who(t, "founder").party() })
+	admit("an epoch twice", "not ascending", func(_ *testing.T, v *world, b *entity.Admit) {
+		for id := range v.State().Epochs {
+			b.Epochs = []keys.Digest{id, id}
+		}
+	})
+	admit("an unknown epoch", "unknown epoch", func(_ *testing.T, _ *world, b *entity.Admit) { b.Epochs = []keys.Digest{{1}} })
+	for name, change := range map[string]func(*world, *entity.Admit){
+		"the wrong ref":         func(_ *world, b *entity.Admit) { b.Ref = &[16]byte{9} },
+		"no ref":                func(_ *world, b *entity.Admit) { b.Ref, b.Friend = nil, &keys.Digest{1} },
+		"a third party":         func(w *world, b *entity.Admit) { b.Party = w.people["third"].party() },
+		"as reader of a friend": func(_ *world, b *entity.Admit) { b.Role = entity.Reader },
+	} {
+		rows["friend: "+name] = row{
+			entity.Friend, "founder", oplog.FamilyMember, entity.TypeAdmit,
+			func(t *testing.T, w *world) any {
+				w.who(t, "third")
+				b := entity.Admit{Party: w.who(t, "other").party(), Role: entity.Member, Ref: &w.ref}
+				change(w, &b)
+				return b
+			}, entity.ErrNotAuthorized, "",
+		}
+	}
+	devs := func(name, who, because string, change func(*testing.T, *world, *entity.Devices)) {
+		rows["devices: "+name] = row{
+			entity.Board, who, oplog.FamilyMember, entity.TypeDevices,
+			func(t *testing.T, w *world) any {
+				b := entity.Devices{Party: w.who(t, "member").party()}
+				change(t, w, &b)
+				return b
+			}, entity.ErrNotAuthorized, because,
+		}
+	}
+	devs("of a stranger", "founder", "no member", func(t *testing.T, w *world, b *entity.Devices) { b.Party = w.who(t, "stranger").party() })
+	devs("of one who left", "founder", "no member", func(t *testing.T, w *world, b *entity.Devices) { b.Party = w.who(t, "gone").party() })
+	devs("a cut of another", "member", "not gone", func(t *testing.T, w *world, b *entity.Devices) {
+		b.Cuts = []entity.Cut{{Device: w.who(t, "founder").key.ID(), Strand: oplog.Content}}
+	})
+	devs("a cut of a device that stays", "member", "not gone", func(t *testing.T, w *world, b *entity.Devices) {
+		b.Cuts = []entity.Cut{{Device: w.who(t, "member").key.ID(), Strand: oplog.Content}}
+	})
+	devs("a cut of an unknown device", "member", "not gone", func(_ *testing.T, _ *world, b *entity.Devices) {
+		b.Cuts = []entity.Cut{{Device: keys.ID{9}, Strand: oplog.Content}}
+	})
+	devs("a device goes without a cut", "member", "without a cut", func(_ *testing.T, _ *world, b *entity.Devices) { b.Party.Devices = devices(1) })
+	devs("a device goes with a cut of control alone", "member", "without a cut", func(t *testing.T, w *world, b *entity.Devices) {
+		b.Party.Devices = devices(1)
+		b.Cuts = []entity.Cut{{Device: w.who(t, "member").key.ID(), Strand: oplog.Control}}
+	})
+	leave := func(name string, cut func(*testing.T, *world) entity.Cut) {
+		rows["leave: "+name] = row{
+			entity.Board, "member", oplog.FamilyMember, entity.TypeLeave,
+			func(t *testing.T, w *world) any { return entity.Leave{Cuts: []entity.Cut{cut(t, w)}} }, entity.ErrNotAuthorized, "another's device",
+		}
+	}
+	leave("a cut of another", func(t *testing.T, w *world) entity.Cut {
+		return entity.Cut{Device: w.who(t, "founder").key.ID(), Strand: oplog.Content}
+	})
+	leave("a cut of control", func(t *testing.T, w *world) entity.Cut {
+		return entity.Cut{Device: w.who(t, "member").key.ID(), Strand: oplog.Control}
+	})
+	founder := func(kind entity.Kind, name string, family oplog.Family, typ uint16, body any, want error, because string) {
+		rows[name] = row{kind, "founder", family, typ, func(*testing.T, *world) any { return body }, want, because}
+	}
+	no := entity.ErrNotAuthorized
+	founder(entity.Board, "add owner: no party", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{}, no, "no party")
+	rows["add owner: a stranger"] = row{
+		entity.Board, "founder", oplog.FamilyMaster, entity.TypeMasterAdd,
+		func(t *testing.T, w *world) any {
+			p := w.who(t, "stranger").party()
+			return entity.MasterAdd{Party: &p}
+		}, no, "is not a member",
+	}
+	rows["add owner: one who left"] = row{
+		entity.Board, "founder", oplog.FamilyMaster, entity.TypeMasterAdd,
+		func(t *testing.T, w *world) any { p := w.who(t, "gone").party(); return entity.MasterAdd{Party: &p} }, no, "is not a member",
+	}
+	rows["add owner: in a profile"] = row{
+		entity.Profile, "founder", oplog.FamilyMaster, entity.TypeMasterAdd,
+		func(t *testing.T, w *world) any { p := w.who(t, "reader").party(); return entity.MasterAdd{Party: &p} }, no, "one master",
+	}
+	founder(entity.Board, "a device link outside Me", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Chain: &entity.DeviceLink{}}, no, "outside Me")
+	founder(entity.Board, "title: too long", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: strings.Repeat("t", entity.MaxTitle+1)}, no, "too long")
+	founder(entity.Board, "join policy 0", oplog.FamilyPolicy, entity.TypeJoinPolicy, entity.SetJoinPolicy{}, no, "no such policy")
+	founder(entity.Board, "join policy 3", oplog.FamilyPolicy, entity.TypeJoinPolicy, entity.SetJoinPolicy{Join: 3}, no, "no such policy")
+	for name, h := range map[string]entity.History{
+		"mode 0": {}, "mode 4": {Mode: 4}, "all with a time": {Mode: entity.HistoryAll, Last: 1},
+		"from join with a time": {Mode: entity.HistoryFromJoin, Last: 1}, "last without a time": {Mode: entity.HistoryLast},
+	} {
+		founder(entity.Board, "history: "+name, oplog.FamilyPolicy, entity.TypeHistory, entity.SetHistory{History: h}, no, "no such policy")
+	}
+	founder(entity.Friend, "merged: into nothing", oplog.FamilyPolicy, entity.TypeMerged, entity.Merged{}, no, "nothing to merge")
+	rows["merged: into itself"] = row{
+		entity.Friend, "founder", oplog.FamilyPolicy, entity.TypeMerged,
+		func(_ *testing.T, w *world) any { return entity.Merged{Into: w.ID()} }, no, "nothing to merge",
+	}
+	epoch := func(kind entity.Kind, name, because string, change func(*world, *entity.Epoch)) {
+		rows["epoch: "+name] = row{kind, "founder", oplog.FamilyOpKey, entity.TypeEpoch, func(_ *testing.T, w *world) any {
+			b := entity.Epoch{Commitment: keys.Digest{1}, Depth: 2}
+			for id := range w.State().Epochs {
+				b.Replaces = append(b.Replaces, id)
+			}
+			if kind == entity.Me {
+				b.UserBox, b.Chain = &keys.BoxID{1}, &entity.DeviceLink{Prev: w.State().DeviceHead}
+			}
+			change(w, &b)
+			return b
+		}, no, because}
+	}
+	epoch(entity.Board, "depth too low", "depth 1, want 2", func(_ *world, b *entity.Epoch) { b.Depth = 1 })
+	epoch(entity.Board, "depth too high", "depth 9, want 2", func(_ *world, b *entity.Epoch) { b.Depth = 9 })
+	epoch(entity.Board, "replaces nothing", "beside another", func(_ *world, b *entity.Epoch) { b.Replaces, b.Depth = nil, 1 })
+	epoch(entity.Board, "replaces the unknown", "unknown epoch", func(_ *world, b *entity.Epoch) { b.Replaces = []keys.Digest{{1}} })
+	epoch(entity.Board, "replaces one twice", "not ascending", func(_ *world, b *entity.Epoch) { b.Replaces = append(b.Replaces, b.Replaces...) })
+	epoch(entity.Board, "a user box key outside Me", "out of place", func(_ *world, b *entity.Epoch) { b.UserBox = &keys.BoxID{1} })
+	epoch(entity.Me, "no user box key", "out of place", func(_ *world, b *entity.Epoch) { b.UserBox = nil })
+	epoch(entity.Me, "no place in the chain", "without its place", func(_ *world, b *entity.Epoch) { b.Chain = nil })
+	epoch(entity.Me, "not the next of the chain", "not the next", func(w *world, b *entity.Epoch) { b.Chain.Prev = w.ID() })
+	epoch(entity.Me, "after a RESET that was not", "not the next", func(_ *world, b *entity.Epoch) { b.Chain.Reset = 1 })
+	epoch(entity.Me, "with votes", "anchor alone", func(_ *world, b *entity.Epoch) { b.Chain.Votes = make([]entity.Vote, 1) })
+	rows["me: a party"] = row{entity.Me, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, func(t *testing.T, w *world) any {
+		p := w.who(t, "founder").party()
+		return entity.MasterAdd{Party: &p, Chain: &entity.DeviceLink{Prev: w.State().DeviceHead}}
+	}, no, "a party in Me"}
+	for name, body := range map[string][]byte{"nothing": {}, "garbage": []byte("garbage"), "another shape": keys.Marshal(entity.Text{}), "two": {0xa0, 0xa0}} {
+		founder(entity.Board, "admit: the body is "+name, oplog.FamilyMember, entity.TypeAdmit, body, entity.ErrBody, "")
+		founder(entity.Board, "epoch: the body is "+name, oplog.FamilyOpKey, entity.TypeEpoch, body, entity.ErrBody, "")
+	}
+	founder(entity.Board, "title: not UTF-8", oplog.FamilyPolicy, entity.TypeTitle, []byte{0xa1, 1, 0x62, 0xc3, 0x28}, entity.ErrBody, "")
+
+	worlds := map[entity.Kind]*world{}
+	for _, k := range []entity.Kind{entity.Me, entity.Profile, entity.Board} {
+		worlds[k] = settle(t, k)
+	}
+	worlds[entity.Friend] = found(t, entity.Friend) // nobody is admitted yet
+	for name, c := range rows {
+		w := worlds[c.kind].clone(t)
+		o := sign(t, w.who(t, c.who), w.draft(w.who(t, c.who), oplog.Control, c.family, c.typ, c.body(t, w)))
+		if _, err := w.Add(o); err != nil && !strings.Contains(err.Error(), c.because) {
+			t.Errorf("%s: refused with %q, want it to say %q", name, err, c.because)
+			continue
+		}
+		checkRefused(t, worlds[c.kind].clone(t).Entity, o, c.want)
+	}
+}
+
+func sorted(ids []keys.ID) []keys.ID {
+	slices.SortFunc(ids, func(a, b keys.ID) int { return slices.Compare(a[:], b[:]) })
+	return ids
+}
+
+func devices(n int) (ids []keys.ID) {
+	for i := range n {
+		ids = append(ids, keys.ID{1, byte(i)})
+	}
+	return ids
+}
+
+// TestBounds: what is just within bounds is taken.
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	w := settle(t, entity.Board)
+	p := w.who(t, "newcomer").party()
+	p.Name, p.Devices = strings.Repeat("n", entity.MaxName), devices(entity.MaxDevices)
+	w.must(t, "founder", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
+		Party: p, Role: entity.Reader, Friend: &keys.Digest{1}, History: &entity.History{Mode: entity.HistoryLast, Last: 1},
+	})
+	w.must(t, "founder", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: strings.Repeat("t", entity.MaxTitle)})
+	w.must(t, "founder", oplog.FamilyPolicy, entity.TypeDescription, entity.Text{Text: strings.Repeat("t", 60<<10)})
+	if s := w.State(); len(s.Title) != entity.MaxTitle || len(s.Description) != 60<<10 || s.Members[p.User].Role != entity.Reader {
+		t.Errorf("title of %d, description of %d, role %v", len(s.Title), len(s.Description), s.Members[p.User].Role)
+	}
+}
+
+// TestGenesisRules breaks each rule of a genesis once, in every kind it stands in.
+func TestGenesisRules(t *testing.T) {
+	t.Parallel()
+	f, other := newPerson(t, "founder"), newPerson(t, "other")
+	party := f.party()
+	parties := []keys.Digest{f.user(), other.user()}
+	slices.SortFunc(parties, compare)
+	good := func(k entity.Kind) entity.Genesis {
+		p := party
+		g := entity.Genesis{Kind: k, Founder: &p}
+		switch k {
+		case entity.Me:
+			recovery, box := keys.ID{1}, keys.BoxID{2}
+			g = entity.Genesis{Kind: k, Recovery: &recovery, Class: entity.Phone, Box: &box}
+		case entity.Board:
+			policy := openPolicy
+			g.Name, g.Title, g.Policy, g.Personal = strings.Repeat("n", entity.MaxName), strings.Repeat("t", entity.MaxTitle), &policy, true
+		case entity.Friend:
+			g.Parties, g.Ref = slices.Clone(parties), &[16]byte{1}
+		}
+		return g
+	}
+	genesis := func(k entity.Kind, g entity.Genesis) oplog.Op {
+		d := oplog.Draft{Strand: oplog.Control, Family: oplog.FamilyGenesis, Type: entity.TypeGenesis, User: f.user(), At: now, Body: keys.Marshal(g)}
+		if k == entity.Me {
+			d.User = keys.Digest{}
+		}
+		return sign(t, f, d)
+	}
+	kinds := []entity.Kind{entity.Me, entity.Profile, entity.Friend, entity.Board}
+	for _, k := range kinds {
+		if _, err := entity.New(genesis(k, good(k))); err != nil {
+			t.Errorf("%v: a good genesis: %v", k, err)
+		}
+	}
+	everywhere, notMe := kinds, kinds[1:]
+	only := func(ks ...entity.Kind) []entity.Kind { return ks }
+	for _, c := range []struct {
+		name   string
+		in     []entity.Kind
+		change func(*entity.Genesis)
+	}{
+		{"kind 0", everywhere, func(g *entity.Genesis) { g.Kind = 0 }},
+		{"kind 5", everywhere, func(g *entity.Genesis) { g.Kind = 5 }},
+		{"no founder", notMe, func(g *entity.Genesis) { g.Founder = nil }},
+		{"a founder", only(entity.Me), func(g *entity.Genesis) { p := party; g.Founder = &p }},
+		{"no recovery key", only(entity.Me), func(g *entity.Genesis) { g.Recovery = nil }},
+		{"a recovery key of zeros", only(entity.Me), func(g *entity.Genesis) { g.Recovery = &keys.ID{} }},
+		{"a recovery key", notMe, func(g *entity.Genesis) { g.Recovery = &keys.ID{1} }},
+		{"no box key", only(entity.Me), func(g *entity.Genesis) { g.Box = nil }},
+		{"a box key of zeros", only(entity.Me), func(g *entity.Genesis) { g.Box = &keys.BoxID{} }},
+		{"a box key", notMe, func(g *entity.Genesis) { g.Box = &keys.BoxID{1} }},
+		{"no class", only(entity.Me), func(g *entity.Genesis) { g.Class = 0 }},
+		{"class 4", only(entity.Me), func(g *entity.Genesis) { g.Class = 4 }},
+		{"a class", notMe, func(g *entity.Genesis) { g.Class = entity.Desktop }},
+		{"no policy", only(entity.Board), func(g *entity.Genesis) { g.Policy = nil }},
+		{"a policy", only(entity.Me, entity.Profile, entity.Friend), func(g *entity.Genesis) { p := openPolicy; g.Policy = &p }},
+		{"a long name", only(entity.Board), func(g *entity.Genesis) { g.Name = strings.Repeat("n", entity.MaxName+1) }},
+		{"a name", only(entity.Me, entity.Profile, entity.Friend), func(g *entity.Genesis) { g.Name = "n" }},
+		{"a title", only(entity.Me, entity.Profile, entity.Friend), func(g *entity.Genesis) { g.Title = "t" }},
+		{"a long title", only(entity.Board), func(g *entity.Genesis) { g.Title = strings.Repeat("t", entity.MaxTitle+1) }},
+		{"personal", only(entity.Me, entity.Profile, entity.Friend), func(g *entity.Genesis) { g.Personal = true }},
+		{"a succession rule", everywhere, func(g *entity.Genesis) { g.Succession = 1 }},
+		{"join policy 0", only(entity.Board), func(g *entity.Genesis) { g.Policy.Join = 0 }},
+		{"join policy 3", only(entity.Board), func(g *entity.Genesis) { g.Policy.Join = 3 }},
+		{"history mode 0", only(entity.Board), func(g *entity.Genesis) { g.Policy.History.Mode = 0 }},
+		{"no parties", only(entity.Friend), func(g *entity.Genesis) { g.Parties = nil }},
+		{"one party", only(entity.Friend), func(g *entity.Genesis) { g.Parties = g.Parties[:1] }},
+		{"three parties", only(entity.Friend), func(g *entity.Genesis) { g.Parties = append(g.Parties, keys.Digest{0xff}) }},
+		{"parties", only(entity.Me, entity.Profile, entity.Board), func(g *entity.Genesis) { g.Parties = parties }},
+		{"parties not ascending", only(entity.Friend), func(g *entity.Genesis) { slices.Reverse(g.Parties) }},
+		{"a party twice", only(entity.Friend), func(g *entity.Genesis) { g.Parties = []keys.Digest{f.user(), f.user()} }},
+		{"parties without the founder", only(entity.Friend), func(g *entity.Genesis) { g.Parties = []keys.Digest{{1}, {2}} }},
+		{"no ref", only(entity.Friend), func(g *entity.Genesis) { g.Ref = nil }},
+		{"a ref", only(entity.Me, entity.Profile, entity.Board), func(g *entity.Genesis) { g.Ref = &[16]byte{1} }},
+		{"another founder", notMe, func(g *entity.Genesis) { p := other.party(); p.Devices = party.Devices; g.Founder = &p }},
+		{"not by the founder's device", notMe, func(g *entity.Genesis) { g.Founder.Devices = other.party().Devices }},
+		{"a founder without head", notMe, func(g *entity.Genesis) { g.Founder.Head = keys.Digest{} }},
+		{"a founder without box key", notMe, func(g *entity.Genesis) { g.Founder.Box = keys.BoxID{} }},
+		{"a founder with a long name", notMe, func(g *entity.Genesis) { g.Founder.Name = strings.Repeat("n", entity.MaxName+1) }},
+	} {
+		for _, k := range c.in {
+			g := good(k)
+			c.change(&g)
+			if e, err := entity.New(genesis(k, g)); !errors.Is(err, entity.ErrBody) || e != nil {
+				t.Errorf("%v with %s: New = %v, want ErrBody", k, c.name, err)
+			}
+		}
+	}
+	// The user of a Me is the Me itself, of anything else somebody.
+	if _, err := entity.New(genesis(entity.Board, good(entity.Me))); !errors.Is(err, entity.ErrBody) {
+		t.Errorf("a Me of another user: %v, want ErrBody", err)
+	}
+	if _, err := entity.New(genesis(entity.Me, good(entity.Board))); !errors.Is(err, entity.ErrBody) {
+		t.Errorf("a board that is its own user: %v, want ErrBody", err)
+	}
+	for name, d := range map[string]oplog.Draft{
+		"unknown type": {Strand: oplog.Control, Family: oplog.FamilyGenesis, Type: 2, User: f.user(), Body: keys.Marshal(good(entity.Board))},
+		"garbage":      {Strand: oplog.Control, Family: oplog.FamilyGenesis, Type: 1, User: f.user(), Body: []byte("garbage")},
+	} {
+		if e, err := entity.New(sign(t, f, d)); !errors.Is(err, entity.ErrBody) || e != nil {
+			t.Errorf("a genesis of %s: New = %v, want ErrBody", name, err)
+		}
+	}
+	w := found(t, entity.Board)
+	if _, err := entity.New(all(w.Entity)[1]); err == nil {
+		t.Error("New with an op that is no genesis")
+	}
+	if _, err := entity.Open(oplog.NewLog(keys.Digest{1})); !errors.Is(err, entity.ErrBody) {
+		t.Errorf("Open of an empty log: %v, want ErrBody", err)
+	}
+}
+
+// TestFull: a Friend has two, and who left makes room again.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	w := found(t, entity.Friend)
+	w.admit(t, "other", entity.Member)
+	if !strings.Contains(addErr(w, sign(t, w.who(t, "founder"), verbs["admit"](t, w, w.who(t, "founder")))), "already") {
+		t.Error("the other was admitted twice")
+	}
+	w.must(t, "other", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+	w.admit(t, "other", entity.Member)
+	if len(w.State().Active()) != 2 {
+		t.Errorf("%d active members, want 2", len(w.State().Active()))
+	}
+}
+
+func addErr(w *world, o oplog.Op) string {
+	if _, err := w.Add(o); err != nil {
+		return err.Error()
+	}
+	return ""
+}
