@@ -27,13 +27,7 @@ func (e *Entity) Posts(ring Keyring) []Post {
 			continue
 		}
 		p := Post{ID: o.ID(), No: len(out) + 1, Author: o.User(), At: o.At()}
-		err := e.Read(o, ring, &p.Article)
-		if err == nil {
-			_, err = NewArticle(p.Article)
-		}
-		if err != nil {
-			p.Article, p.Unreadable = Article{}, true
-		}
+		e.OpenPost(ring, &p)
 		out = append(out, p)
 	}
 	return out
@@ -41,13 +35,15 @@ func (e *Entity) Posts(ring Keyring) []Post {
 
 // OpenPost fills in what an article says, or that it is unreadable.
 func (e *Entity) OpenPost(ring Keyring, p *Post) {
+	var a Article
 	o, ok := e.log.Get(p.ID)
-	if !ok || e.Read(o, ring, &p.Article) != nil {
-		p.Unreadable = true
-		return
+	if ok && e.Read(o, ring, &a) == nil {
+		if _, err := NewArticle(a); err == nil { // a stranger's version may not have checked its bounds
+			p.Article, p.Unreadable = a, false
+			return
+		}
 	}
-	_, err := NewArticle(p.Article) // a stranger's version may not have checked its bounds
-	p.Unreadable = err != nil
+	p.Article, p.Unreadable = Article{}, true
 }
 
 // ProfileOf returns the last profile written by the founder of a Profile, of those

@@ -231,11 +231,7 @@ func OpenDeviceChain(raws [][]byte) (*Entity, error) {
 	if len(raws) == 0 || len(raws) > MaxChain {
 		return nil, fmt.Errorf("%w: a device chain of %d ops", ErrBody, len(raws))
 	}
-	genesis, err := oplog.Parse(raws[0])
-	if err != nil {
-		return nil, err
-	}
-	e, err := openLogs(genesis.ID(), raws)
+	e, err := openLogs(oplog.IDOf(raws[0]), raws)
 	if err != nil {
 		return nil, err
 	}

@@ -391,6 +391,11 @@ func TestRuleTexts(t *testing.T) {
 		b.Party.Devices = devices(1)
 		b.Cuts = []entity.Cut{{Device: w.who(t, "member").key.ID(), Strand: oplog.Control}}
 	})
+	devs("one of two goes without a cut", "two", "without a cut", func(t *testing.T, w *world, b *entity.Devices) {
+		b.Party = w.who(t, "two").party()
+		b.Party.Devices = devices(1)
+		b.Cuts = []entity.Cut{{Device: w.who(t, "two").key.ID(), Strand: oplog.Content}}
+	})
 	leave := func(name string, cut func(*testing.T, *world) entity.Cut) {
 		rows["leave: "+name] = row{
 			entity.Board, "member", oplog.FamilyMember, entity.TypeLeave,
@@ -477,6 +482,10 @@ func TestRuleTexts(t *testing.T) {
 		worlds[k] = settle(t, k)
 	}
 	worlds[entity.Friend] = found(t, entity.Friend) // nobody is admitted yet
+	worlds[entity.Board].admit(t, "two", entity.Member)
+	two := worlds[entity.Board].who(t, "two").party()
+	two.Devices = sorted(append(two.Devices, keys.ID{7}))
+	worlds[entity.Board].must(t, "two", oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: two})
 	for name, c := range rows {
 		w := worlds[c.kind].clone(t)
 		o := sign(t, w.who(t, c.who), w.draft(w.who(t, c.who), oplog.Control, c.family, c.typ, c.body(t, w)))
@@ -504,6 +513,9 @@ func devices(n int) (ids []keys.ID) {
 func TestBounds(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
+	heir := w.who(t, "heir").party() // a device may serve another user once its own has left
+	heir.Devices = w.who(t, "gone").party().Devices
+	w.must(t, "founder", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: heir, Role: entity.Member, Ref: &w.ref})
 	p := w.who(t, "newcomer").party()
 	p.Name, p.Devices = strings.Repeat("n", entity.MaxName), devices(entity.MaxDevices)
 	w.must(t, "founder", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
@@ -626,6 +638,27 @@ func TestGenesisRules(t *testing.T) {
 	}
 	if _, err := entity.Open(oplog.NewLog(keys.Digest{1})); !errors.Is(err, entity.ErrBody) {
 		t.Errorf("Open of an empty log: %v, want ErrBody", err)
+	}
+}
+
+// TestOpenDamaged: a stored log that no version of this program accepted.
+func TestOpenDamaged(t *testing.T) {
+	t.Parallel()
+	f := newPerson(t, "founder")
+	bad := sign(t, f, oplog.Draft{Strand: oplog.Control, Family: oplog.FamilyGenesis, Type: entity.TypeGenesis, User: f.user(), Body: []byte("x")})
+	none := sign(t, f, oplog.Draft{
+		Strand: oplog.Control, Family: oplog.FamilyGenesis, Type: entity.TypeGenesis, User: f.user(), Body: keys.Marshal(entity.Genesis{Kind: 9}),
+	})
+	w := found(t, entity.Board)
+	title := sign(t, f, w.draft(w.who(t, "founder"), oplog.Control, oplog.FamilyPolicy, entity.TypeTitle, []byte("x")))
+	for name, ops := range map[string][]oplog.Op{"a malformed genesis": {bad}, "a genesis of no kind": {none}, "a malformed title": append(all(w.Entity), title)} {
+		l := oplog.NewLog(ops[0].Entity())
+		if left := l.AppendAll(ops); len(left) > 0 {
+			t.Fatalf("%s: %d ops do not fit", name, len(left))
+		}
+		if e, err := entity.Open(l); !errors.Is(err, entity.ErrBody) || e != nil {
+			t.Errorf("Open with %s: %v, want ErrBody", name, err)
+		}
 	}
 }
 

@@ -99,7 +99,13 @@ var openPolicy = entity.Policy{Join: entity.JoinLink, History: entity.History{Mo
 // found makes a world with its founder alone.
 func found(tb testing.TB, kind entity.Kind) *world {
 	tb.Helper()
-	w := &world{people: map[string]person{}, ref: [16]byte{1, 2, 3}}
+	return foundBy(tb, kind, map[string]person{})
+}
+
+// foundBy is found with people who are somewhere already.
+func foundBy(tb testing.TB, kind entity.Kind, people map[string]person) *world {
+	tb.Helper()
+	w := &world{people: people, ref: [16]byte{1, 2, 3}}
 	f := w.who(tb, "founder")
 	if kind == entity.Me {
 		w.Entity, w.ring = clone(tb, f.me.Entity), entity.Keyring{f.me.Epoch: f.me.Key}
@@ -127,7 +133,12 @@ func found(tb testing.TB, kind entity.Kind) *world {
 // "reader" and "gone", who left; in a friendship "other" and, before that, nobody.
 func settle(tb testing.TB, kind entity.Kind) *world {
 	tb.Helper()
-	w := found(tb, kind)
+	return settleBy(tb, kind, map[string]person{})
+}
+
+func settleBy(tb testing.TB, kind entity.Kind, people map[string]person) *world {
+	tb.Helper()
+	w := foundBy(tb, kind, people)
 	switch kind {
 	case entity.Board:
 		for _, name := range []string{"master", "member", "gone"} {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"encoding/binary"
 	"math"
 	"slices"
 	"strconv"
@@ -44,7 +45,8 @@ func unknownJoin(tb testing.TB) (answer, check func()) {
 		Versions: []uint16{protocol.Version1, 0x1a1a}, Suites: []uint16{protocol.Suite1, 0x1a1a},
 		IID: [16]byte{4}, Challenge: [32]byte{5}, Commitment: keys.Digest{6},
 	})
-	payload := frame[3:] // behind a length of two bytes and the type
+	_, head := binary.Uvarint(frame)
+	payload := frame[head+1:] // behind the length and the type
 	answer = func() {
 		_, in, err := n.answerJoin(peer, uint8(protocol.TypeJoin), payload)
 		if in != nil || err != nil {

@@ -64,6 +64,18 @@ func (n *Node) alive(h *held) bool {
 	return h.State().Alive() && n.personal(other, entity.Profile) != nil && n.personal(other, entity.Board) != nil
 }
 
+// syncing reports whether a request of ours through the invite that ref names waits
+// for the other side's entities: it does until he answered in this friendship,
+// also when they came by another one of the same two people.
+func (n *Node) syncing(ref [16]byte) bool {
+	for _, a := range n.attempts {
+		if a.State == invite.AttemptSyncing && a.Ref == ref {
+			return true
+		}
+	}
+	return false
+}
+
 // poke wakes the befriender.
 func (n *Node) poke() {
 	select {
@@ -85,7 +97,7 @@ func (n *Node) befriend(ctx context.Context) {
 		wait := keepEvery
 		for id, h := range n.entities {
 			s := h.State()
-			if s.Kind != entity.Friend || s.Founder == n.user || s.Ended || !s.Merged.IsZero() || busy[id] || n.alive(h) {
+			if s.Kind != entity.Friend || s.Founder == n.user || s.Ended || !s.Merged.IsZero() || busy[id] || n.alive(h) && !n.syncing(s.Ref) {
 				continue
 			}
 			if due := next[id].Sub(now); due > 0 {
@@ -395,19 +407,21 @@ func (tx *tx) settle(user keys.Digest) error {
 	var keep *held
 	for _, h := range tx.n.friendships(user) {
 		s := h.State()
-		if !s.Alive() || !s.Merged.IsZero() {
-			continue
+		if s.Merged.IsZero() {
+			if !s.Alive() {
+				continue
+			}
+			if keep == nil {
+				keep = h
+				continue
+			}
+			o, err := h.Control(tx.author(), oplog.FamilyPolicy, entity.TypeMerged, entity.Merged{Into: keep.ID()})
+			if err != nil {
+				return err
+			}
+			tx.ops(h.Entity, o)
+			tx.event("friend.merged", map[string]any{"id": h.ID().String(), "into": keep.ID().String()})
 		}
-		if keep == nil {
-			keep = h
-			continue
-		}
-		o, err := h.Control(tx.author(), oplog.FamilyPolicy, entity.TypeMerged, entity.Merged{Into: keep.ID()})
-		if err != nil {
-			return err
-		}
-		tx.ops(h.Entity, o)
-		tx.event("friend.merged", map[string]any{"id": h.ID().String(), "into": keep.ID().String()})
 		for _, a := range tx.n.attempts {
 			if a.State == invite.AttemptSyncing && a.Ref == s.Ref {
 				tx.attempt(a.Joined(tx.now))

@@ -151,7 +151,7 @@ func (tx *tx) decide(r invite.Record, joinID keys.Digest, approve bool) (invite.
 	}
 	if approve && old.State.Waiting() {
 		if why := tx.admissible(r, old.User); why != invite.OK {
-			return old, why
+			return tx.refuse(r, old, why), why
 		}
 	}
 	r, claim, why := r.Decide(joinID, approve, tx.now)
@@ -175,6 +175,17 @@ func (tx *tx) decide(r invite.Record, joinID keys.Digest, approve bool) (invite.
 	return claim, invite.OK
 }
 
+// refuse ends a claim that waits and can never be approved.
+func (tx *tx) refuse(r invite.Record, c invite.Claim, why invite.Code) invite.Claim {
+	refused, ended, ok := r.Refuse(c.JoinID, why, tx.now)
+	if !ok {
+		return c
+	}
+	tx.record(refused)
+	tx.decided(ended)
+	return ended
+}
+
 // decided journals the end of a claim and tells the run that waits for it.
 func (tx *tx) decided(c invite.Claim) {
 	tx.event("request.decided", map[string]any{"id": c.ID, "state": c.State.String(), "reason": c.Outcome().String()})
@@ -188,6 +199,7 @@ func (tx *tx) decided(c invite.Claim) {
 // admit appends what lets the claim's user in: ApproveJoinEntity on the board, or
 // on a Friend entity founded in this very transaction.
 func (tx *tx) admit(r invite.Record, c invite.Claim) (keys.Digest, error) {
+	tx.from = c.Device // it gets the admit with the approval; a push before that would find no entity
 	party := entity.Party{User: c.User, Head: c.Head, Devices: c.Devices, Box: c.Box, Name: c.Name}
 	how := entity.Admission{Party: party, Role: r.Role, Ref: &r.Ref}
 	if how.Role == 0 {
@@ -339,6 +351,17 @@ func (n *Node) sweep() error {
 			}
 			for _, c := range late {
 				tx.decided(c)
+			}
+		}
+		for id := range n.invites { // who asks twice and was let in once does not wait on
+			for _, c := range n.invites[id].Claims {
+				if !c.State.Waiting() {
+					continue
+				}
+				why := tx.admissible(n.invites[id], c.User)
+				if why == invite.RefusedAlreadyFriends || why == invite.RefusedAlreadyMember {
+					tx.refuse(n.invites[id], c, why)
+				}
 			}
 		}
 		for _, h := range n.entities {

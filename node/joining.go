@@ -3,9 +3,11 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -20,6 +22,7 @@ import (
 type pursuit struct {
 	poke chan struct{}      // try now
 	stop context.CancelFunc // of the present try, nil between tries
+	conn network.Conn       // of the present try, nil until it is dialled
 }
 
 // Join opens a link: it stores the request and begins to pursue it.
@@ -85,6 +88,22 @@ func (n *Node) pokeLocked(id string) {
 	}
 }
 
+// returned has requests to an issuer tried at once when it connects to us. One
+// that waits on a connection of old is freed from it: an issuer that still had
+// that connection would not have dialled, so it was killed and has come back. The
+// caller holds the lock.
+func (n *Node) returned(device keys.ID, c network.Conn) {
+	for id, p := range n.pursuits {
+		if n.attempts[id].Issuer != device {
+			continue
+		}
+		if old := p.conn; old != nil && old != c && c.Stat().Opened.Sub(old.Stat().Opened) > staleAfter {
+			n.wg.Go(func() { _ = old.Close() })
+		}
+		n.pokeLocked(id)
+	}
+}
+
 // pursue tries a request until it has ended.
 func (n *Node) pursue(ctx context.Context, id string, p *pursuit) {
 	defer func() {
@@ -111,7 +130,7 @@ func (n *Node) pursue(ctx context.Context, id string, p *pursuit) {
 		reached, err := n.try(try, a)
 		cancel()
 		n.mu.Lock()
-		p.stop = nil
+		p.stop, p.conn = nil, nil
 		pause := n.rest(id, reached, err)
 		n.mu.Unlock()
 		n.changed()
@@ -188,7 +207,10 @@ func (n *Node) try(ctx context.Context, a invite.Attempt) (reached bool, err err
 		return false, err
 	}
 	n.mu.Lock()
-	me, err := entity.OpenDeviceChain(n.me.ControlStrand()) // a copy: the machine reads it without the lock
+	if p := n.pursuits[a.ID]; p != nil {
+		p.conn = s.Conn()
+	}
+	me, err := copyOf(n.me.Entity) // the machine reads it without the lock
 	name := n.name()
 	n.mu.Unlock()
 	if err != nil {
@@ -211,6 +233,18 @@ func (n *Node) try(ctx context.Context, a invite.Attempt) (reached bool, err err
 		n.log.Warn("identity check failed", "request", a.ID, "issuer", link.Issuer.String(), "err", out.Detail)
 	}
 	return err == nil || m.Attempt().Code != "" || out.Status != 0, err
+}
+
+// copyOf returns what an entity's control strand makes. Signatures are not checked
+// again: they were before the ops were stored.
+func copyOf(e *entity.Entity) (*entity.Entity, error) {
+	log := oplog.NewLog(e.ID())
+	for o := range e.Log().All(oplog.Control) {
+		if _, err := log.Append(o); err != nil {
+			return nil, fmt.Errorf("copy %v: %w", e.ID(), err)
+		}
+	}
+	return entity.Open(log)
 }
 
 // commitJoining makes a change of a Joiner durable, unless its person cancelled

@@ -78,6 +78,7 @@ type Node struct {
 	buckets   map[keys.ID]*bucket
 	live      int
 	totals    map[keys.Digest]map[keys.ID]int // ops that members were seen to have
+	catching  map[catching]bool               // syncs for pushes; true: once more
 	wake      chan struct{}
 
 	own ownRecord
@@ -108,7 +109,7 @@ func New(h host.Host, ds datastore.Batching, cfg Config) (*Node, error) {
 		attempts: make(map[string]invite.Attempt), pursuits: make(map[string]*pursuit),
 		parked: make(map[keys.Digest]chan protocol.Event), records: make(map[keys.ID][]byte),
 		seen: make(map[keys.Digest]map[keys.Digest]bool), buckets: make(map[keys.ID]*bucket),
-		totals: make(map[keys.Digest]map[keys.ID]int), wake: make(chan struct{}, 1), watchers: make(map[chan struct{}]bool),
+		totals: make(map[keys.Digest]map[keys.ID]int), catching: make(map[catching]bool), wake: make(chan struct{}, 1), watchers: make(map[chan struct{}]bool),
 	}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)

@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/core/record"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"pttnode/entity"
 	"pttnode/keys"
@@ -78,17 +79,21 @@ func openRecord(device keys.ID, raw []byte) (*peer.PeerRecord, bool) {
 	return rec, ok && err == nil && rec.PeerID == p && p.MatchesPublicKey(env.PublicKey)
 }
 
-// addrs keeps a device's record if it is newer than the one we have. Records of
-// others than the device named, and anything malformed, are ignored: addresses
-// are hints.
+// addrs keeps a device's record if it is newer than the one we have and names
+// other addresses. Records of others than the device named, and anything
+// malformed, are ignored: addresses are hints.
 func (tx *tx) addrs(device keys.ID, raw []byte) {
+	if len(raw) > maxRecord {
+		return
+	}
 	rec, ok := openRecord(device, raw)
 	if !ok {
 		return
 	}
 	if old, ok := tx.n.records[device]; ok {
-		if prev, ok := openRecord(device, old); ok && prev.Seq >= rec.Seq {
-			return
+		prev, ok := openRecord(device, old)
+		if ok && (prev.Seq >= rec.Seq || slices.EqualFunc(prev.Addrs, rec.Addrs, ma.Multiaddr.Equal)) {
+			return // every sync brings one that is newer; most say the same
 		}
 	}
 	tx.n.records[device] = bytes.Clone(raw)
@@ -98,15 +103,15 @@ func (tx *tx) addrs(device keys.ID, raw []byte) {
 
 // addrsOf keeps a record if it is of a device of a member.
 func (tx *tx) addrsOf(s *entity.State, raw []byte) {
-	_, r, err := record.ConsumeEnvelope(raw, peer.PeerRecordEnvelopeDomain)
+	env, err := record.UnmarshalEnvelope(raw) // checked below, once it says that it is a member's
 	if err != nil {
 		return
 	}
-	rec, ok := r.(*peer.PeerRecord)
-	if !ok {
+	p, err := peer.IDFromPublicKey(env.PublicKey)
+	if err != nil {
 		return
 	}
-	device, err := deviceID(rec.PeerID)
+	device, err := deviceID(p)
 	if err != nil {
 		return
 	}
@@ -254,6 +259,9 @@ func (n *Node) onConnected(ctx context.Context, c network.Conn) {
 	}
 	defer n.changed()
 	device, err := deviceID(c.RemotePeer())
+	if err == nil && c.Stat().Direction == network.DirInbound {
+		n.returned(device, c)
+	}
 	if err != nil || c.Stat().Direction != network.DirOutbound || len(n.sharedWith(device)) == 0 {
 		return
 	}

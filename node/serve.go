@@ -104,11 +104,13 @@ func (n *Node) serveJoin(ctx context.Context, s *stream) error {
 		ask: func(r protocol.Request) {
 			live = false
 			n.endLive()
-			n.park(r.Claim.JoinID, in.Record.ID, inbox)
+			if !n.park(r.Claim.JoinID, in.Record.ID, inbox) {
+				time.AfterFunc(joinWindow, func() { _ = s.Close() }) // it would not hear of the decision
+			}
 		},
 	}
 	out, err := sess.run(ctx, first)
-	if err != nil || out.Detail != nil {
+	if live && (err != nil || out.Detail != nil) { // who waited has a claim, and may come back as often as he likes
 		n.charge(s.peer)
 	}
 	return errors.Join(err, out.Detail)
@@ -198,17 +200,20 @@ func (n *Node) endLive() {
 }
 
 // park lets a run hear of the decision on its claim. Of two runs of one claim the
-// newer hears it; beyond the limit none does, and the requester comes back.
-func (n *Node) park(joinID keys.Digest, record string, inbox chan protocol.Event) {
+// newer hears it; beyond the limit none does: park reports false, and the requester
+// has to come back.
+func (n *Node) park(joinID keys.Digest, record string, inbox chan protocol.Event) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.parked) < maxParked {
-		n.parked[joinID] = inbox
+	if n.parked[joinID] == nil && len(n.parked) >= maxParked {
+		return false
 	}
+	n.parked[joinID] = inbox
 	// Decided between the reservation and here? Then say so now.
 	if c, ok := n.invites[record].Claim(joinID); ok && !c.State.Waiting() {
 		n.tell(c)
 	}
+	return true
 }
 
 func (n *Node) unpark(joinID keys.Digest, inbox chan protocol.Event) {

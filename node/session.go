@@ -93,6 +93,9 @@ func (s *session) run(ctx context.Context, first protocol.Event) (out protocol.O
 			}
 			ev = r.m
 		case ev = <-s.inbox:
+			if err := s.n.store.settled(); err != nil { // it carries a log as it is in memory
+				return out, err
+			}
 		case <-timer.C:
 			ev = protocol.Tick{}
 		case <-ctx.Done():

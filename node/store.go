@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/ipfs/go-datastore"
@@ -85,7 +86,9 @@ func (s *store) wait(b *batch) error {
 		failed = s.commit(group)
 	}
 	s.mu.Lock()
-	s.failed = failed
+	if s.failed == nil { // fail may have been called meanwhile
+		s.failed = failed
+	}
 	if len(s.queue) > 0 {
 		s.queue[0].turn <- true
 	} else {
@@ -101,6 +104,25 @@ func (s *store) wait(b *batch) error {
 	return failed
 }
 
+// settled returns when all that was queued so far is durable: an operation of ours
+// that others have and a crash took from us would look like an old backup. It
+// fails when memory may be ahead of the disk.
+func (s *store) settled() error {
+	s.mu.Lock()
+	if !s.busy {
+		failed := s.failed
+		s.mu.Unlock()
+		if _, behind := errors.AsType[*Error](failed); behind {
+			return nil // the disk has all that memory has
+		}
+		return failed
+	}
+	b := &batch{turn: make(chan bool, 1)}
+	s.queue = append(s.queue, b)
+	s.mu.Unlock()
+	return s.wait(b)
+}
+
 func (s *store) commit(group []*batch) (err error) {
 	// A store may report a failed disk by a panic; it must not take the readers along.
 	defer func() {
@@ -108,6 +130,9 @@ func (s *store) commit(group []*batch) (err error) {
 			err = fmt.Errorf("%w: %v", errStore, p)
 		}
 	}()
+	if !slices.ContainsFunc(group, func(b *batch) bool { return len(b.puts) > 0 }) {
+		return nil // only settled waits
+	}
 	ctx := context.Background() // a queued write is never given up half way
 	w, err := s.ds.Batch(ctx)
 	if err != nil {

@@ -200,6 +200,9 @@ func (n *Node) sendLacking(s *stream, eid keys.Digest, theirs oplog.Vector) erro
 		ops = h.Log().Lacks(theirs)
 	}
 	n.mu.Unlock()
+	if err := n.store.settled(); err != nil {
+		return err
+	}
 	for {
 		chunk, rest := cutOps(ops)
 		f := protocol.Ops{Ops: chunk, More: len(rest) > 0}
@@ -385,7 +388,38 @@ func (n *Node) takePush(ctx context.Context, from keys.ID, payload []byte) error
 	}
 	missing, err := n.take(p.Entity, from, p.Ops)
 	if err == nil && missing {
-		return n.syncEntity(ctx, from, p.Entity)
+		return n.catchUp(ctx, from, p.Entity)
 	}
 	return err
+}
+
+// catching names the syncs that a peer's pushes ask for in an entity.
+type catching struct {
+	peer   keys.ID
+	entity keys.Digest
+}
+
+// catchUp syncs for a push that lacks what it builds on, one at a time: what comes
+// while it runs has it run once more, however much that is.
+func (n *Node) catchUp(ctx context.Context, from keys.ID, eid keys.Digest) error {
+	c := catching{from, eid}
+	n.mu.Lock()
+	_, running := n.catching[c]
+	n.catching[c] = running
+	n.mu.Unlock()
+	if running {
+		return nil
+	}
+	for {
+		err := n.syncEntity(ctx, from, eid)
+		n.mu.Lock()
+		again := n.catching[c]
+		if err != nil || !again {
+			delete(n.catching, c)
+			n.mu.Unlock()
+			return err
+		}
+		n.catching[c] = false
+		n.mu.Unlock()
+	}
 }

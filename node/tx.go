@@ -39,7 +39,13 @@ func (n *Node) update(f func(tx *tx) error) error {
 	refused := f(tx)
 	if len(tx.puts) == 0 {
 		n.mu.Unlock()
-		return refused
+		if refused != nil {
+			return refused
+		}
+		if err := n.store.settled(); err != nil { // what it read may be told
+			return because("disk_full", err)
+		}
+		return nil
 	}
 	b := n.store.enqueue(tx.puts)
 	n.mu.Unlock()

@@ -1,0 +1,595 @@
+package entity_test
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"pttnode/entity"
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// offer is an approval as its issuer sends it, and what the joiner wants.
+type offer struct {
+	w    *world
+	ap   entity.Approval
+	want entity.Wanted
+}
+
+// approve admits "joiner" and packs what he is sent.
+func approve(t *testing.T, w *world, role entity.Role) *offer {
+	t.Helper()
+	name := "joiner"
+	if w.State().Kind == entity.Friend {
+		name = "other"
+	}
+	heads := w.Log().Heads(oplog.Control)
+	return w.offer(t, name, w.admit(t, name, role), heads)
+}
+
+func (w *world) offer(t *testing.T, name string, admit oplog.Op, heads []keys.Digest) *offer {
+	t.Helper()
+	x := &offer{w: w, ap: entity.Approval{Entity: w.ID(), Admit: admit.ID(), Logs: w.ControlStrand()}}
+	for id, k := range w.ring {
+		x.ap.Keys = append(x.ap.Keys, entity.EpochKey{Epoch: id, Key: k.Secret()})
+	}
+	ref := w.ref
+	x.want = entity.Wanted{Kind: w.State().Kind, Self: w.who(t, name).party(), By: w.who(t, "founder").user(), Ref: &ref, Heads: heads}
+	return x
+}
+
+// TestCreateJoinEntity: every kind that one can join, from approval to the first
+// words of the newcomer.
+func TestCreateJoinEntity(t *testing.T) {
+	t.Parallel()
+	for kind, role := range map[entity.Kind]entity.Role{entity.Profile: entity.Reader, entity.Friend: entity.Member, entity.Board: entity.Member} {
+		x := approve(t, found(t, kind), role)
+		e, ring, err := entity.CreateJoinEntity(x.ap, x.want)
+		if err != nil {
+			t.Errorf("%v: CreateJoinEntity: %v", kind, err)
+			continue
+		}
+		m, ok := e.State().Member(x.want.Self.User)
+		if !ok || m.Standing != entity.Active || m.Role != role || m.By != x.want.By || m.Ref != x.w.ref {
+			t.Errorf("%v: the newcomer is %+v", kind, m)
+		}
+		if len(ring) != 1 || e.ID() != x.w.ID() || !bytes.Equal(snapshot(e), snapshot(x.w.Entity)) {
+			t.Errorf("%v: %d keys, or another entity than the issuer's", kind, len(ring))
+		}
+		if role == entity.Member {
+			joined := *x.w
+			joined.Entity, joined.ring = e, ring
+			name := "joiner"
+			if kind == entity.Friend {
+				name = "other"
+			}
+			o := joined.post(t, name, "hello")
+			checkAdded(t, x.w.Entity, o)
+		}
+	}
+}
+
+// TestCreateJoinEntityByFriendship: an admission may name a friendship in place of
+// an invite.
+func TestCreateJoinEntityByFriendship(t *testing.T) {
+	t.Parallel()
+	w := found(t, entity.Board)
+	friendship := keys.Digest{7}
+	o, err := entity.ApproveJoinEntity(w.Entity, w.who(t, "founder").author(), w.ring, entity.Admission{
+		Party: w.who(t, "joiner").party(), Role: entity.Reader, Friend: &friendship, History: &entity.History{Mode: entity.HistoryFromJoin},
+	})
+	if err != nil {
+		t.Fatalf("ApproveJoinEntity: %v", err)
+	}
+	x := w.offer(t, "joiner", o, nil)
+	x.want.Ref, x.want.Friends = nil, []keys.Digest{{1}, friendship}
+	if _, _, err := entity.CreateJoinEntity(x.ap, x.want); err != nil {
+		t.Errorf("CreateJoinEntity by a friendship: %v", err)
+	}
+	for name, change := range map[string]func(*entity.Wanted){
+		"of others":          func(w *entity.Wanted) { w.Friends = []keys.Digest{{1}} },
+		"but an invite":      func(v *entity.Wanted) { v.Ref = &w.ref },
+		"and an invite":      func(v *entity.Wanted) { v.Ref, v.Friends = &w.ref, []keys.Digest{friendship} },
+		"with no one at all": func(w *entity.Wanted) { w.Friends = nil },
+	} {
+		y := *x
+		change(&y.want)
+		if _, _, err := entity.CreateJoinEntity(y.ap, y.want); !errors.Is(err, entity.ErrNotAuthorized) {
+			t.Errorf("a friendship %s: %v, want ErrNotAuthorized", name, err)
+		}
+	}
+}
+
+// TestApprovalRefused is what a hostile issuer may send, H29, H30 and H31 among it:
+// the joiner has an error and nothing.
+func TestApprovalRefused(t *testing.T) {
+	t.Parallel()
+	no := entity.ErrNotAuthorized
+	for _, c := range []struct {
+		name    string
+		kind    entity.Kind
+		change  func(*testing.T, *offer)
+		want    error
+		because string
+	}{
+		{"another kind", entity.Board, func(_ *testing.T, x *offer) { x.want.Kind = entity.Profile }, entity.ErrKind, ""},
+		{"no logs", entity.Board, func(_ *testing.T, x *offer) { x.ap.Logs = nil }, entity.ErrBody, "empty"},
+		{"no genesis", entity.Board, func(_ *testing.T, x *offer) { x.ap.Logs = x.ap.Logs[1:] }, oplog.ErrForeign, ""},
+		{"genesis last", entity.Board, func(_ *testing.T, x *offer) { slices.Reverse(x.ap.Logs) }, oplog.ErrForeign, ""},
+		{"another entity's id", entity.Board, func(_ *testing.T, x *offer) { x.ap.Entity = keys.Digest{9} }, oplog.ErrForeign, ""},
+		{"an op missing", entity.Board, func(_ *testing.T, x *offer) { x.ap.Logs = slices.Delete(x.ap.Logs, 1, 2) }, oplog.ErrMissing, ""},
+		{"an op twice", entity.Board, func(_ *testing.T, x *offer) { x.ap.Logs = append(x.ap.Logs, x.ap.Logs[1]) }, entity.ErrBody, "twice"},
+		{"the genesis twice", entity.Board, func(_ *testing.T, x *offer) { x.ap.Logs = append(x.ap.Logs, x.ap.Logs[0]) }, entity.ErrBody, "twice"},
+		{"children first", entity.Board, func(_ *testing.T, x *offer) { x.ap.Logs[1], x.ap.Logs[2] = x.ap.Logs[2], x.ap.Logs[1] }, oplog.ErrMissing, ""},
+		{"garbage in the log", entity.Board, func(_ *testing.T, x *offer) { x.ap.Logs = append(x.ap.Logs, []byte("garbage")) }, oplog.ErrFormat, ""},
+		{"a bad signature", entity.Board, func(_ *testing.T, x *offer) {
+			raw := bytes.Clone(x.ap.Logs[3])
+			raw[len(raw)-1] ^= 1
+			x.ap.Logs[3] = raw
+		}, oplog.ErrSignature, ""},
+		{"a content op", entity.Board, func(t *testing.T, x *offer) {
+			x.ap.Logs = append(x.ap.Logs, x.w.post(t, "founder", "post").Bytes())
+		}, entity.ErrBody, "content op"},
+		{"a genesis that is none", entity.Board, func(t *testing.T, x *offer) {
+			o := sign(t, x.w.who(t, "founder"), oplog.Draft{Strand: oplog.Control, Family: oplog.FamilyGenesis, Type: 1, User: x.want.By, Body: []byte("x")})
+			x.ap.Entity, x.ap.Logs = o.ID(), [][]byte{o.Bytes()}
+		}, entity.ErrBody, ""},
+		{"H29: the logs of another entity", entity.Board, func(t *testing.T, x *offer) {
+			other := foundBy(t, entity.Board, x.w.people)
+			other.admit(t, "joiner", entity.Member)
+			x.ap.Logs = other.ControlStrand()
+		}, oplog.ErrForeign, ""},
+		{"H29: some ops of another entity", entity.Board, func(t *testing.T, x *offer) {
+			other := found(t, entity.Board)
+			x.ap.Logs = append(x.ap.Logs, other.ControlStrand()[1])
+		}, oplog.ErrForeign, ""},
+		{"a log older than the offer", entity.Board, func(_ *testing.T, x *offer) { x.want.Heads = append(x.want.Heads, keys.Digest{9}) }, no, "lacks the head"},
+		{"an admit that is not there", entity.Board, func(_ *testing.T, x *offer) { x.ap.Admit = keys.Digest{9} }, no, "is not in the log"},
+		{"an admit that is a genesis", entity.Board, func(_ *testing.T, x *offer) { x.ap.Admit = x.ap.Entity }, no, "is not an admit"},
+		{"an admit of an unknown type", entity.Board, func(t *testing.T, x *offer) {
+			x.ap.Admit = x.w.must(t, "founder", oplog.FamilyMember, 99, struct{}{}).ID()
+			x.ap.Logs = x.w.ControlStrand()
+		}, no, "is not an admit"},
+		{"another user", entity.Board, func(t *testing.T, x *offer) { x.want.Self = x.w.who(t, "third").party() }, no, "somebody else"},
+		{"another head of ours", entity.Board, func(_ *testing.T, x *offer) { x.want.Self.Head = keys.Digest{9} }, no, "somebody else"},
+		{"another box key of ours", entity.Board, func(_ *testing.T, x *offer) { x.want.Self.Box = keys.BoxID{9} }, no, "somebody else"},
+		{"another device of ours", entity.Board, func(_ *testing.T, x *offer) { x.want.Self.Devices = devices(1) }, no, "somebody else"},
+		{"a device more of ours", entity.Board, func(_ *testing.T, x *offer) {
+			x.want.Self.Devices = append(slices.Clone(x.want.Self.Devices), keys.ID{0xff})
+		}, no, "somebody else"},
+		{"admitted by another", entity.Board, func(t *testing.T, x *offer) { x.want.By = x.w.who(t, "third").user() }, no, "not by the issuer"},
+		{"another invite", entity.Board, func(_ *testing.T, x *offer) { x.want.Ref = &[16]byte{9} }, no, "another invite"},
+		{"no invite wanted", entity.Board, func(_ *testing.T, x *offer) { x.want.Ref = nil }, no, "another invite"},
+		{"we left since", entity.Board, func(t *testing.T, x *offer) {
+			x.w.must(t, "joiner", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+			x.ap.Logs = x.w.ControlStrand()
+		}, no, "no member"},
+		{"we left and were admitted anew", entity.Board, func(t *testing.T, x *offer) {
+			x.w.must(t, "joiner", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+			x.w.admit(t, "joiner", entity.Member)
+			x.ap.Logs = x.w.ControlStrand()
+		}, no, "no member"},
+		{"the admit became void", entity.Board, func(t *testing.T, x *offer) {
+			f := x.w.who(t, "founder")
+			d := x.w.draft(f, oplog.Control, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "fork"})
+			admit, _ := x.w.Log().Get(x.ap.Admit)
+			d.Seq, d.Prev, d.Parents = admit.Seq(), admit.Prev(), admit.Parents()
+			checkAdded(t, x.w.Entity, sign(t, f, d))
+			x.ap.Logs = x.w.ControlStrand()
+		}, no, "is not in the log"},
+		{"the issuer left since", entity.Board, func(t *testing.T, x *offer) { byMaster(t, x, false) }, no, "no master"},
+		{"the issuer is no owner any more", entity.Board, func(t *testing.T, x *offer) { byMaster(t, x, true) }, no, "no master"},
+		{"H31: a key of zeros", entity.Board, func(_ *testing.T, x *offer) { x.ap.Keys[0].Key = [32]byte{} }, no, "commitment"},
+		{"H31: another key", entity.Board, func(_ *testing.T, x *offer) { x.ap.Keys[0].Key[0] ^= 1 }, no, "commitment"},
+		{"H31: another key beside", entity.Board, func(_ *testing.T, x *offer) {
+			k := x.ap.Keys[0]
+			k.Key[31] ^= 1
+			x.ap.Keys = append(x.ap.Keys, k)
+		}, no, "commitment"},
+		{"H31: the key of an unknown epoch", entity.Board, func(_ *testing.T, x *offer) { x.ap.Keys[0].Epoch = keys.Digest{9} }, no, "commitment"},
+		{"H31: the key of another entity's epoch", entity.Board, func(t *testing.T, x *offer) {
+			for id, k := range found(t, entity.Board).ring {
+				x.ap.Keys = append(x.ap.Keys, entity.EpochKey{Epoch: id, Key: k.Secret()})
+			}
+		}, no, "commitment"},
+		{"a key of zeros that was committed to", entity.Board, func(t *testing.T, x *offer) {
+			o := x.w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{
+				Commitment: keys.OpKey{}.Commitment(x.w.ID()), Depth: 2, Replaces: epochs(x.w),
+			})
+			x.ap.Logs, x.ap.Keys = x.w.ControlStrand(), append(x.ap.Keys, entity.EpochKey{Epoch: o.ID()})
+		}, no, "commitment"},
+		{"a key it names is missing", entity.Board, func(t *testing.T, x *offer) {
+			key := keys.NewOpKey()
+			o := x.w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: key.Commitment(x.w.ID()), Depth: 2, Replaces: epochs(x.w)})
+			x.w.ring[o.ID()] = key
+			x.ap.Admit = x.w.admit(t, "third", entity.Member).ID()
+			x.want.Self = x.w.who(t, "third").party()
+			x.ap.Logs = x.w.ControlStrand()
+		}, no, "is not there"},
+		{"no key at all", entity.Board, func(t *testing.T, x *offer) {
+			x.w.ring = nil
+			x.ap.Admit = x.w.admit(t, "third", entity.Member).ID()
+			x.want.Self = x.w.who(t, "third").party()
+			x.ap.Logs, x.ap.Keys = x.w.ControlStrand(), nil
+		}, no, "no key"},
+		{"no keys with an admit that names some", entity.Board, func(_ *testing.T, x *offer) { x.ap.Keys = nil }, no, "is not there"},
+		{"H30: an admit by a reader", entity.Board, func(t *testing.T, x *offer) {
+			x.w.admit(t, "reader", entity.Reader)
+			forgeAdmit(t, x, x.w.who(t, "reader"))
+		}, no, "not a master"},
+		{"H30: an admit by a member", entity.Board, func(t *testing.T, x *offer) {
+			x.w.admit(t, "member", entity.Member)
+			forgeAdmit(t, x, x.w.who(t, "member"))
+		}, no, "not a master"},
+		{"H30: an admit by a stranger", entity.Board, func(t *testing.T, x *offer) { forgeAdmit(t, x, x.w.who(t, "stranger")) }, no, "does not speak"},
+		{"H30: an admit by a stranger in the issuer's name", entity.Board, func(t *testing.T, x *offer) {
+			forgeAdmit(t, x, x.w.who(t, "founder").by(x.w.who(t, "stranger").key))
+		}, no, "does not speak"},
+		{"H17: our user, another device", entity.Board, func(t *testing.T, x *offer) {
+			stolen := x.w.who(t, "third").party()
+			stolen.Devices = []keys.ID{x.w.who(t, "stranger").key.ID()}
+			o := x.w.must(t, "founder", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
+				Party: stolen, Role: entity.Member, Ref: &x.w.ref, Epochs: epochs(x.w),
+			})
+			x.ap.Admit, x.want.Self, x.ap.Logs = o.ID(), x.w.who(t, "third").party(), x.w.ControlStrand()
+		}, no, "somebody else"},
+		{"a friendship founded by another", entity.Friend, func(t *testing.T, x *offer) { x.want.By = x.w.who(t, "third").user() }, no, "not by the issuer"},
+		{"a friendship with another invite", entity.Friend, func(_ *testing.T, x *offer) { x.want.Ref = &[16]byte{9} }, no, "another invite"},
+		{"a friendship of others", entity.Friend, func(t *testing.T, x *offer) { x.want.Self = x.w.who(t, "third").party() }, no, "somebody else"},
+	} {
+		role := entity.Member
+		x := approve(t, found(t, c.kind), role)
+		if _, _, err := entity.CreateJoinEntity(x.ap, x.want); err != nil {
+			t.Fatalf("%s: before the change: %v", c.name, err)
+		}
+		c.change(t, x)
+		e, ring, err := entity.CreateJoinEntity(x.ap, x.want)
+		if e != nil || ring != nil || !errors.Is(err, c.want) || err != nil && !strings.Contains(err.Error(), c.because) {
+			t.Errorf("%s: CreateJoinEntity = %v, %v, want %v that says %q", c.name, e != nil, err, c.want, c.because)
+		}
+	}
+}
+
+// byMaster lets a second owner admit "third", who then leaves, and may come back as a
+// member.
+func byMaster(t *testing.T, x *offer, back bool) {
+	w := x.w
+	w.admit(t, "master", entity.Member)
+	party := w.who(t, "master").party()
+	w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
+	third := w.who(t, "third").party()
+	o := w.must(t, "master", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: third, Role: entity.Member, Ref: &w.ref, Epochs: epochs(w)})
+	x.ap.Admit, x.ap.Logs = o.ID(), w.ControlStrand()
+	x.want.Self, x.want.By = third, w.who(t, "master").user()
+	if _, _, err := entity.CreateJoinEntity(x.ap, x.want); err != nil {
+		t.Fatalf("admitted by a second owner: %v", err)
+	}
+	w.must(t, "master", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+	if back {
+		w.admit(t, "master", entity.Member)
+	}
+	x.ap.Logs = w.ControlStrand()
+}
+
+// forgeAdmit adds an admit of "third" that is signed by p to the bytes of the log.
+func forgeAdmit(t *testing.T, x *offer, p person) {
+	third := x.w.who(t, "third").party()
+	o := sign(t, p, x.w.draft(p, oplog.Control, oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
+		Party: third, Role: entity.Member, Ref: &x.w.ref, Epochs: epochs(x.w),
+	}))
+	x.ap.Admit, x.ap.Logs = o.ID(), append(x.w.ControlStrand(), o.Bytes())
+	x.want.Self, x.want.By = third, p.user()
+}
+
+// TestApprovalTampered flips each byte of an approval's log and truncates it at each
+// op: nothing of it is taken.
+func TestApprovalTampered(t *testing.T) {
+	t.Parallel()
+	x := approve(t, found(t, entity.Board), entity.Member)
+	for i := range x.ap.Logs {
+		for at := range x.ap.Logs[i] {
+			y := *x
+			y.ap.Logs = slices.Clone(x.ap.Logs)
+			y.ap.Logs[i] = bytes.Clone(x.ap.Logs[i])
+			y.ap.Logs[i][at] ^= 1
+			if e, _, err := entity.CreateJoinEntity(y.ap, y.want); err == nil || e != nil {
+				t.Fatalf("byte %d of op %d flipped: the entity is created", at, i)
+			}
+		}
+		y := *x
+		y.ap.Logs = x.ap.Logs[:i]
+		if _, _, err := entity.CreateJoinEntity(y.ap, y.want); err == nil {
+			t.Errorf("the first %d ops of %d make an entity", i, len(x.ap.Logs))
+		}
+	}
+}
+
+// TestCreateEntity: the founding batch of every kind.
+func TestCreateEntity(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []entity.Kind{entity.Me, entity.Profile, entity.Friend, entity.Board} {
+		w := found(t, kind)
+		var types []oplog.Family
+		for o := range w.Log().All(oplog.Control) {
+			types = append(types, o.Family())
+		}
+		if !slices.Equal(types, []oplog.Family{oplog.FamilyGenesis, oplog.FamilyMaster, oplog.FamilyOpKey}) {
+			t.Errorf("%v: founded with families %v", kind, types)
+		}
+		s := w.State()
+		f := w.who(t, "founder")
+		if s.Kind != kind || s.Founder != f.user() || len(s.Epochs) != 1 || !s.Speaks(f.user(), f.key.ID(), entity.Master) || s.Ended || s.Frozen {
+			t.Errorf("%v: state %+v", kind, s)
+		}
+		if (s.Policy == openPolicy) != (kind == entity.Board) {
+			t.Errorf("%v: policy %+v", kind, s.Policy)
+		}
+		if s.PolicyHash().IsZero() != (kind != entity.Board) {
+			t.Errorf("%v: policy hash %v", kind, s.PolicyHash())
+		}
+		info, ok := s.WritingEpoch(func(keys.Digest) bool { return true })
+		if !ok || w.ring[info.ID].Commitment(w.ID()) != info.Commitment || info.Depth != 1 || info.By != f.user() {
+			t.Errorf("%v: first epoch %+v", kind, info)
+		}
+		if _, ok := s.WritingEpoch(func(keys.Digest) bool { return false }); ok {
+			t.Errorf("%v: an epoch for who holds none", kind)
+		}
+		checkAgrees(t, w.Entity)
+	}
+	a, b := found(t, entity.Board), found(t, entity.Board)
+	if a.ID() == b.ID() {
+		t.Error("two boards of one founder have one id")
+	}
+	f := newPerson(t, "founder")
+	for name, g := range map[string]entity.Genesis{
+		"no founder": {Kind: entity.Board, Policy: &openPolicy}, "kind 9": {Kind: 9}, "too large": {Kind: entity.Board, Name: strings.Repeat("n", oplog.MaxControl)},
+	} {
+		if c, err := entity.CreateEntity(f.author(), g); err == nil || c.Entity != nil {
+			t.Errorf("CreateEntity with %s: %v", name, err)
+		}
+	}
+}
+
+func TestWritingEpoch(t *testing.T) {
+	t.Parallel()
+	s := &entity.State{Epochs: map[keys.Digest]entity.EpochInfo{}}
+	for _, i := range []entity.EpochInfo{{ID: keys.Digest{1}, Depth: 1}, {ID: keys.Digest{5}, Depth: 2}, {ID: keys.Digest{3}, Depth: 2}, {ID: keys.Digest{9}, Depth: 3}} {
+		s.Epochs[i.ID] = i
+	}
+	for range 20 { // whatever the order of the map
+		for most, want := range map[byte]keys.Digest{9: {9}, 5: {3}, 2: {1}} {
+			got, ok := s.WritingEpoch(func(id keys.Digest) bool { return id[0] <= most })
+			if !ok || got.ID != want {
+				t.Fatalf("WritingEpoch up to %d = %v, want %v", most, got.ID, want)
+			}
+		}
+	}
+}
+
+// TestDeviceChain is what a stranger may show as his devices: H20 among it.
+func TestDeviceChain(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t, "alice")
+	good := p.me.ControlStrand()
+	e, err := entity.OpenDeviceChain(good)
+	if err != nil || e.ID() != p.user() || !slices.Equal(e.State().Party("").Devices, []keys.ID{p.key.ID()}) {
+		t.Fatalf("OpenDeviceChain: %v", err)
+	}
+	w := &world{Entity: p.me.Entity}
+	box := keys.BoxFromSecret([32]byte{1}).ID()
+	nextWith := func(link entity.DeviceLink, box keys.BoxID) []byte {
+		return sign(t, p, w.draft(p, oplog.Control, oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{
+			Commitment: keys.Digest{1}, Depth: 2, Replaces: []keys.Digest{p.me.Epoch}, UserBox: &box, Chain: &link,
+		})).Bytes()
+	}
+	next := func(link entity.DeviceLink) []byte { return nextWith(link, box) }
+	head := p.me.State().DeviceHead
+	if e, err := entity.OpenDeviceChain(append(slices.Clone(good), next(entity.DeviceLink{Prev: head}))); err != nil || e.State().UserBox != box {
+		t.Fatalf("OpenDeviceChain with a second epoch: %v", err)
+	}
+	long := func(n int) [][]byte {
+		c := clone(t, p.me.Entity)
+		v := &world{Entity: c}
+		raws := slices.Clone(good)
+		for len(raws) < n {
+			o := sign(t, p, v.draft(p, oplog.Control, oplog.FamilyPolicy, 99, []byte{1}))
+			checkAdded(t, c, o)
+			raws = append(raws, o.Bytes())
+		}
+		return raws
+	}
+	if _, err := entity.OpenDeviceChain(long(entity.MaxChain)); err != nil {
+		t.Errorf("a chain of %d: %v", entity.MaxChain, err)
+	}
+	board := found(t, entity.Board)
+	bob := newPerson(t, "bob")
+	for _, c := range []struct {
+		name string
+		raws [][]byte
+		want error
+	}{
+		{"empty", nil, entity.ErrBody},
+		{"H20: one op too many", long(entity.MaxChain + 1), entity.ErrBody},
+		{"H20: 10,000 times the genesis", slices.Repeat(good[:1], 10_000), entity.ErrBody},
+		{"H20: a loop", slices.Concat(good, good[1:]), entity.ErrBody},
+		{"H20: a loop to the genesis", slices.Concat(good, good[:1]), entity.ErrBody},
+		{"H20: a foreign genesis", slices.Concat(bob.me.ControlStrand()[:1], good[1:]), oplog.ErrForeign},
+		{"H20: of a board", board.ControlStrand(), entity.ErrKind},
+		{"no epoch, so no user box key", good[:2], entity.ErrBody},
+		{"no genesis", good[1:], oplog.ErrForeign},
+		{"a hole", slices.Concat(good[:1], good[2:]), oplog.ErrMissing},
+		{"in disorder", [][]byte{good[0], good[2], good[1]}, oplog.ErrMissing},
+		{"garbage", [][]byte{[]byte("garbage")}, oplog.ErrFormat},
+		{"O26: a device op of another", slices.Concat(good, bob.me.ControlStrand()[2:]), oplog.ErrForeign},
+		{"an op that follows another than the last", append(slices.Clone(good), next(entity.DeviceLink{Prev: p.user()})), entity.ErrNotAuthorized},
+		{"an op that follows itself", append(slices.Clone(good), next(entity.DeviceLink{})), entity.ErrNotAuthorized},
+		{"an op after a RESET", append(slices.Clone(good), next(entity.DeviceLink{Prev: head, Reset: 1})), entity.ErrNotAuthorized},
+		{"an op with votes of nobody", append(slices.Clone(good), next(entity.DeviceLink{Prev: head, Votes: make([]entity.Vote, 2)})), entity.ErrNotAuthorized},
+		{"H27: a user box key of low order", append(slices.Clone(good), nextWith(entity.DeviceLink{Prev: head}, keys.BoxID{1})), entity.ErrBody},
+		{"a user box key of zeros", append(slices.Clone(good), nextWith(entity.DeviceLink{Prev: head}, keys.BoxID{})), entity.ErrBody},
+		{"a bad signature", slices.Concat(good[:2], [][]byte{flipLast(good[2])}), oplog.ErrSignature},
+	} {
+		if e, err := entity.OpenDeviceChain(c.raws); !errors.Is(err, c.want) || e != nil {
+			t.Errorf("%s: OpenDeviceChain = %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
+func flipLast(raw []byte) []byte {
+	raw = bytes.Clone(raw)
+	raw[len(raw)-1] ^= 1
+	return raw
+}
+
+// TestProof: a link's issuer shows that he may let people in.
+func TestProof(t *testing.T) {
+	t.Parallel()
+	w := settle(t, entity.Board)
+	// A third owner, added by the second.
+	w.admit(t, "third", entity.Member)
+	third := w.who(t, "third").party()
+	w.must(t, "master", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &third})
+	eid := w.ID()
+	for name, path := range map[string]int{"founder": 1, "master": 2, "third": 3} {
+		p := w.who(t, name)
+		proof, ok := entity.ProveMaster(p.me.Entity, w.Entity)
+		if !ok || len(proof.Path) != path {
+			t.Errorf("%s: ProveMaster = %v with a path of %d, want %d", name, ok, len(proof.Path), path)
+			continue
+		}
+		me, got, err := proof.Verify(entity.Board, [16]byte(eid[:16]), p.key.ID())
+		if err != nil || got != eid || me.ID() != p.user() {
+			t.Errorf("%s: Verify = %v, %v", name, got, err)
+		}
+	}
+	for _, name := range []string{"member", "reader", "gone", "stranger"} {
+		if proof, ok := entity.ProveMaster(w.who(t, name).me.Entity, w.Entity); ok || proof.Chain != nil {
+			t.Errorf("%s: ProveMaster = true", name)
+		}
+	}
+	for _, kind := range []entity.Kind{entity.Friend, entity.Me} {
+		p := w.who(t, "founder")
+		user := p.user()
+		proof, ok := entity.ProveMaster(p.me.Entity, nil)
+		me, got, err := proof.Verify(kind, [16]byte(user[:16]), p.key.ID())
+		if !ok || err != nil || got != user || me.ID() != user {
+			t.Errorf("%v link: Verify = %v, %v", kind, got, err)
+		}
+	}
+	w.must(t, "master", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+	if _, ok := entity.ProveMaster(w.who(t, "master").me.Entity, w.Entity); ok {
+		t.Error("an owner who left proves that he is one")
+	}
+	if _, ok := entity.ProveMaster(w.who(t, "third").me.Entity, w.Entity); !ok {
+		t.Error("an owner whose adder left is none")
+	}
+	w.admit(t, "master", entity.Member)
+	if _, ok := entity.ProveMaster(w.who(t, "master").me.Entity, w.Entity); ok {
+		t.Error("an owner who left and came back as a member proves that he is one")
+	}
+}
+
+// TestProofPath: a path goes over what counts.
+func TestProofPath(t *testing.T) {
+	t.Parallel()
+	w := settle(t, entity.Board)
+	m, member := w.who(t, "master"), w.who(t, "member")
+	party := member.party()
+	w.must(t, "founder", oplog.FamilyMaster, 99, struct{}{})
+	fork := w.draft(m, oplog.Control, oplog.FamilyPolicy, 99, []byte("fork"))
+	w.must(t, "master", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
+	checkAdded(t, w.Entity, sign(t, m, fork)) // his add is void now
+	if _, ok := entity.ProveMaster(member.me.Entity, w.Entity); ok {
+		t.Error("an owner by a void op proves that he is one")
+	}
+	w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
+	proof, ok := entity.ProveMaster(member.me.Entity, w.Entity)
+	if !ok || len(proof.Path) != 2 {
+		t.Fatalf("ProveMaster = %v with a path of %d, want 2", ok, len(proof.Path))
+	}
+	if _, _, err := proof.Verify(entity.Board, half16(w.ID()), member.key.ID()); err != nil {
+		t.Errorf("Verify: %v", err)
+	}
+}
+
+// TestProofRefused is what who is no owner may show: H17, H18 and H20 among it.
+func TestProofRefused(t *testing.T) {
+	t.Parallel()
+	w := settle(t, entity.Board)
+	f, m, s := w.who(t, "founder"), w.who(t, "master"), w.who(t, "stranger")
+	eid := w.ID()
+	half := [16]byte(eid[:16])
+	of := func(p person) entity.Proof {
+		proof, ok := entity.ProveMaster(p.me.Entity, w.Entity)
+		if !ok {
+			t.Fatalf("%s proves nothing", p.name)
+		}
+		return proof
+	}
+	other := settleBy(t, entity.Board, w.people)
+	friend, profile := foundBy(t, entity.Friend, w.people), foundBy(t, entity.Profile, w.people)
+	add := func(author person, party entity.Party) []byte {
+		return sign(t, author, w.draft(author, oplog.Control, oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})).Bytes()
+	}
+	title := sign(t, f, w.draft(f, oplog.Control, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "x"})).Bytes()
+	unknown := sign(t, f, w.draft(f, oplog.Control, oplog.FamilyMaster, 99, entity.Text{Text: "x"})).Bytes()
+	noParty := sign(t, f, w.draft(f, oplog.Control, oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{})).Bytes()
+	badBody := sign(t, f, w.draft(f, oplog.Control, oplog.FamilyMaster, entity.TypeMasterAdd, []byte("x"))).Bytes()
+	path := func(p person, raws ...[]byte) entity.Proof {
+		return entity.Proof{Chain: p.me.ControlStrand(), Path: raws}
+	}
+	genesis := of(f).Path[0]
+	otherGenesis := all(other.Entity)[0].Bytes()
+	no := entity.ErrNotAuthorized
+	for _, c := range []struct {
+		name   string
+		proof  entity.Proof
+		kind   entity.Kind
+		half   [16]byte
+		device keys.ID
+		want   error
+	}{
+		{"half of another id", of(f), entity.Board, [16]byte{9}, f.key.ID(), no},
+		{"one bit of the half", of(f), entity.Board, [16]byte(append(bytes.Clone(half[:15]), half[15]^1)), f.key.ID(), no},
+		{"half of another board of his", entity.Proof{Chain: f.me.ControlStrand(), Path: [][]byte{otherGenesis}}, entity.Board, half, f.key.ID(), no},
+		{"H18: his chain, another device", of(f), entity.Board, half, s.key.ID(), no},
+		{"H18: his chain, no device", of(f), entity.Board, half, keys.ID{}, no},
+		{"H17: own chain, his path", path(s, of(f).Path...), entity.Board, half, s.key.ID(), no},
+		{"H17: own chain, a path that ends at another", path(s, of(m).Path...), entity.Board, half, s.key.ID(), no},
+		{"a path by a stranger", path(s, genesis, add(s, s.party())), entity.Board, half, s.key.ID(), no},
+		{"a path by a member", path(s, genesis, add(w.who(t, "member"), s.party())), entity.Board, half, s.key.ID(), no},
+		{"a path by a stranger in the founder's name", path(s, genesis, add(f.by(s.key), s.party())), entity.Board, half, s.key.ID(), no},
+		{"a path by the founder's device in another's name", path(s, genesis, add(m.by(f.key), s.party())), entity.Board, half, s.key.ID(), no},
+		{"a path that skips an owner", path(s, genesis, add(m, s.party())), entity.Board, half, s.key.ID(), no},
+		{"an op of another board", path(m, otherGenesis, of(m).Path[1]), entity.Board, half16(other.ID()), m.key.ID(), no},
+		{"no path", path(f), entity.Board, half, f.key.ID(), no},
+		{"a path without genesis", path(m, of(m).Path[1:]...), entity.Board, half, m.key.ID(), entity.ErrBody},
+		{"a path of a title", path(f, genesis, title), entity.Board, half, f.key.ID(), no},
+		{"a path of an unknown type", path(f, genesis, unknown), entity.Board, half, f.key.ID(), no},
+		{"a path with no party", path(f, genesis, noParty), entity.Board, half, f.key.ID(), no},
+		{"a path with a malformed body", path(f, genesis, badBody), entity.Board, half, f.key.ID(), entity.ErrBody},
+		{"a path of garbage", path(f, genesis, []byte("garbage")), entity.Board, half, f.key.ID(), oplog.ErrFormat},
+		{"a path with a bad signature", path(m, genesis, flipLast(of(m).Path[1])), entity.Board, half, m.key.ID(), oplog.ErrSignature},
+		{"a path that begins with a genesis with a bad signature", path(f, flipLast(genesis)), entity.Board, half, f.key.ID(), oplog.ErrSignature},
+		{"a path twice", path(m, append(of(m).Path, of(m).Path...)...), entity.Board, half, m.key.ID(), no},
+		{"a path from a friendship", path(f, all(friend.Entity)[0].Bytes()), entity.Board, half16(friend.ID()), f.key.ID(), no},
+		{"a path from a profile", path(f, all(profile.Entity)[0].Bytes()), entity.Board, half16(profile.ID()), f.key.ID(), no},
+		{"a path for a friend link", of(f), entity.Friend, half16(f.user()), f.key.ID(), no},
+		{"a friend link of another user", path(f), entity.Friend, half16(s.user()), f.key.ID(), no},
+		{"a device link of another user", path(f), entity.Me, half16(s.user()), f.key.ID(), no},
+		{"a friend link by another device", path(f), entity.Friend, half16(f.user()), s.key.ID(), no},
+		{"no chain", entity.Proof{Path: of(f).Path}, entity.Board, half, f.key.ID(), entity.ErrBody},
+		{"H20: a chain of a board", entity.Proof{Chain: w.ControlStrand()[:3], Path: of(f).Path}, entity.Board, half, f.key.ID(), entity.ErrKind},
+		{"too large", path(f, append(of(f).Path, make([]byte, entity.MaxProof))...), entity.Board, half, f.key.ID(), entity.ErrBody},
+	} {
+		me, got, err := c.proof.Verify(c.kind, c.half, c.device)
+		if !errors.Is(err, c.want) || me != nil || !got.IsZero() {
+			t.Errorf("%s: Verify = %v, %v, want %v", c.name, got, err, c.want)
+		}
+	}
+}
+
+func half16(d keys.Digest) [16]byte { return [16]byte(d[:16]) }
