@@ -2,7 +2,6 @@ package node
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -329,5 +328,3 @@ func (n *Node) Close() error {
 func mapKeys[K comparable, V any](m map[K]V) iter.Seq[K] { return maps.Keys(m) }
 
 func compareDigests(a, b keys.Digest) int { return bytes.Compare(a[:], b[:]) }
-
-func compareIDs(a, b keys.ID) int { return cmp.Compare(a.String(), b.String()) }

@@ -366,12 +366,8 @@ func (n *Node) pushTo(ctx context.Context, device keys.ID, eid keys.Digest, ops 
 	if err != nil {
 		return err
 	}
-	for len(ops) > 0 && err == nil {
-		var chunk [][]byte
-		chunk, ops = cutOps(ops)
-		err = s.write(protocol.Frame(uint8(protocol.SyncPush), keys.Marshal(protocol.Push{Entity: eid, Ops: chunk})))
-		break // what does not fit one frame comes by sync
-	}
+	chunk, _ := cutOps(ops) // what does not fit one frame comes by sync
+	err = s.write(protocol.Frame(uint8(protocol.SyncPush), keys.Marshal(protocol.Push{Entity: eid, Ops: chunk})))
 	s.finish(err)
 	return err
 }
