@@ -1,0 +1,111 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"pttnode/node"
+)
+
+// route is one row of the table: what a method and path do.
+type route struct {
+	pattern string // as http.ServeMux takes it
+	serve   func(*Handler, http.ResponseWriter, *http.Request) error
+}
+
+// routes is the whole local API, one to one with the commands that need a node.
+var routes = []route{
+	{"GET /v1/status", get(func(n *node.Node, _ *http.Request) (node.Status, error) { return n.Status(), nil })},
+	{"GET /v1/me", get(func(n *node.Node, _ *http.Request) (node.MeView, error) { return n.Me(), nil })},
+	{"PATCH /v1/me", send(http.StatusOK, changeMe)},
+
+	{"GET /v1/friends", list(func(n *node.Node, _ *http.Request) ([]node.FriendView, error) { return n.Friends(), nil })},
+	{"GET /v1/friends/{friend}", get(func(n *node.Node, r *http.Request) (node.FriendView, error) {
+		return n.Friend(r.PathValue("friend"))
+	})},
+
+	{"GET /v1/invites", list(func(n *node.Node, _ *http.Request) ([]node.InviteView, error) { return n.Invites(), nil })},
+	{"POST /v1/invites", send(http.StatusCreated, func(ctx context.Context, n *node.Node, _ *http.Request, in NewInvite) (node.InviteView, error) {
+		return n.Invite(ctx, in.options())
+	})},
+	{"GET /v1/invites/{invite}", get(func(n *node.Node, r *http.Request) (node.InviteView, error) {
+		return n.InviteByID(r.PathValue("invite"))
+	})},
+	{"DELETE /v1/invites/{invite}", get(func(n *node.Node, r *http.Request) (node.InviteView, error) {
+		return n.Revoke(r.Context(), r.PathValue("invite"))
+	})},
+	{"POST /v1/links/inspect", send(http.StatusOK, func(_ context.Context, n *node.Node, _ *http.Request, in LinkText) (node.LinkView, error) {
+		return n.Inspect(in.Link)
+	})},
+
+	{"GET /v1/requests", list(func(n *node.Node, _ *http.Request) ([]node.RequestView, error) { return n.Requests(), nil })},
+	{"POST /v1/requests", send(http.StatusAccepted, func(ctx context.Context, n *node.Node, _ *http.Request, in NewRequest) (node.RequestView, error) {
+		return n.Join(ctx, in.Link, in.Note)
+	})},
+	{"GET /v1/requests/{request}", get(func(n *node.Node, r *http.Request) (node.RequestView, error) {
+		return n.Request(r.PathValue("request"))
+	})},
+	{"POST /v1/requests/{request}/approve", get(decide((*node.Node).Approve))},
+	{"POST /v1/requests/{request}/reject", get(decide((*node.Node).Reject))},
+	{"POST /v1/requests/{request}/cancel", get(decide((*node.Node).Cancel))},
+	{"POST /v1/requests/{request}/retry", get(decide((*node.Node).Retry))},
+
+	{"GET /v1/boards", list(func(n *node.Node, _ *http.Request) ([]node.BoardView, error) { return n.Boards(), nil })},
+	{"POST /v1/boards", send(http.StatusCreated, func(ctx context.Context, n *node.Node, _ *http.Request, in NewBoard) (node.BoardView, error) {
+		return n.CreateBoard(ctx, node.BoardOptions{Name: in.Name, Title: in.Title, Policy: in.Policy})
+	})},
+	{"GET /v1/boards/{board}", get(func(n *node.Node, r *http.Request) (node.BoardView, error) {
+		return n.Board(r.PathValue("board"))
+	})},
+	{"GET /v1/boards/{board}/members", list(func(n *node.Node, r *http.Request) ([]node.MemberView, error) {
+		return n.Members(r.PathValue("board"))
+	})},
+	{"POST /v1/boards/{board}/leave", get(func(n *node.Node, r *http.Request) (Left, error) {
+		err := n.LeaveBoard(r.Context(), r.PathValue("board"))
+		return Left{Left: err == nil}, err
+	})},
+	{"GET /v1/boards/{board}/articles", list(func(n *node.Node, r *http.Request) ([]node.ArticleView, error) {
+		return n.Articles(r.PathValue("board"))
+	})},
+	{"POST /v1/boards/{board}/articles", send(http.StatusCreated, func(ctx context.Context, n *node.Node, r *http.Request, in NewArticle) (node.ArticleView, error) {
+		return n.NewArticle(ctx, r.PathValue("board"), in.Class, in.Title, in.Body)
+	})},
+	{"GET /v1/boards/{board}/articles/{article}", get(func(n *node.Node, r *http.Request) (node.ArticleView, error) {
+		return n.Article(r.Context(), r.PathValue("board"), r.PathValue("article"))
+	})},
+
+	{"GET /v1/entities/{entity}", get(func(n *node.Node, r *http.Request) (node.EntityView, error) {
+		return n.View(r.PathValue("entity"))
+	})},
+	{"GET /v1/entities/{entity}/log", list(func(n *node.Node, r *http.Request) ([]node.OpView, error) {
+		return n.OpLog(r.PathValue("entity"), r.URL.Query().Get("family"))
+	})},
+	{"GET /v1/entities/{entity}/sync", get(func(n *node.Node, r *http.Request) (node.SyncView, error) {
+		return n.Synced(r.PathValue("entity"))
+	})},
+
+	{"GET /v1/events", (*Handler).follow},
+	{"POST /v1/shutdown", (*Handler).shutdown},
+}
+
+// decide makes a route of a decision about a request. Each is idempotent.
+func decide(f func(*node.Node, context.Context, string) (node.RequestView, error)) func(*node.Node, *http.Request) (node.RequestView, error) {
+	return func(n *node.Node, r *http.Request) (node.RequestView, error) {
+		return f(n, r.Context(), r.PathValue("request"))
+	}
+}
+
+// changeMe changes what a person says of themselves.
+func changeMe(ctx context.Context, n *node.Node, _ *http.Request, in MeChange) (node.MeView, error) {
+	if in.Name != nil {
+		if err := n.Rename(ctx, *in.Name); err != nil {
+			return node.MeView{}, err
+		}
+	}
+	if in.Card != nil {
+		if err := n.SetCard(ctx, *in.Card); err != nil {
+			return node.MeView{}, err
+		}
+	}
+	return n.Me(), nil
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"pttnode/api"
+	"pttnode/node"
+)
+
+func (a *app) boardCommand() *cobra.Command {
+	list := &cobra.Command{
+		Use:   "list",
+		Short: "your boards",
+		Args:  cobra.NoArgs,
+		RunE: a.with(func(ctx context.Context, c *api.Client, _ []string) error {
+			boards, err := c.Boards(ctx)
+			if err != nil {
+				return err
+			}
+			return a.result(boards, func() { a.sayBoards(boards) })
+		}),
+	}
+	show := &cobra.Command{
+		Use:   "show BOARD",
+		Short: "one board",
+		Args:  cobra.ExactArgs(1),
+		RunE: a.with(func(ctx context.Context, c *api.Client, args []string) error {
+			b, err := c.Board(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return a.result(b, func() { a.sayBoard(b) })
+		}),
+	}
+	members := &cobra.Command{
+		Use:   "members BOARD",
+		Short: "who is on a board",
+		Args:  cobra.ExactArgs(1),
+		RunE: a.with(func(ctx context.Context, c *api.Client, args []string) error {
+			all, err := c.Members(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return a.result(all, func() { a.sayMembers(all) })
+		}),
+	}
+	return group("board", "places to write together", list, a.createBoardCommand(), show, members, a.leaveCommand())
+}
+
+func (a *app) createBoardCommand() *cobra.Command {
+	var in api.NewBoard
+	cmd := &cobra.Command{
+		Use:     "create NAME",
+		Short:   "make a board",
+		Example: "  pttnode board create reading --title 讀書會",
+		Args:    cobra.ExactArgs(1),
+		RunE: a.with(func(ctx context.Context, c *api.Client, args []string) error {
+			in.Name = args[0]
+			b, err := c.CreateBoard(ctx, in)
+			if err != nil {
+				return err
+			}
+			return a.result(b, func() {
+				a.say("Board %s is there, and you are its owner.\n", boardTitle(b))
+				a.talk("Next: pttnode invite board %s · pttnode article new %s --title TITLE -F FILE\n", quoted(b.Name), quoted(b.Name))
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&in.Title, "title", "", "a `TEXT` shown beside the name")
+	cmd.Flags().StringVar(&in.Policy, "policy", "", "who may ask to join with a link: friends of yours, or link for whoever has one (default friends)")
+	return cmd
+}
+
+func (a *app) leaveCommand() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "leave BOARD",
+		Short: "end your membership",
+		Args:  cobra.ExactArgs(1),
+		RunE: a.with(func(ctx context.Context, c *api.Client, args []string) error {
+			b, err := c.Board(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			ok, err := a.confirm(yes, "Leave %s? You come back only with a new link.", boardTitle(b))
+			if err != nil {
+				return err
+			}
+			if !ok {
+				return api.NewProblem("declined")
+			}
+			left, err := c.LeaveBoard(ctx, b.ID.String())
+			if err != nil {
+				return err
+			}
+			return a.result(left, func() {
+				a.say("You have left %s.\n", boardTitle(b))
+				a.talk("To come back, ask %s for a new link.\n", quoted(b.Owner))
+			})
+		}),
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "answer the question beforehand")
+	return cmd
+}
+
+// boardTitle is a board's name with its title.
+func boardTitle(b node.BoardView) string {
+	if b.Title == "" {
+		return quoted(b.Name)
+	}
+	return quoted(b.Name) + " (" + field(b.Title) + ")"
+}
+
+func (a *app) sayBoards(boards []node.BoardView) {
+	if len(boards) == 0 {
+		a.talk("No boards yet. Make one: pttnode board create NAME\n")
+		return
+	}
+	t := table{header: []string{"BOARD", "TITLE", "YOU ARE", "OWNER", "MEMBERS", "UNREAD", "HERE"}}
+	for _, b := range boards {
+		t.add(b.Name, b.Title, b.Role, b.Owner, fmt.Sprint(b.Members), fmt.Sprint(b.Unread), here(b.Have, b.Total))
+	}
+	a.table(&t)
+}
+
+func (a *app) sayBoard(b node.BoardView) {
+	a.say("board    %s\n", b.Name)
+	if b.Title != "" {
+		a.say("title    %s\n", b.Title)
+	}
+	a.say("you are  %s\nowner    %s\nmembers  %d\nunread   %d\nhere     %s\n", b.Role, b.Owner, b.Members, b.Unread, here(b.Have, b.Total))
+	if b.Policy == "link" {
+		a.say("joining  whoever has a link may ask\n")
+	} else {
+		a.say("joining  friends of the owner may ask\n")
+	}
+	a.say("id       %s\n", b.ID)
+	if b.Description != "" {
+		a.say("\n%s", paragraphs(b.Description))
+	}
+}
+
+// here says how much of a board is on this device.
+func here(have, total int) string {
+	if have >= total {
+		return "all"
+	}
+	return fmt.Sprintf("%d of %d", have, total)
+}
+
+func (a *app) sayMembers(all []node.MemberView) {
+	t := table{header: []string{"NAME", "IS", "SINCE", "STATE"}}
+	for _, m := range all {
+		t.add(m.Name, m.Role, clock(m.Since), m.State)
+	}
+	a.table(&t)
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"pttnode/api"
+)
+
+// asks reports whether the person can be asked.
+func (a *app) asks() bool { return a.inTTY && a.errTTY && !a.noInput && !a.json }
+
+// confirm asks a question whose safe answer is no. yes is the flag that answers
+// beforehand. Where nobody can be asked it fails with confirm_required.
+func (a *app) confirm(yes bool, format string, args ...any) (bool, error) {
+	if yes {
+		return true, nil
+	}
+	if !a.asks() {
+		return false, api.NewProblem("confirm_required")
+	}
+	a.talk(format+" [y/N] ", args...)
+	answer, err := a.readLine()
+	if err != nil {
+		return false, err
+	}
+	switch strings.ToLower(answer) {
+	case "y", "yes":
+		return true, nil
+	}
+	return false, nil
+}
+
+// prompt asks for a line; an empty answer is the default.
+func (a *app) prompt(question, def string) (string, error) {
+	if def != "" {
+		a.talk("%s [%s]: ", question, def)
+	} else {
+		a.talk("%s: ", question)
+	}
+	s, err := a.readLine()
+	if s == "" {
+		s = def
+	}
+	return s, err
+}
+
+// readLine reads a line of the terminal.
+func (a *app) readLine() (string, error) {
+	r, ok := a.in.(*bufio.Reader)
+	if !ok {
+		r = bufio.NewReader(a.in)
+		a.in = r
+	}
+	s, err := r.ReadString('\n')
+	if err != nil && !(errors.Is(err, io.EOF) && s != "") {
+		return "", fmt.Errorf("read the answer: %w", err)
+	}
+	return strings.TrimSpace(s), nil
+}
+
+// maxPassphrase bounds what is read as one, so that a wrong file is noticed.
+const maxPassphrase = 4096
+
+// passphrase reads the passphrase of --passphrase-file: a file, or "-" for stdin;
+// nil when none is named. One line break at its end is not part of it.
+func (a *app) passphrase(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	b, err := a.readAll(file, maxPassphrase)
+	if err != nil {
+		return nil, err
+	}
+	s := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+	if s == "" {
+		return nil, api.NewProblem("usage", "what", "the passphrase is empty")
+	}
+	return []byte(s), nil
+}
+
+// askPassphrase asks for a passphrase without showing it.
+func (a *app) askPassphrase() ([]byte, error) {
+	a.talk("Passphrase: ")
+	b, err := term.ReadPassword(int(os.Stdin.Fd()))
+	a.talk("\n")
+	if err != nil {
+		return nil, fmt.Errorf("read the passphrase: %w", err)
+	}
+	return b, nil
+}
+
+// readAll reads a file, or stdin for "-", of at most limit bytes.
+func (a *app) readAll(name string, limit int64) ([]byte, error) {
+	r := a.in
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, api.NewProblem("not_found", "what", "readable file", "name", name)
+		}
+		defer f.Close()
+		r = f
+	}
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if int64(len(b)) > limit {
+		return nil, api.NewProblem("too_long", "max", fmt.Sprintf("%d bytes", limit))
+	}
+	return b, nil
+}
