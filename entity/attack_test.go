@@ -659,6 +659,7 @@ func TestUnknownTypes(t *testing.T) {
 		t.Errorf("Control in a frozen entity: %v, want ErrFrozen", err)
 	}
 	w.must(t, "reader", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+	checkAdded(t, w.Entity, sign(t, w.who(t, "member"), w.draft(w.who(t, "member"), oplog.Control, oplog.FamilyPolicy, 99, []byte("later"))))
 	if !w.State().Frozen {
 		t.Error("a later op thaws what a critical one froze")
 	}

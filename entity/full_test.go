@@ -22,7 +22,7 @@ func TestFullBoard(t *testing.T) {
 	}
 	refuse := func(format string, args ...any) error { return fmt.Errorf(format, args...) }
 	b := &Admit{
-		Party: Party{User: keys.Digest{0xff}, Head: keys.Digest{1}, Box: keys.BoxID{1}, Devices: []keys.ID{{1}}}, Role: Reader, Ref: new([16]byte),
+		Party: Party{User: keys.Digest{0xff}, Head: keys.Digest{1}, Box: keys.NewBox().ID(), Devices: []keys.ID{{1}}}, Role: Reader, Ref: new([16]byte),
 	}
 	if err := judgeAdmit(s, b, r, refuse); err == nil || !strings.Contains(err.Error(), "full: 10000") {
 		t.Errorf("an admission to a board of %d: %v, want it refused as full", len(s.Members), err)

@@ -179,8 +179,10 @@ func judgeDevices(s *State, author keys.Digest, b *Devices, master bool, refuse 
 
 func judgeParty(s *State, p Party, refuse func(string, ...any) error) error {
 	switch {
-	case p.User.IsZero() || p.Head.IsZero() || p.Box.IsZero():
-		return refuse("a party without user, head or box key")
+	case p.User.IsZero() || p.Head.IsZero():
+		return refuse("a party without user or head")
+	case p.Box.Check() != nil: // the next epoch could not be sealed to him, and so to nobody
+		return refuse("a party without box key, or with one of low order")
 	case len(p.Devices) == 0 || len(p.Devices) > MaxDevices:
 		return refuse("a party of %d devices", len(p.Devices))
 	case !ascending(p.Devices, func(a, b keys.ID) int { return bytes.Compare(a[:], b[:]) }):

@@ -282,12 +282,13 @@ func TestRuleTexts(t *testing.T) {
 		change  func(*testing.T, *world, *entity.Party)
 		because string
 	}{
-		"no user":          {func(_ *testing.T, _ *world, p *entity.Party) { p.User = keys.Digest{} }, "without user"},
-		"no head":          {func(_ *testing.T, _ *world, p *entity.Party) { p.Head = keys.Digest{} }, "without user"},
-		"no box key":       {func(_ *testing.T, _ *world, p *entity.Party) { p.Box = keys.BoxID{} }, "without user"},
-		"no device":        {func(_ *testing.T, _ *world, p *entity.Party) { p.Devices = nil }, "0 devices"},
-		"too many devices": {func(_ *testing.T, _ *world, p *entity.Party) { p.Devices = devices(entity.MaxDevices + 1) }, "65 devices"},
-		"a long name":      {func(_ *testing.T, _ *world, p *entity.Party) { p.Name = strings.Repeat("n", entity.MaxName+1) }, "a name that is none"},
+		"no user":                     {func(_ *testing.T, _ *world, p *entity.Party) { p.User = keys.Digest{} }, "without user"},
+		"no head":                     {func(_ *testing.T, _ *world, p *entity.Party) { p.Head = keys.Digest{} }, "without user"},
+		"no box key":                  {func(_ *testing.T, _ *world, p *entity.Party) { p.Box = keys.BoxID{} }, "without box key"},
+		"H27: a box key of low order": {func(_ *testing.T, _ *world, p *entity.Party) { p.Box = keys.BoxID{1} }, "without box key"},
+		"no device":                   {func(_ *testing.T, _ *world, p *entity.Party) { p.Devices = nil }, "0 devices"},
+		"too many devices":            {func(_ *testing.T, _ *world, p *entity.Party) { p.Devices = devices(entity.MaxDevices + 1) }, "65 devices"},
+		"a long name":                 {func(_ *testing.T, _ *world, p *entity.Party) { p.Name = strings.Repeat("n", entity.MaxName+1) }, "a name that is none"},
 		"a device of another": {func(t *testing.T, w *world, p *entity.Party) {
 			p.Devices = sorted(append(p.Devices, w.who(t, "reader").key.ID()))
 		}, "claims a device"},

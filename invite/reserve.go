@@ -115,6 +115,18 @@ func (r Record) Decide(joinID keys.Digest, approve bool, now time.Time) (Record,
 	return r, c, OK
 }
 
+// Refuse ends a waiting claim for a reason that the record does not know: what it
+// asks for came by another way, or cannot be given any more. It reports false for a
+// claim that does not wait.
+func (r Record) Refuse(joinID keys.Digest, why Code, now time.Time) (Record, Claim, bool) {
+	i := r.index(joinID)
+	if i < 0 || !r.Claims[i].State.Waiting() {
+		return r, Claim{}, false
+	}
+	c := r.Claims[i].end(Denied, why, now)
+	return r.with(i, c), c, true
+}
+
 // Admitted notes the op that let an approved claim's device in. A later one
 // replaces it: an admit that became void is appended again. It is refused unless
 // the claim is approved.

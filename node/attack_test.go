@@ -324,6 +324,9 @@ type fakeStream struct {
 
 func (f *fakeStream) Scope() network.StreamScope { return &fakeScope{f: f} }
 
+// SetWriteDeadline does nothing: what is written goes to memory.
+func (f *fakeStream) SetWriteDeadline(time.Time) error { return nil }
+
 type fakeScope struct {
 	network.NullScope
 	f *fakeStream

@@ -53,6 +53,10 @@ func HostOptions(device keys.Private) ([]libp2p.Option, error) {
 		libp2p.DisableRelay(),
 		libp2p.DisableMetrics(),
 		libp2p.DisableIdentifyAddressDiscovery(),
+		// An inviter may be off for days; libp2p would take that for a network without
+		// UDP and refuse most of our dials when he is back.
+		libp2p.UDPBlackHoleSuccessCounter(nil),
+		libp2p.IPv6BlackHoleSuccessCounter(nil),
 	}, nil
 }
 

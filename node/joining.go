@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peerstore"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
 
 	"pttnode/entity"
@@ -201,6 +202,9 @@ func (n *Node) try(ctx context.Context, a invite.Attempt) (reached bool, err err
 		if m, err := ma.NewMultiaddr(addr.String()); err == nil {
 			n.host.Peerstore().AddAddr(p, m, peerstore.TempAddrTTL)
 		}
+	}
+	if sw, ok := n.host.Network().(*swarm.Swarm); ok {
+		sw.Backoff().Clear(p) // our own pauses say when to dial, and so does a person who retries
 	}
 	s, err := n.openStream(ctx, link.Issuer, protocol.ID)
 	if err != nil {

@@ -57,8 +57,10 @@ func (n *Node) attemptView(a invite.Attempt) RequestView {
 	if a.NextTry > 0 && !a.State.Terminal() {
 		v.NextTryAt = new(unix(a.NextTry))
 	}
-	if a.Reason != invite.OK {
+	if last := len(a.Steps) - 1; a.Reason != invite.OK {
 		v.Reason = a.Reason.String()
+	} else if last >= 0 && !a.Steps[last].OK && !a.State.Terminal() {
+		v.Reason = a.Steps[last].Detail // why it waits
 	}
 	for _, s := range a.Steps {
 		v.Steps = append(v.Steps, StepView{At: unix(s.At), Step: s.Step, OK: s.OK, Detail: s.Detail})

@@ -196,15 +196,16 @@ func TestOrder(t *testing.T) {
 			}
 			rest = waiting
 		}
-		oplogtest.CheckEqual(t, got, want)
-		if t.Failed() {
-			rt.FailNow()
+		if diff := oplogtest.Diff(want, got); diff != "" {
+			rt.Fatal(diff)
 		}
 		all := oplog.NewLog(ops[0].Entity())
 		if left := all.AppendAll(shuffled); len(left) > 0 {
 			rt.Fatalf("AppendAll left %d", len(left))
 		}
-		oplogtest.CheckEqual(t, all, want)
+		if diff := oplogtest.Diff(want, all); diff != "" {
+			rt.Fatal(diff)
+		}
 		for _, s := range []oplog.Strand{oplog.Control, oplog.Content} {
 			checkOrder(rt, want, s)
 			for _, o := range ops {
@@ -263,7 +264,9 @@ func TestPrevOutsideParents(t *testing.T) {
 			t.Fatalf("as Lacks gives them, %s does not fit: %v", d.Names([]oplog.Op{o}), err)
 		}
 	}
-	oplogtest.CheckEqual(t, to, from)
+	if diff := oplogtest.Diff(from, to); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func name(i int) string { return string(rune('B'+i/10)) + string(rune('A'+i%10)) }

@@ -105,20 +105,24 @@ func exchange(rt *rapid.T, a, b *oplog.Log, strict bool) {
 }
 
 // TestExchange: two logs that give each other what Lacks says once each way are
-// equal. Where a device signed two histories that neither knew of both, the first
-// exchange brings the fork to light and the second completes it.
+// equal. Where a device signed two histories and neither log knew both, an exchange
+// may only bring the fork to light: then it is repeated, at most once for each
+// strand and direction.
 func TestExchange(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		p := drawHistory(t, rt)
 		a, b := p.nodes[0], p.nodes[1]
 		exchange(rt, a, b, !p.forks)
-		if p.forks {
-			exchange(rt, b, a, true)
+		for i := 0; p.forks && i < 3 && !slices.Equal(a.Vector(), b.Vector()); i++ {
+			before := a.Len() + b.Len()
+			exchange(rt, a, b, false)
+			if a.Len()+b.Len() == before {
+				rt.Fatal("an exchange of unequal logs brought nothing")
+			}
 		}
-		oplogtest.CheckEqual(t, a, b)
-		if t.Failed() {
-			rt.FailNow()
+		if diff := oplogtest.Diff(a, b); diff != "" {
+			rt.Fatal(diff)
 		}
 		if n, m := len(a.Lacks(b.Vector())), len(b.Lacks(a.Vector())); n+m != 0 {
 			rt.Fatalf("equal logs lack %d and %d", n, m)

@@ -94,6 +94,12 @@ func TestAttackH29(t *testing.T) {
 		x := w.asked(t, func(c *Card) { c.Heads = heads })
 		x.wantDistrust(x.forgeApproval(other.grant(otherAdmit)).sign(t), "approval of another entity")
 	})
+	t.Run("another entity under this one's name", func(t *testing.T) {
+		g := other.grant(otherAdmit)
+		g.Entity = w.m.board.e.ID()
+		x := w.asked(t, func(c *Card) { c.Heads = heads })
+		x.wantDistrust(x.forgeApproval(g).sign(t), "is not the genesis of")
+	})
 	for name, change := range map[string]func(*Grant){
 		"the log of another":   func(g *Grant) { g.Logs = other.e.ControlStrand() },
 		"an op of another":     func(g *Grant) { g.Logs = append(slices.Clone(g.Logs), other.e.ControlStrand()[1]) },
@@ -341,6 +347,17 @@ func TestAttackH31(t *testing.T) {
 			x.wantDistrust(x.forgeApproval(bad).sign(t), "key")
 		})
 	}
+	t.Run("a key of zeros that the log commits to", func(t *testing.T) {
+		w := boardWorld(t)
+		b := w.m.board
+		zero := keys.OpKeyFromSecret([32]byte{})
+		o := b.control(t, w.m.person, oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{
+			Commitment: zero.Commitment(b.e.ID()), Depth: 2, Replaces: []keys.Digest{b.keys()[0].Epoch},
+		})
+		b.ring[o.ID()] = zero
+		x := w.asked(t)
+		x.wantDistrust(x.forgeApproval(b.grant(b.admit(t, w.m.person, w.admission()).ID())).sign(t), "key")
+	})
 	t.Run("an admit that promises none", func(t *testing.T) {
 		w := boardWorld(t)
 		b := w.m.board

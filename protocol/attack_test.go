@@ -457,17 +457,24 @@ func TestAttackH20(t *testing.T) {
 	}
 	board := newBoardPlace(t, rita, "a board")
 	half := newPerson(t, "half").me.ControlStrand()[:2]
+	noMe, err := oplog.Sign(rita.key, oplog.Draft{
+		Strand: oplog.Control, Family: oplog.FamilyGenesis, Type: entity.TypeGenesis, At: dawn, Body: keys.Marshal(entity.Genesis{Kind: entity.Me}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, chain := range map[string][][]byte{
-		"a loop":            append(append([][]byte{}, honest...), honest[0]),
-		"an op twice":       append(append([][]byte{}, honest...), honest[len(honest)-1]),
-		"10,000 entries":    many,
-		"foreign genesis":   append([][]byte{victim.me.ControlStrand()[0]}, honest[1:]...),
-		"foreign op":        append(append([][]byte{}, honest...), victim.me.ControlStrand()[1]),
-		"out of order":      {honest[0], honest[2], honest[1]},
-		"without a genesis": honest[1:],
-		"not a Me":          board.e.ControlStrand(),
-		"no user box key":   half,
-		"not an op":         {{0xa0}},
+		"a loop":                 append(append([][]byte{}, honest...), honest[0]),
+		"an op twice":            append(append([][]byte{}, honest...), honest[len(honest)-1]),
+		"10,000 entries":         many,
+		"foreign genesis":        append([][]byte{victim.me.ControlStrand()[0]}, honest[1:]...),
+		"foreign op":             append(append([][]byte{}, honest...), victim.me.ControlStrand()[1]),
+		"out of order":           {honest[0], honest[2], honest[1]},
+		"without a genesis":      honest[1:],
+		"not a Me":               board.e.ControlStrand(),
+		"no user box key":        half,
+		"not an op":              {{0xa0}},
+		"a genesis that is none": {noMe.Bytes()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := w.claimant(t, rita)
@@ -483,6 +490,17 @@ func TestAttackH20(t *testing.T) {
 		})
 	}
 	w.claimant(t, long).wantNoClaim() // one op too many, each of them right
+
+	// H27 of what receives op-keys later: the key of all the user's devices.
+	weak := newPerson(t, "weak")
+	s := weak.me.State()
+	e, _ := s.WritingEpoch(func(keys.Digest) bool { return true })
+	if _, err := weak.me.Control(weak.author(dawn), oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{
+		Depth: e.Depth + 1, Replaces: []keys.Digest{e.ID}, UserBox: &keys.BoxID{1}, Chain: &entity.DeviceLink{Prev: s.DeviceHead},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w.claimant(t, weak).wantNoClaim()
 }
 
 // TestAttackH22: one claimant in many runs, also at the same time, gets one
@@ -698,6 +716,11 @@ func TestAttackIssuer(t *testing.T) {
 	x := w.run(t).toJoin()
 	f := x.forgeAck()
 	f.body.Proof.Chain = mallory.me.ControlStrand()
+	x.wantDistrust(x.sign(f), "proof")
+
+	x = w.run(t).toJoin()
+	f = x.forgeAck()
+	f.body.Proof, f.body.Card.Entity = entity.Proof{}, keys.Digest{} // what no proof proves
 	x.wantDistrust(x.sign(f), "proof")
 
 	board := newBoardPlace(t, newPerson(t, "fay"), "fay's")

@@ -90,7 +90,7 @@ func TestInfoTampering(t *testing.T) {
 		t.Fatal(err)
 	}
 	for at := range raw {
-		for _, x := range flips {
+		for _, x := range flips(at) {
 			raw[at] ^= x
 			if open(raw) == nil {
 				t.Errorf("byte %d ^ %#x opens", at, x)

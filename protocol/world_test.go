@@ -321,6 +321,7 @@ func worldOf(t testing.TB, m *issuer) *world {
 }
 
 func boardWorld(t testing.TB) *world { t.Helper(); return newWorld(t, entity.Board, invite.Options{}) }
+
 func friendWorld(t testing.TB) *world {
 	t.Helper()
 	return newWorld(t, entity.Friend, invite.Options{})

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 	dssync "github.com/ipfs/go-datastore/sync"
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
+	libprotocol "github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/x/simlibp2p"
 	"github.com/marcopolo/simnet"
 
@@ -23,11 +24,15 @@ import (
 	"pttnode/node"
 )
 
+// never is how long a lost packet takes: longer than any test.
+const never = 100 * 365 * 24 * time.Hour
+
 // Net is a simulated network of nodes.
 type Net struct {
-	t     *testing.T
-	sim   *simnet.Simnet
-	Peers []*Peer
+	t         *testing.T
+	sim       *simnet.Simnet
+	Peers     []*Peer
+	unchecked bool
 
 	mu   sync.Mutex
 	loss float64
@@ -37,15 +42,23 @@ type Net struct {
 }
 
 // New starts a network whose round trips take rtt. It must be called inside a
-// synctest bubble; the network ends with the test.
+// synctest bubble; the network ends with the test, after [Net.Check].
 func New(t *testing.T, rtt time.Duration) *Net {
 	t.Helper()
 	n := &Net{
-		t: t, sim: &simnet.Simnet{LatencyFunc: simnet.StaticLatency(rtt / 2), Logger: slog.New(slog.DiscardHandler)},
-		rng: rand.New(rand.NewPCG(1, 2)), cut: make(map[[2]string]bool), dead: make(map[string]bool),
+		t: t, rng: rand.New(rand.NewPCG(1, 2)), cut: make(map[[2]string]bool), dead: make(map[string]bool),
 	}
+	n.sim = &simnet.Simnet{Logger: slog.New(slog.DiscardHandler), LatencyFunc: func(p *simnet.Packet) time.Duration {
+		if n.lost(ipOf(p.From), ipOf(p.To)) {
+			return never
+		}
+		return rtt / 2
+	}}
 	n.sim.Start()
 	t.Cleanup(func() {
+		if !t.Failed() && !n.unchecked {
+			n.Check(t)
+		}
 		for _, p := range n.Peers {
 			p.stop()
 		}
@@ -63,9 +76,11 @@ type Peer struct {
 	IP    string
 
 	net    *Net
+	user   keys.Digest
 	device keys.Private
 	vault  keys.Vault
-	skew   time.Duration
+	tally  *tally
+	skew   atomic.Int64 // a time.Duration
 	cancel context.CancelFunc
 	ended  chan struct{}
 }
@@ -81,18 +96,23 @@ func (n *Net) AddOn(name string, ds datastore.Batching) *Peer {
 	n.t.Helper()
 	p := &Peer{
 		Name: name, Store: ds, net: n, device: keys.New(), vault: keys.OpenVault(keys.NewVaultKey()),
-		IP: simnet.IntToPublicIPv4(len(n.Peers)).String(),
+		tally: &tally{served: make(map[libprotocol.ID]*Traffic)},
+		IP:    simnet.IntToPublicIPv4(len(n.Peers)).String(),
 	}
-	_, _, err := node.Found(context.Background(), ds, node.Founding{
+	user, _, err := node.Found(context.Background(), ds, node.Founding{
 		Device: p.device, Vault: p.vault, Name: name, DeviceName: name + "-laptop", Class: entity.Desktop, Now: time.Now(),
 	})
 	if err != nil {
 		n.t.Fatalf("found %s: %v", name, err)
 	}
+	p.user = user.ID
 	n.Peers = append(n.Peers, p)
 	p.Start()
 	return p
 }
+
+// User returns the id of the peer's user.
+func (p *Peer) User() keys.Digest { return p.user }
 
 // Device returns the peer's device key.
 func (p *Peer) Device() keys.Private { return p.device }
@@ -120,24 +140,8 @@ func (n *Net) listen(ip string, device keys.Private) (host.Host, error) {
 	}
 	return libp2p.New(append(opts,
 		libp2p.ListenAddrStrings("/ip4/"+ip+"/udp/8000/quic-v1"),
-		simlibp2p.QUICSimnet(n.sim, link, quicreuse.OverrideListenUDP(func(_ string, a *net.UDPAddr) (net.PacketConn, error) {
-			return &lossyConn{SimConn: n.sim.NewEndpoint(a, link), net: n}, nil
-		})),
+		simlibp2p.QUICSimnet(n.sim, link),
 	)...)
-}
-
-// lossyConn drops what the net says is lost.
-type lossyConn struct {
-	*simnet.SimConn
-	net *Net
-}
-
-// WriteTo sends a packet, or loses it without a word.
-func (c *lossyConn) WriteTo(p []byte, to net.Addr) (int, error) {
-	if c.net.lost(ipOf(c.UnicastAddr()), ipOf(to)) {
-		return len(p), nil
-	}
-	return c.SimConn.WriteTo(p, to)
 }
 
 func ipOf(a net.Addr) string {
@@ -157,6 +161,13 @@ func (n *Net) lost(from, to string) bool {
 func (n *Net) Loss(share float64) {
 	n.mu.Lock()
 	n.loss = share
+	n.mu.Unlock()
+}
+
+// Seed says which packets are lost from now on.
+func (n *Net) Seed(seed uint64) {
+	n.mu.Lock()
+	n.rng = rand.New(rand.NewPCG(seed, seed))
 	n.mu.Unlock()
 }
 
@@ -184,8 +195,8 @@ func (p *Peer) Start() {
 	if err != nil {
 		p.net.t.Fatalf("start %s: %v", p.Name, err)
 	}
-	nd, err := node.New(h, p.Store, node.Config{
-		Device: p.device, Vault: p.vault, Now: func() time.Time { return time.Now().Add(p.skew) },
+	nd, err := node.New(counting{h, p.tally}, p.Store, node.Config{
+		Device: p.device, Vault: p.vault, Now: func() time.Time { return time.Now().Add(time.Duration(p.skew.Load())) },
 		Log: slog.New(slog.NewTextHandler(p.net.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", p.Name),
 	})
 	if err != nil {
@@ -203,11 +214,20 @@ func (p *Peer) Start() {
 
 // Crash ends the node so that nobody hears of it: not a packet leaves any more.
 func (p *Peer) Crash() {
+	p.silence()
+	p.stop()
+}
+
+// silence ends all traffic of the node at once: what it does from now on nobody
+// hears of.
+func (p *Peer) silence() {
 	p.net.mu.Lock()
 	p.net.dead[p.IP] = true
 	p.net.mu.Unlock()
-	p.stop()
 }
+
+// Running reports whether the node was started and not stopped since.
+func (p *Peer) Running() bool { return p.cancel != nil }
 
 // Stop ends the node in order.
 func (p *Peer) Stop() { p.stop() }
@@ -219,7 +239,7 @@ func (p *Peer) Restart() {
 }
 
 // Skew sets the node's clock off by d.
-func (p *Peer) Skew(d time.Duration) { p.skew = d }
+func (p *Peer) Skew(d time.Duration) { p.skew.Store(int64(d)) }
 
 func (p *Peer) stop() {
 	if p.cancel == nil {
@@ -232,7 +252,8 @@ func (p *Peer) stop() {
 }
 
 // Until waits in virtual time until cond holds, at most limit, and fails the test
-// otherwise. It returns how long it took, to a millisecond.
+// otherwise. It returns how long it took, to a millisecond or, beyond ten seconds,
+// to a thousandth.
 func (n *Net) Until(limit time.Duration, what string, cond func() bool) time.Duration {
 	n.t.Helper()
 	start := time.Now()
@@ -240,7 +261,7 @@ func (n *Net) Until(limit time.Duration, what string, cond func() bool) time.Dur
 		if time.Since(start) > limit {
 			n.t.Fatalf("after %v of virtual time: not %s", limit, what)
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(max(time.Millisecond, (time.Since(start)-10*time.Second)/1000))
 	}
 	return time.Since(start)
 }

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"slices"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -280,32 +280,36 @@ func checkLoad(t *testing.T, s datastore.Batching, newer int, want ...*oplog.Log
 		if got == nil {
 			t.Fatalf("Load: no log of %v", w.Entity())
 		}
-		CheckEqual(t, got, w)
+		if diff := Diff(w, got); diff != "" {
+			t.Error(diff)
+		}
 	}
 }
 
-// CheckEqual reports in what two logs differ: operations, order, heads or vector.
-func CheckEqual(tb testing.TB, got, want *oplog.Log) {
-	tb.Helper()
+// Diff says in what two logs differ, in operations, bytes, order, heads or vector, or
+// returns "".
+func Diff(want, got *oplog.Log) string {
+	var b strings.Builder
 	if got.Entity() != want.Entity() || got.Len() != want.Len() {
-		tb.Errorf("a log of %v with %d ops, want %v with %d", got.Entity(), got.Len(), want.Entity(), want.Len())
+		fmt.Fprintf(&b, "a log of %v with %d ops, want %v with %d\n", got.Entity(), got.Len(), want.Entity(), want.Len())
 	}
 	if diff := cmp.Diff(want.Vector(), got.Vector()); diff != "" {
-		tb.Errorf("vectors differ (-want +got):\n%s", diff)
+		fmt.Fprintf(&b, "vectors differ (-want +got):\n%s", diff)
 	}
 	for _, s := range []oplog.Strand{oplog.Control, oplog.Content} {
 		if diff := cmp.Diff(ids(want, s), ids(got, s)); diff != "" {
-			tb.Errorf("order of the %v strand differs (-want +got):\n%s", s, diff)
+			fmt.Fprintf(&b, "order of the %v strand differs (-want +got):\n%s", s, diff)
 		}
 		if diff := cmp.Diff(want.Heads(s), got.Heads(s)); diff != "" {
-			tb.Errorf("heads of the %v strand differ (-want +got):\n%s", s, diff)
+			fmt.Fprintf(&b, "heads of the %v strand differ (-want +got):\n%s", s, diff)
+		}
+		for o := range got.All(s) {
+			if w, ok := want.Get(o.ID()); ok && !bytes.Equal(w.Bytes(), o.Bytes()) {
+				fmt.Fprintf(&b, "bytes of %v differ\n", o.ID())
+			}
 		}
 	}
-	for o := range got.All(oplog.Content) {
-		if w, ok := want.Get(o.ID()); ok && !slices.Equal(w.Bytes(), o.Bytes()) {
-			tb.Errorf("bytes of %v differ", o.ID())
-		}
-	}
+	return b.String()
 }
 
 func ids(l *oplog.Log, s oplog.Strand) (out []string) {

@@ -1,0 +1,431 @@
+package testnet
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pttnode/node"
+)
+
+// maxWrites is more than any side of a join commits.
+const maxWrites = 40
+
+// joins are the joins that are killed at every write of either side.
+var joins = []struct {
+	name string
+	kind string
+	auto bool
+}{
+	{"board auto", "board", true},
+	{"board by hand", "board", false},
+	{"friend by hand", "friend", false},
+}
+
+// pair is alice, who invites, and bob, who joins.
+type pair struct {
+	net            *Net
+	alice, bob     *Peer
+	aStore, bStore *FailStore
+	kind           string
+	link           string
+	request        string // bob's
+}
+
+// newPair starts both, and alice makes the link.
+func newPair(t *testing.T, kind string, opt node.InviteOptions) *pair {
+	t.Helper()
+	n := New(t, 20*time.Millisecond)
+	p := &pair{net: n, aStore: NewFailStore(), bStore: NewFailStore(), kind: kind}
+	p.alice, p.bob = n.AddOn("alice", p.aStore), n.AddOn("bob", p.bStore)
+	opt.Kind = kind
+	if kind == "board" {
+		if _, err := p.alice.Node.CreateBoard(t.Context(), node.BoardOptions{Name: "reading", Policy: "link"}); err != nil {
+			t.Fatal(err)
+		}
+		opt.Board = "reading"
+	}
+	inv, err := p.alice.Node.Invite(t.Context(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.link = inv.Link
+	return p
+}
+
+// ask has bob open the link. It reports an error only of a store that has stopped.
+func (p *pair) ask(t *testing.T) error {
+	t.Helper()
+	r, err := p.bob.Node.Join(t.Context(), p.link, "hi")
+	if err == nil {
+		p.request = r.ID
+		return nil
+	}
+	if !p.bStore.Stopped() {
+		t.Fatal(err)
+	}
+	return err
+}
+
+// approveNew has a peer's person say yes to whatever is new. A store that has
+// stopped lets him try again later.
+func approveNew(p *Peer) {
+	if !p.Running() {
+		return
+	}
+	for _, r := range p.Node.Requests() {
+		if r.Direction == "in" && r.State == "new" {
+			_, _ = p.Node.Approve(p.net.t.Context(), r.ID) // the next round shows what came of it
+		}
+	}
+}
+
+// joined reports whether all is there on both sides.
+func (p *pair) joined() bool {
+	if !p.alice.Running() || !p.bob.Running() {
+		return false
+	}
+	r, err := p.bob.Node.Request(p.request)
+	if err != nil || r.State != "done" {
+		return false
+	}
+	if p.kind == "board" {
+		b, err := p.bob.Node.Board("reading")
+		return err == nil && b.Members == 2
+	}
+	return alive(p.alice, "bob") && alive(p.bob, "alice")
+}
+
+func alive(p *Peer, name string) bool {
+	f, err := p.Node.Friend(name)
+	return err == nil && f.State == "alive"
+}
+
+// theOne checks what must be so after any join that ended well, beside Check: one
+// use spent by one approved request.
+func (p *pair) theOne(t *testing.T) {
+	t.Helper()
+	invites := p.alice.Node.Invites()
+	if len(invites) != 1 || invites[0].Used != 1 || invites[0].State != "used_up" {
+		t.Errorf("invites after the join: %+v, want one use of one spent", invites)
+	}
+	in := p.alice.Node.Requests()
+	if len(in) != 1 || in[0].State != "approved" {
+		t.Errorf("alice's requests after the join: %+v, want one that is approved", in)
+	}
+	if p.kind == "friend" {
+		a, _ := p.alice.Node.Friend("bob")
+		b, _ := p.bob.Node.Friend("alice")
+		if a.ID != b.ID {
+			t.Errorf("the friendship is %v at alice and %v at bob", a.ID, b.ID)
+		}
+		v, err := p.bob.Node.View(b.ID.String())
+		if err != nil || len(v.Members) != 2 || v.Members[0].Role != "owner" || v.Members[1].Role != "owner" {
+			t.Errorf("the friendship at bob: %+v, %v, want two owners", v.Members, err)
+		}
+	}
+}
+
+// TestCrashAtEveryWrite kills either side of every join at each of its writes: in
+// the moment before the write is durable, and in the moment after. The rows of
+// docs/PROTOCOL.md §5.7 from "before the claim is durable" on are such moments.
+func TestCrashAtEveryWrite(t *testing.T) {
+	for _, j := range joins {
+		for _, side := range []string{"alice", "bob"} {
+			for _, written := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/%s/written=%v", j.name, side, written), func(t *testing.T) {
+					stopped, k := true, 1 // stopped stays as it is where -run leaves a write out
+					for ; stopped && k <= maxWrites && !t.Failed(); k++ {
+						t.Run(fmt.Sprint(k), func(t *testing.T) {
+							synctest.Test(t, func(t *testing.T) {
+								stopped = crashAt(t, j.kind, j.auto, side, k, written)
+							})
+						})
+						if testing.Short() {
+							k += 2
+						}
+					}
+					if k <= 3 && !t.Failed() {
+						t.Errorf("%s wrote only %d times", side, k-2)
+					}
+				})
+			}
+		}
+	}
+}
+
+// crashAt runs one join in which the store of one side stops at its k-th write,
+// the process dies in that moment, and comes back ten seconds later. It reports
+// whether there was such a write.
+func crashAt(t *testing.T, kind string, auto bool, side string, k int, written bool) bool {
+	p := newPair(t, kind, node.InviteOptions{Auto: auto})
+	victim, store := p.alice, p.aStore
+	if side == "bob" {
+		victim, store = p.bob, p.bStore
+	}
+	store.StopAt(k, written, victim.silence)
+	asked := p.ask(t) == nil
+	hit := false
+	revive := func() {
+		if !store.Stopped() {
+			return
+		}
+		hit = true
+		victim.Crash()
+		time.Sleep(10 * time.Second)
+		store.Mend()
+		victim.Start()
+		if !asked { // no request was shown, so the link is opened again
+			asked = p.ask(t) == nil
+		}
+	}
+	p.net.Until(30*time.Minute, fmt.Sprintf("joined by %s after a stop of %s at write %d", kind, side, k), func() bool {
+		revive()
+		approveNew(p.alice)
+		return p.joined()
+	})
+	for range 50 { // what is written after the end is killed too
+		time.Sleep(100 * time.Millisecond)
+		revive()
+	}
+	store.StopAt(0, false, nil)
+	p.net.Check(t)
+	p.theOne(t)
+	return hit
+}
+
+// TestFullDisk is a store that refuses from its k-th write on while its process
+// lives: what was not stored is told to nobody, so that after a restart with a
+// disk that works everything goes on.
+func TestFullDisk(t *testing.T) {
+	for _, j := range joins {
+		for _, side := range []string{"alice", "bob"} {
+			t.Run(j.name+"/"+side, func(t *testing.T) {
+				hit := true
+				for k := 1; hit && !t.Failed(); k++ {
+					if testing.Short() {
+						k += 3
+					}
+					t.Run(fmt.Sprint(k), func(t *testing.T) {
+						synctest.Test(t, func(t *testing.T) { hit = fullDiskAt(t, j.kind, j.auto, side, k) })
+					})
+				}
+			})
+		}
+	}
+}
+
+func fullDiskAt(t *testing.T, kind string, auto bool, side string, k int) bool {
+	p := newPair(t, kind, node.InviteOptions{Auto: auto})
+	victim, store := p.alice, p.aStore
+	if side == "bob" {
+		victim, store = p.bob, p.bStore
+	}
+	store.StopAt(k, false, nil)
+	asked := p.ask(t) == nil
+	for range 120 { // two minutes on
+		time.Sleep(time.Second)
+		approveNew(p.alice)
+	}
+	hit := store.Stopped()
+	if hit {
+		if h := victim.Node.Status().Health; len(h) != 1 || h[0].Code != "disk_full" {
+			t.Errorf("health with a store that refuses writes: %+v", h)
+		}
+	}
+	victim.Crash()
+	store.Mend()
+	victim.Start()
+	if !asked {
+		asked = p.ask(t) == nil
+	}
+	p.net.Until(30*time.Minute, "joined after the disk was mended", func() bool {
+		approveNew(p.alice)
+		return p.joined()
+	})
+	p.net.Check(t)
+	p.theOne(t)
+	for _, peer := range p.net.Peers {
+		if h := peer.Node.Status().Health; len(h) != 0 {
+			t.Errorf("%s is not well: %+v", peer.Name, h)
+		}
+	}
+	return hit
+}
+
+// TestCrashMakingInvite: a link whose record is not durable is not shown.
+func TestCrashMakingInvite(t *testing.T) {
+	for _, written := range []bool{false, true} {
+		t.Run(fmt.Sprintf("written=%v", written), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := New(t, 20*time.Millisecond)
+				store := NewFailStore()
+				alice := n.AddOn("alice", store)
+				store.StopAt(1, written, alice.silence)
+				v, err := alice.Node.Invite(t.Context(), node.InviteOptions{Kind: "friend"})
+				if err == nil || code(err) != "disk_full" {
+					t.Errorf("invite on a store that stops: %+v, %v", v, err)
+				}
+				alice.Crash()
+				store.Mend()
+				alice.Start()
+				want := 0
+				if written {
+					want = 1 // nobody knows its secret
+				}
+				if got := alice.Node.Invites(); len(got) != want {
+					t.Errorf("%d invites after the restart, want %d", len(got), want)
+				}
+			})
+		})
+	}
+}
+
+// code returns the code of a refusal, "" for another error.
+func code(err error) string {
+	if e, ok := errors.AsType[*node.Error](err); ok {
+		return e.Code
+	}
+	return ""
+}
+
+// TestApprovalNotDurable: an approval whose write failed is no approval; after
+// the restart the request is as new as before.
+func TestApprovalNotDurable(t *testing.T) {
+	for _, kind := range []string{"board", "friend"} {
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPair(t, kind, node.InviteOptions{})
+				_ = p.ask(t)
+				in := p.waiting(t)
+				p.aStore.StopAt(1, false, p.alice.silence)
+				if _, err := p.alice.Node.Approve(t.Context(), in.ID); code(err) != "disk_full" {
+					t.Errorf("approve on a store that stops: %v", err)
+				}
+				p.alice.Crash()
+				p.aStore.Mend()
+				p.alice.Start()
+				if got, err := p.alice.Node.Request(in.ID); err != nil || got.State != "new" || got.Code != in.Code {
+					t.Errorf("after the restart %+v, %v, want %+v", got, err, in)
+				}
+				p.net.Until(5*time.Minute, "joined", func() bool {
+					approveNew(p.alice)
+					return p.joined()
+				})
+				p.theOne(t)
+			})
+		})
+	}
+}
+
+// waiting waits until alice is asked, and returns what she sees.
+func (p *pair) waiting(t *testing.T) node.RequestView {
+	t.Helper()
+	var in node.RequestView
+	p.net.Until(time.Minute, "waiting for alice", func() bool {
+		r, err := p.bob.Node.Request(p.request)
+		return err == nil && r.State == "waiting_approval"
+	})
+	for _, r := range p.alice.Node.Requests() {
+		if r.Direction == "in" && r.State == "new" {
+			in = r
+		}
+	}
+	if in.ID == "" {
+		t.Fatalf("alice sees no request: %+v", p.alice.Node.Requests())
+	}
+	return in
+}
+
+// ended waits until bob's request is in one of the states after which nothing
+// happens by itself, and returns it.
+func (p *pair) ended(t *testing.T, limit time.Duration, request string) node.RequestView {
+	t.Helper()
+	return ended(t, p.bob, limit, request)
+}
+
+func ended(t *testing.T, p *Peer, limit time.Duration, request string) node.RequestView {
+	t.Helper()
+	var r node.RequestView
+	p.net.Until(limit, "an end of request "+request+" at "+p.Name, func() bool {
+		var err error
+		r, err = p.Node.Request(request)
+		return err == nil && (r.State == "done" || r.State == "rejected" || r.State == "expired" || r.State == "cancelled" || r.State == "failed")
+	})
+	return r
+}
+
+// TestRevokedWhileReserved: alice takes the link back while bob's request waits;
+// he hears it at once, after a restart of hers, or after one of his.
+func TestRevokedWhileReserved(t *testing.T) {
+	for _, who := range []string{"nobody", "alice", "bob", "bob is off"} {
+		t.Run(who, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPair(t, "board", node.InviteOptions{})
+				_ = p.ask(t)
+				in := p.waiting(t)
+				if who == "bob is off" {
+					p.bob.Crash()
+				}
+				if who == "alice" {
+					p.alice.silence() // she dies before she can tell
+				}
+				if _, err := p.alice.Node.Revoke(t.Context(), in.Invite); err != nil {
+					t.Fatal(err)
+				}
+				switch who {
+				case "alice":
+					p.alice.Restart()
+				case "bob":
+					p.bob.Restart()
+				case "bob is off":
+					time.Sleep(time.Hour)
+					p.bob.Start()
+				}
+				if r := p.ended(t, 5*time.Minute, p.request); r.State != "rejected" || r.Reason != "invite_revoked" {
+					t.Errorf("bob's request is %s with %q, want rejected with invite_revoked", r.State, r.Reason)
+				}
+				if got, _ := p.alice.Node.Request(in.ID); got.State != "withdrawn" || got.Reason != "invite_revoked" {
+					t.Errorf("alice sees %s with %q", got.State, got.Reason)
+				}
+				if _, err := p.alice.Node.Approve(t.Context(), in.ID); code(err) != "invite_revoked" {
+					t.Errorf("approving it then: %v", err)
+				}
+				if _, err := p.bob.Node.Board("reading"); code(err) != "not_found" {
+					t.Errorf("bob's board: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestLeftBeforePickUp: who is no member any more when he comes for his approval
+// gets removed, and no key. Bob's node comes back from a backup made while he
+// waited; meanwhile he joined and left.
+func TestLeftBeforePickUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, "board", node.InviteOptions{})
+		_ = p.ask(t)
+		p.waiting(t)
+		backup, err := p.bStore.Copy(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.net.Until(time.Minute, "joined", func() bool { approveNew(p.alice); return p.joined() })
+		if err := p.bob.Node.LeaveBoard(t.Context(), "reading"); err != nil {
+			t.Fatal(err)
+		}
+		p.net.Settle()
+		p.bob.Stop()
+		p.bob.Store = backup
+		p.bob.Start()
+		if r := p.ended(t, 5*time.Minute, p.request); r.State != "rejected" || r.Reason != "removed" {
+			t.Errorf("bob's request is %s with %q, want rejected with removed", r.State, r.Reason)
+		}
+		if _, err := p.bob.Node.Board("reading"); code(err) != "not_found" {
+			t.Errorf("bob's board: %v", err)
+		}
+	})
+}
