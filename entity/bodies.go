@@ -83,9 +83,9 @@ type Party struct {
 	Name    string      `cbor:"5,keyasint,omitempty"` // as he called himself when he joined
 }
 
-// same reports whether two parties are one user with the same devices and keys,
+// Same reports whether two parties are one user with the same devices and keys,
 // whatever the names.
-func (p Party) same(q Party) bool {
+func (p Party) Same(q Party) bool {
 	return p.User == q.User && p.Head == q.Head && p.Box == q.Box && slices.Equal(p.Devices, q.Devices)
 }
 

@@ -27,7 +27,9 @@ func (e *Entity) Posts(ring Keyring) []Post {
 			continue
 		}
 		p := Post{ID: o.ID(), No: len(out) + 1, Author: o.User(), At: o.At()}
-		e.OpenPost(ring, &p)
+		if ring != nil {
+			e.OpenPost(ring, &p)
+		}
 		out = append(out, p)
 	}
 	return out

@@ -40,6 +40,11 @@ func TestPosts(t *testing.T) {
 		t.Errorf("second post (-want +got):\n%s", diff)
 	}
 	for _, p := range w.Posts(nil) {
+		if p.Unreadable || p.Title != "" {
+			t.Errorf("a post listed without opening it: %+v", p)
+		}
+	}
+	for _, p := range w.Posts(entity.Keyring{}) {
 		if !p.Unreadable || p.Title != "" {
 			t.Errorf("a post without the key: %+v", p)
 		}
@@ -50,6 +55,10 @@ func TestPosts(t *testing.T) {
 	}
 	if w.OpenPost(nil, &opened); !opened.Unreadable || opened.Title != "" {
 		t.Errorf("OpenPost without the key: %+v", opened)
+	}
+	none := entity.Post{ID: keys.Digest{9}, Article: entity.Article{Title: "left over"}}
+	if w.OpenPost(w.ring, &none); !none.Unreadable || none.Title != "" {
+		t.Errorf("OpenPost of what is not there: %+v", none)
 	}
 }
 

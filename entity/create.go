@@ -146,7 +146,7 @@ func CreateJoinEntity(ap Approval, want Wanted) (*Entity, Keyring, error) {
 	}
 	me := s.Members[want.Self.User]
 	switch {
-	case !admit.Party.same(want.Self):
+	case !admit.Party.Same(want.Self):
 		return refuse("admits somebody else")
 	case o.User() != want.By:
 		return refuse("admitted by %v, not by the issuer", o.User())

@@ -63,7 +63,7 @@ func judge(s *State, o oplog.Op, body any, known bool) error {
 			if m == nil || m.Standing != Active {
 				return refuse("%v is not a member", b.Party.User)
 			}
-			if !m.Party.same(*b.Party) {
+			if !m.Party.Same(*b.Party) {
 				return refuse("%v with other devices than he has here", b.Party.User) // a proof of mastership rests on them
 			}
 		}

@@ -118,6 +118,8 @@ func TestParseRules(t *testing.T) {
 		{"at 1970", with(content, func(w *wire) { w.At = 0 }), nil},
 		{"at the end of the calendar", with(content, func(w *wire) { w.At = 1 << 48 }), nil},
 		{"RESET", reset, nil},
+		{"RESET's type in another family", with(control, func(w *wire) { w.Type = uint64(oplog.TypeReset) }), nil},
+		{"another type of RESET's family", with(control, func(w *wire) { w.Family = 6 }), nil},
 
 		{"v 0", with(control, func(w *wire) { w.V = 0 }), oplog.ErrFormat},
 		{"v 2", with(control, func(w *wire) { w.V = 2 }), oplog.ErrVersion},
@@ -219,6 +221,29 @@ func TestParseSizes(t *testing.T) {
 	}
 	if _, err := oplog.Parse(make([]byte, 64<<20)); !errors.Is(err, oplog.ErrTooLarge) {
 		t.Errorf("Parse of 64 MiB: %v, want ErrTooLarge", err)
+	}
+}
+
+// TestNewerOrGarbage: only what begins as an envelope of a later version is one.
+func TestNewerOrGarbage(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		raw  []byte
+		want error
+	}{
+		{[]byte{0xaf, 1, 2, 0}, oplog.ErrVersion},
+		{[]byte{0xa1, 1, 2, 0}, oplog.ErrVersion},
+		{[]byte{0xbf, 1, 0x18, 100}, oplog.ErrVersion},
+		{[]byte{0x8f, 1, 2, 0}, oplog.ErrFormat},
+		{[]byte{0, 1, 2, 0}, oplog.ErrFormat},
+		{[]byte{0xaf, 2, 2, 0}, oplog.ErrFormat},
+		{[]byte{0xaf, 1, 0x18, 1}, oplog.ErrFormat},
+		{[]byte{0xaf, 1, 0x41, 2}, oplog.ErrFormat},
+		{[]byte{0xaf, 1, 2}, oplog.ErrFormat},
+	} {
+		if _, err := oplog.Parse(c.raw); !errors.Is(err, c.want) {
+			t.Errorf("Parse(%x) = %v, want %v", c.raw, err, c.want)
+		}
 	}
 }
 

@@ -284,6 +284,9 @@ func (j *Joiner) checkApproval(b ApproveBody) (*Joined, error) {
 	if err != nil {
 		return nil, err
 	}
+	if issuer, ok := e.State().Member(j.me.ID()); j.link.Kind == entity.Friend && (!ok || !issuer.Party.Same(j.me.State().Party(""))) {
+		return nil, fmt.Errorf("%w: a friendship founded with other devices than the issuer's", ErrProof)
+	}
 	joined := &Joined{Entity: e, Ring: ring, Issuer: j.me, Addrs: box.Addrs}
 	for _, raws := range b.Chains {
 		me, err := entity.OpenDeviceChain(raws)

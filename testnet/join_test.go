@@ -29,8 +29,12 @@ func TestBoardAuto(t *testing.T) {
 			return err == nil && r.State == "done"
 		})
 		t.Logf("joined after %v: %+v", took, r)
-		if _, err := alice.Node.NewArticle(t.Context(), "reading", "", "hello", "text"); err != nil {
+		a, err := alice.Node.NewArticle(t.Context(), "reading", "", "hello", "text")
+		if err != nil {
 			t.Fatal(err)
+		}
+		if a.State != "ok" || a.No != 1 || a.Title != "hello" {
+			t.Errorf("the new article = %+v, want it readable, number 1", a)
 		}
 		took = n.Until(10*time.Second, "article at bob", func() bool {
 			as, err := bob.Node.Articles("reading")
