@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/ipfs/go-datastore"
 	dssync "github.com/ipfs/go-datastore/sync"
 
+	"pttnode/entity"
 	"pttnode/invite"
 	"pttnode/keys"
 	"pttnode/oplog"
@@ -429,6 +432,45 @@ func TestLimitRate(t *testing.T) {
 	}
 }
 
+// TestLimitLog: a member whose operations are refused by the hundred gets one line
+// in the log for them, and none of them in.
+func TestLimitLog(t *testing.T) {
+	var log bytes.Buffer
+	n, _ := target(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	b, err := n.CreateBoard(t.Context(), BoardOptions{Name: "dev", Policy: "link"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inv, err := n.Invite(t.Context(), InviteOptions{Kind: "board", Board: "dev"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, c := n.entities[b.ID], newClaimant(t)
+	ev := n.commitInviting(c.key.ID(), inv.ID, c.reserve(h)).(protocol.Committed)
+	if _, err := n.Approve(t.Context(), ev.Claim.ID); err != nil {
+		t.Fatal(err)
+	}
+	var raws [][]byte
+	for i := range 200 {
+		o, err := oplog.Sign(c.key, oplog.Draft{
+			Entity: h.ID(), User: c.me.ID(), Strand: oplog.Control, Family: oplog.FamilyPolicy, Type: entity.TypeTitle,
+			Parents: h.Log().Heads(oplog.Control), At: time.UnixMilli(int64(i)), Body: keys.Marshal(entity.Text{Text: "mine"}),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		raws = append(raws, o.Bytes())
+	}
+	log.Reset()
+	before := h.Log().Len()
+	if _, err := n.take(h.ID(), c.key.ID(), raws); err != nil || h.Log().Len() != before || h.State().Title != "" {
+		t.Errorf("%v, %d ops more, the board is called %q", err, h.Log().Len()-before, h.State().Title)
+	}
+	if got := strings.Count(log.String(), "\n"); got != 1 {
+		t.Errorf("%d lines in the log, want 1", got)
+	}
+}
+
 // TestLimitPending: so many undecided requests of one entity, over all its links.
 func TestLimitPending(t *testing.T) {
 	n, _ := target(t, nil)
@@ -461,5 +503,23 @@ func TestLimitPending(t *testing.T) {
 	}
 	if got, ok := n.commitInviting(first.key.ID(), links[0], first.reserve(h)).(protocol.Committed); !ok || got.Refuse != invite.OK {
 		t.Errorf("one that waits already comes back: %+v", got)
+	}
+	other, err := n.CreateBoard(t.Context(), BoardOptions{Name: "other", Policy: "link"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inv, err := n.Invite(t.Context(), InviteOptions{Kind: "board", Board: "other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := n.commitInviting(late.key.ID(), inv.ID, late.reserve(n.entities[other.ID])).(protocol.Committed); !ok || got.Refuse != invite.OK {
+		t.Errorf("another board: %+v; want its own hundred", got)
+	}
+	// One that is decided makes room.
+	if _, err := n.Reject(t.Context(), n.invites[links[0]].Claims[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := n.commitInviting(late.key.ID(), links[0], late.reserve(h)).(protocol.Committed); !ok || got.Refuse != invite.OK {
+		t.Errorf("with room again: %+v", got)
 	}
 }

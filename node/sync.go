@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -277,17 +278,21 @@ func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool,
 			}
 		}
 		tx.from = from
+		var refused error
 		for _, o := range ops {
 			added, err := h.Add(o)
 			switch {
 			case errors.Is(err, oplog.ErrMissing):
 				missing = true
 			case err != nil:
-				n.log.Warn("refused an operation", "peer", from.String(), "op", o.ID().String(), "err", err)
+				refused = cmp.Or(refused, err)
 			case added:
 				tx.ops(h.Entity, o)
 				tx.noticed(h, o)
 			}
+		}
+		if refused != nil { // one line for a batch: a member must not fill the log
+			n.log.Warn("refused operations", "peer", from.String(), "first", refused)
 		}
 		if s := h.State(); s.Kind == entity.Friend {
 			return tx.settle(s.Other(n.user))

@@ -52,13 +52,13 @@ func checkSameAsCodec(tb testing.TB, raw []byte) {
 
 func TestUnmarshal(t *testing.T) {
 	t.Parallel()
-	for _, raw := range samples(t) {
+	for n, raw := range samples(t) {
 		checkSameAsCodec(t, raw)
 		e, err := unmarshal(raw)
 		if err != nil || !bytes.Equal(keys.Marshal(e), raw) {
 			t.Errorf("unmarshal of %d bytes: %v, or it encodes to others", len(raw), err)
 		}
-		if len(raw) > 2000 {
+		if n%5 != 0 || len(raw) > 700 {
 			continue
 		}
 		for i := range raw {
@@ -76,10 +76,13 @@ func TestUnmarshal(t *testing.T) {
 // at the place of every value.
 func TestUnmarshalHeads(t *testing.T) {
 	t.Parallel()
-	raw := samples(t)[4] // short enough to see every head
+	raw := samples(t)[4]
 	for i := range raw {
+		if i > 0 && raw[i-1] == raw[i] {
+			continue // inside an id of this test
+		}
 		for major := range byte(8) {
-			for _, n := range []uint64{0, 1, 2, 16, 23, 24, 32, 64, 255, 256, 65_535, 65_536, 1<<32 - 1, 1 << 32, 1<<64 - 1} {
+			for _, n := range []uint64{0, 23, 24, 32, 255, 256, 65_535, 65_536, 1<<32 - 1, 1 << 32, 1<<64 - 1} {
 				for _, head := range [][]byte{
 					{major<<5 | byte(n&0x1f)},
 					{major<<5 | 24, byte(n)},

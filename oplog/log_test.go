@@ -413,7 +413,10 @@ func TestAttackO8(t *testing.T) {
 // cost what they weigh and no more.
 func TestAttackO8Memory(t *testing.T) {
 	t.Parallel()
-	const n = 10_000
+	n := 10_000
+	if raceEnabled {
+		n = 1000
+	}
 	d := oplogtest.Draw(t, "A0")
 	k := oplogtest.Device("A")
 	draft := oplog.Draft{

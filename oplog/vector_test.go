@@ -141,6 +141,7 @@ func TestLacks(t *testing.T) {
 		A0 -> A1'
 		a0 -> a1 -> a2 -> a3
 		a0 -> a1'-> a2'
+		a0 -> a1'' -> a2'' -> a3'' -> a4''
 		b0
 	`
 	for _, c := range []struct{ name, ours, theirs, want string }{
@@ -154,6 +155,8 @@ func TestLacks(t *testing.T) {
 		{"a fork, ours longer: whole chain", "A0 a0 a1 a2 a3", "A0 a0 a1'", "a0 a1 a2 a3"},
 		{"a fork, theirs longer: they will tell us first", "A0 a0 a1", "A0 a0 a1' a2'", ""},
 		{"a fork we know and they know half", "A0 a0 a1 a1' a2'", "A0 a0 a1 a2", "a0 a1 a1' a2'"},
+		{"a tip they know beside a fork we do not", "A0 a0 a1 a2 a3", "A0 a0 a1 a1'' a2'' a3'' a4''", "a2 a3"},
+		{"a fork here, their third side unknown and longer", "A0 a0 a1 a1'", "A0 a0 a1'' a2'' a3'' a4''", "a0 a1 a1'"},
 		{"control before content", "A0 A1 A2 a0", "", "A0 A1 A2 a0"},
 		{"a fork in control", "A0 A1 A2 A1'", "A0 A1", "A1' A2"},
 	} {
@@ -190,24 +193,28 @@ func TestLacksOfAHostileVector(t *testing.T) {
 	d := oplogtest.Draw(t, "A0 -> A1\na0 -> a1\nb0")
 	l := d.Log("")
 	a, b := oplogtest.Device("A").ID(), oplogtest.Device("B").ID()
-	for name, v := range map[string]oplog.Vector{
-		"unknown device":        {{Device: keys.ID{9}, Strand: oplog.Content, Seq: 1 << 63, ID: keys.Digest{9}}},
-		"another device's tip":  {{Device: b, Strand: oplog.Content, Seq: 1, ID: d.Op("a1").ID()}},
-		"another strand's tip":  {{Device: a, Strand: oplog.Control, Seq: 1, ID: d.Op("a1").ID()}},
-		"strand 0":              {{Device: a, Strand: 0, Seq: 0, ID: keys.Digest{9}}},
-		"strand 255":            {{Device: a, Strand: 255, Seq: 1<<64 - 1, ID: keys.Digest{9}}},
-		"a tip many times":      slices.Repeat(oplog.Vector{{Device: a, Strand: oplog.Content, Seq: 1, ID: d.Op("a1").ID()}}, 1000),
-		"many tips of a device": {{Device: a, Strand: oplog.Content, Seq: 0, ID: keys.Digest{1}}, {Device: a, Strand: oplog.Content, Seq: 1 << 62, ID: keys.Digest{2}}},
+	tip := oplog.Head{Device: a, Strand: oplog.Content, Seq: 1, ID: d.Op("a1").ID()}
+	unknown := func(seq uint64, id byte) oplog.Head {
+		return oplog.Head{Device: a, Strand: oplog.Content, Seq: seq, ID: keys.Digest{id}}
+	}
+	for name, c := range map[string]struct {
+		v    oplog.Vector
+		want string
+	}{
+		"an unknown device":       {oplog.Vector{{Device: keys.ID{9}, Strand: oplog.Content, Seq: 1 << 63, ID: keys.Digest{9}}}, "A0 A1 a0 a1 b0"},
+		"another device's tip":    {oplog.Vector{{Device: b, Strand: oplog.Content, Seq: 0, ID: tip.ID}}, "A0 A1 a0 a1 b0"},
+		"another strand's tip":    {oplog.Vector{{Device: a, Strand: oplog.Control, Seq: 1, ID: tip.ID}}, "A0 A1 a0 a1 b0"},
+		"strand 0":                {oplog.Vector{{Device: a, Strand: 0, Seq: 0, ID: keys.Digest{9}}}, "A0 A1 a0 a1 b0"},
+		"strand 255":              {oplog.Vector{{Device: a, Strand: 255, Seq: 1<<64 - 1, ID: keys.Digest{9}}}, "A0 A1 a0 a1 b0"},
+		"a tip many times":        {slices.Repeat(oplog.Vector{tip}, 1000), "A0 A1 b0"},
+		"a tip with another seq":  {oplog.Vector{{Device: a, Strand: oplog.Content, Seq: 77, ID: tip.ID}}, "A0 A1 b0"},
+		"a tip far out":           {oplog.Vector{unknown(1<<63, 1)}, "A0 A1 b0"},
+		"two tips, the near last": {oplog.Vector{unknown(1<<62, 1), unknown(0, 2)}, "A0 A1 a0 a1 b0"},
+		"two tips, the far last":  {oplog.Vector{unknown(0, 2), unknown(1<<62, 1)}, "A0 A1 a0 a1 b0"},
 	} {
-		seen := map[keys.Digest]bool{}
-		for _, o := range l.Lacks(v) {
-			if seen[o.ID()] {
-				t.Errorf("%s: %s is sent twice", name, o.Body())
-			}
-			seen[o.ID()] = true
-		}
-		if name != "a tip many times" && name != "strand 255" && len(seen) < 3 {
-			t.Errorf("%s: only %d ops are sent", name, len(seen))
+		got := l.Lacks(c.v)
+		if !sameSet(got, d.Ops(c.want)) {
+			t.Errorf("%s: sent are %s, want %s", name, d.Names(got), c.want)
 		}
 	}
 }

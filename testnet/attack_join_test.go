@@ -266,7 +266,7 @@ func TestAttackH4(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if r, err = bob.Node.Request(r.ID); err != nil || r.State != "waiting_peer" && r.State != "connecting" {
 			t.Errorf("a link to another address: %+v, %v; want bob to go on trying", r, err)
 		}
@@ -320,7 +320,7 @@ func TestAttackH22(t *testing.T) {
 						if len(p.got) > 0 {
 							break
 						}
-						time.Sleep(100 * time.Millisecond)
+						pass(100 * time.Millisecond)
 					}
 					mu.Lock()
 					defer mu.Unlock()
@@ -404,7 +404,7 @@ func TestAttackH23(t *testing.T) {
 
 		// The sweep alone is enough.
 		alice.Skew(3 * time.Hour)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		alice.Stop()
 		alice.Skew(0)
 		alice.Start()
@@ -603,7 +603,7 @@ func TestAttackH34(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if r, _ = bob.Node.Request(r.ID); r.State != "waiting_peer" && r.State != "connecting" || len(*said) != 0 {
 			t.Errorf("bob: %+v, said %v", r, *said)
 		}
@@ -750,7 +750,7 @@ func TestAttackForeignAddrs(t *testing.T) {
 		if typ, _, err := w.frame(); err != nil || typ != uint8(protocol.SyncVector) {
 			t.Fatalf("hello of a member: %d, %v", typ, err)
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		for _, x := range alice.Host.Peerstore().Addrs(carol.Host.ID()) {
 			if strings.Contains(x.String(), "9.9.9.9") {
 				t.Errorf("alice believes that carol is at %v", x)
@@ -778,7 +778,7 @@ func TestAttackForeignAddrs(t *testing.T) {
 		if typ, _, err := w.frame(); err != nil || typ != uint8(protocol.SyncVector) {
 			t.Fatalf("hello of a member: %d, %v", typ, err)
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		bob := n.Add("bob")
 		n.opens(bob, inv.Link, "done")
 		if _, err := bob.Node.CreateBoard(t.Context(), node.BoardOptions{Name: "own"}); err != nil {

@@ -159,7 +159,7 @@ func TestAttackO1(t *testing.T) {
 				t.Errorf("%s: alice went from %d to %d operations", what, before, now)
 			}
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if now, articles := boardOf(t, bob); now != before || articles != 1 {
 			t.Errorf("bob has %d operations, want %d", now, before)
 		}
@@ -281,7 +281,7 @@ func TestAttackO8(t *testing.T) {
 				})
 			}
 			all.Wait()
-			time.Sleep(5 * time.Second)
+			pass(5 * time.Second)
 		}
 		if now, _ := boardOf(t, alice); now != before {
 			t.Errorf("alice went from %d to %d operations", before, now)
@@ -402,7 +402,7 @@ func TestAttackSyncFrames(t *testing.T) {
 			if time.Since(start) > 2*time.Minute {
 				t.Fatal("a sync without end is still listened to")
 			}
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 		if took := time.Since(start); took > 65*time.Second {
 			t.Errorf("a sync without end was listened to for %v, want 60s", took)
@@ -464,7 +464,7 @@ func TestAttackLeaver(t *testing.T) {
 		if _, err := alice.Node.NewArticle(t.Context(), "dev", "", "not for him", "text"); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		select {
 		case err := <-pushed:
 			t.Error(err)

@@ -481,7 +481,7 @@ func TestAttackH15(t *testing.T) {
 			})
 		}
 		silent.Wait()
-		time.Sleep(time.Second)
+		pass(time.Second)
 		held := joinStreams(alice, protocol.ID)
 		if held == 0 || held > 4*attackers || held > 356 {
 			t.Errorf("%d streams are held by %d peers; want some, and 4 for each at most", held, attackers)
@@ -492,7 +492,7 @@ func TestAttackH15(t *testing.T) {
 		if took > 30*time.Second {
 			t.Errorf("the honest join took %v", took)
 		}
-		time.Sleep(protocol.FrameTime + time.Second)
+		pass(protocol.FrameTime + time.Second)
 		if left := joinStreams(alice, protocol.ID); left > 1 {
 			t.Errorf("%d silent streams are left after the time of a frame", left)
 		}
@@ -526,7 +526,7 @@ func TestAttackH16(t *testing.T) {
 		if p := a.play(a.mustOpen(alice, protocol.ID), other.Link, nil); len(p.got) != 0 {
 			t.Error("the limit is the peer's, and not the link's")
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if p := try(a); len(p.got) != 1 {
 			t.Errorf("after a minute: %v, want another try", p)
 		}

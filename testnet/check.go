@@ -33,6 +33,7 @@ const settleTime = 5 * time.Minute
 //     same state and show the same members;
 //   - every stored operation, of stopped nodes too, parses with its signature, and
 //     the store folds to what the node shows;
+//   - of several friendships of one pair one is left;
 //   - no invite has more approved claims than uses, and every approved claim has
 //     one admit in the log, which names its ref;
 //   - every request has ended with a reason, or says what it waits for, and the
@@ -101,6 +102,7 @@ func (n *Net) problems(signatures bool) []string {
 	running := slices.DeleteFunc(slices.Clone(all), func(s *stored) bool { return !s.peer.Running() })
 	for _, s := range running {
 		found = append(found, s.viewProblems()...)
+		found = append(found, s.friendProblems()...)
 		found = append(found, requestProblems(s, running)...)
 	}
 	return append(found, convergenceProblems(running)...)
@@ -214,6 +216,28 @@ func (s *stored) viewProblems() []string {
 		}
 		if v.Digest != e.State().Digest() || !slices.Equal(v.Heads, heads(e)) || !cmp.Equal(membersOf(v.Members), membersIn(e)) {
 			found = append(found, fmt.Sprintf("%s shows %v otherwise than its store has it: %+v", s.peer.Name, id, v))
+		}
+	}
+	return found
+}
+
+// friendProblems checks that of all friendships with one user that are alive the
+// one with the lowest id stays, and the others say so.
+func (s *stored) friendProblems() []string {
+	lowest := make(map[keys.Digest]keys.Digest)
+	for id, e := range s.entities {
+		if st := e.State(); st.Alive() {
+			other := st.Other(s.user)
+			if low, ok := lowest[other]; !ok || slices.Compare(id[:], low[:]) < 0 {
+				lowest[other] = id
+			}
+		}
+	}
+	var found []string
+	for id, e := range s.entities {
+		st := e.State()
+		if low := lowest[st.Other(s.user)]; st.Alive() && (id == low) != st.Merged.IsZero() {
+			found = append(found, fmt.Sprintf("%s: friendship %v is merged into %v, the lowest is %v", s.peer.Name, id, st.Merged, low))
 		}
 	}
 	return found

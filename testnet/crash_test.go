@@ -63,7 +63,7 @@ func (p *pair) ask(t *testing.T) error {
 		p.request = r.ID
 		return nil
 	}
-	if !p.bStore.Stopped() {
+	if p.bStore == nil || !p.bStore.Stopped() {
 		t.Fatal(err)
 	}
 	return err
@@ -174,7 +174,7 @@ func crashAt(t *testing.T, kind string, auto bool, side string, k int, written b
 		}
 		hit = true
 		victim.Crash()
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		store.Mend()
 		victim.Start()
 		if !asked { // no request was shown, so the link is opened again
@@ -187,7 +187,7 @@ func crashAt(t *testing.T, kind string, auto bool, side string, k int, written b
 		return p.joined()
 	})
 	for range 50 { // what is written after the end is killed too
-		time.Sleep(100 * time.Millisecond)
+		pass(100 * time.Millisecond)
 		revive()
 	}
 	store.StopAt(0, false, nil)
@@ -226,7 +226,7 @@ func fullDiskAt(t *testing.T, kind string, auto bool, side string, k int) bool {
 	store.StopAt(k, false, nil)
 	asked := p.ask(t) == nil
 	for range 120 { // two minutes on
-		time.Sleep(time.Second)
+		pass(time.Second)
 		approveNew(p.alice)
 	}
 	hit := store.Stopped()
@@ -381,7 +381,7 @@ func TestRevokedWhileReserved(t *testing.T) {
 				case "bob":
 					p.bob.Restart()
 				case "bob is off":
-					time.Sleep(time.Hour)
+					pass(time.Hour)
 					p.bob.Start()
 				}
 				if r := p.ended(t, 5*time.Minute, p.request); r.State != "rejected" || r.Reason != "invite_revoked" {

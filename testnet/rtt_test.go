@@ -23,7 +23,7 @@ func TestRoundTripsOfAPerson(t *testing.T) {
 	for _, kind := range []string{"board", "friend"} {
 		story(t, kind, func(t *testing.T) {
 			n := New(t, simulatedRTT)
-			p := &pair{net: n, kind: kind, alice: n.Add("alice"), bob: n.Add("bob"), bStore: NewFailStore()}
+			p := &pair{net: n, kind: kind, alice: n.Add("alice"), bob: n.Add("bob")}
 			o := node.InviteOptions{Kind: kind}
 			if kind == "board" {
 				newBoard(t, p.alice, "reading", "link")
@@ -38,7 +38,7 @@ func TestRoundTripsOfAPerson(t *testing.T) {
 			})
 			within(t, "dial, JOIN, ACK, JOIN-ENTITY, PENDING", took, 3.2)
 
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			approveNew(p.alice)
 			took = n.Until(time.Second, "done at bob", func() bool {
 				r, err := p.bob.Node.Request(p.request)

@@ -265,3 +265,6 @@ func (n *Net) Until(limit time.Duration, what string, cond func() bool) time.Dur
 	}
 	return time.Since(start)
 }
+
+// pass lets d of virtual time pass: what the network does meanwhile is the test.
+func pass(d time.Duration) { time.Sleep(d) }

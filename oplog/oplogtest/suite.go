@@ -164,13 +164,35 @@ func testDamaged(t *testing.T, b *Backend) {
 			ops = append(ops, e)
 		}
 	}
-	if err := b.Store.Put(t.Context(), datastore.RawKey(ops[0].Key), ops[1].Value); err != nil {
-		t.Fatalf("Put: %v", err)
+	for i := range 2 { // one op twice, then two in each other's place
+		if err := b.Store.Put(t.Context(), datastore.RawKey(ops[i].Key), ops[1-i].Value); err != nil {
+			t.Fatalf("Put: %v", err)
+		}
+		if _, _, err := oplog.Load(t.Context(), b.Store); !errors.Is(err, oplog.ErrCorrupt) {
+			t.Errorf("Load with an op under another's key: %v, want ErrCorrupt", err)
+		}
+	}
+	for i := range 2 {
+		if err := b.Store.Put(t.Context(), datastore.RawKey(ops[i].Key), ops[i].Value); err != nil {
+			t.Fatalf("Put: %v", err)
+		}
+	}
+
+	// An op gone without a trace, on which others build.
+	gone := d.Op("A1")
+	for _, e := range entries(t, b.Store) {
+		if bytes.Equal(e.Value, gone.Bytes()) || strings.HasPrefix(e.Key, "/c/") && strings.Contains(string(e.Value), string(bytesOf(gone.ID()))) {
+			if err := b.Store.Delete(t.Context(), datastore.RawKey(e.Key)); err != nil {
+				t.Fatalf("Delete: %v", err)
+			}
+		}
 	}
 	if _, _, err := oplog.Load(t.Context(), b.Store); !errors.Is(err, oplog.ErrCorrupt) {
-		t.Errorf("Load with an op under another's key: %v, want ErrCorrupt", err)
+		t.Errorf("Load without an op that others build on: %v, want ErrCorrupt", err)
 	}
 }
+
+func bytesOf(d keys.Digest) []byte { return d[:] }
 
 // testNewer: ops of a later version of this program are counted and stay.
 func testNewer(t *testing.T, b *Backend) {
@@ -179,9 +201,11 @@ func testNewer(t *testing.T, b *Backend) {
 	put(t, b.Store, l, d.Ops("")...)
 	newer := bytes.Clone(d.Op("A0").Bytes())
 	newer[2] = 2 // {1: 2, …
-	key := datastore.RawKey("/o/" + d.Entity().String() + "/" + keys.Digest{1}.String())
-	if err := b.Store.Put(t.Context(), key, newer); err != nil {
-		t.Fatalf("Put: %v", err)
+	id := oplog.IDOf(newer)
+	for key, value := range map[string][]byte{"/o/" + d.Entity().String() + "/" + id.String(): newer, "/c/" + d.Entity().String() + "/control/x/0": id[:]} {
+		if err := b.Store.Put(t.Context(), datastore.RawKey(key), value); err != nil {
+			t.Fatalf("Put: %v", err)
+		}
 	}
 	checkLoad(t, b.Store, 1, l)
 }
