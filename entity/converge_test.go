@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -142,9 +143,7 @@ func tell(e *entity.Entity) string {
 // drawEntity returns the ops of a random history, each after all it builds on.
 func drawEntity(t *testing.T, rt *rapid.T, kind entity.Kind) []oplog.Op {
 	base := &world{people: map[string]person{}, ref: [16]byte{1, 2, 3}}
-	for name, p := range cast() {
-		base.people[name] = p
-	}
+	maps.Copy(base.people, cast())
 	f := base.people["p0"]
 	party := f.party()
 	g := entity.Genesis{Kind: kind, Founder: &party}
@@ -168,9 +167,7 @@ func drawEntity(t *testing.T, rt *rapid.T, kind entity.Kind) []oplog.Op {
 		r := &replica{base.clone(t), name}
 		if i == 5 {
 			r.people = map[string]person{}
-			for n, p := range cast() {
-				r.people[n] = p
-			}
+			maps.Copy(r.people, cast())
 			r.people["p1"] = r.people["p1"].by(secondDevice)
 		}
 		nodes = append(nodes, r)

@@ -3,6 +3,7 @@ package invite_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,10 +91,10 @@ func TestAttemptTable(t *testing.T) {
 			t.Fatalf("path to %v leads to %v", p.state, a.State)
 		}
 		frozen := string(keys.Marshal(a))
-		got := ""
+		var got strings.Builder
 		for i, e := range events {
 			b := e.do(a)
-			got += string(letters[b.State])
+			got.WriteString(string(letters[b.State]))
 			if string(keys.Marshal(a)) != frozen {
 				t.Errorf("%v changed the old attempt", e.name)
 			}
@@ -109,8 +110,8 @@ func TestAttemptTable(t *testing.T) {
 				t.Errorf("%v, %s: an ended attempt changed", p.state, events[i].name)
 			}
 		}
-		if got != want[p.state] {
-			t.Errorf("%v: got %s, want %s", p.state, got, want[p.state])
+		if got.String() != want[p.state] {
+			t.Errorf("%v: got %s, want %s", p.state, got.String(), want[p.state])
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -269,9 +270,7 @@ func TestSecretsStayInside(t *testing.T) {
 				for what, b := range shown(t, p) {
 					places[what+" "+when] = b
 				}
-				for what, b := range secretsOf(t, p) {
-					secrets[what] = b
-				}
+				maps.Copy(secrets, secretsOf(t, p))
 			}
 		}
 		made := func(inv node.InviteView, err error) string {
@@ -299,7 +298,7 @@ func TestSecretsStayInside(t *testing.T) {
 			if err == nil {
 				t.Fatalf("%s: no error", what)
 			}
-			places["error: "+what] = []byte(fmt.Sprintf("%v %+v %#v %s", err, err, err, must(json.Marshal(err))))
+			places["error: "+what] = fmt.Appendf(nil, "%v %+v %#v %s", err, err, err, must(json.Marshal(err)))
 		}
 
 		friend := made(alice.Node.Invite(t.Context(), node.InviteOptions{Kind: "friend", Note: "for bob"}))
@@ -388,7 +387,7 @@ func TestRecoveryKeyIsForgotten(t *testing.T) {
 	}
 	p := &Peer{Store: ds}
 	seed := recovery.Secret()
-	places := map[string][]byte{"the store": storeOf(t, p), "its printed form": []byte(fmt.Sprintf("%v %+v %#v", recovery, recovery, recovery))}
+	places := map[string][]byte{"the store": storeOf(t, p), "its printed form": fmt.Appendf(nil, "%v %+v %#v", recovery, recovery, recovery)}
 	for _, where := range leaks(map[string][]byte{"the recovery seed": seed[:]}, places) {
 		t.Error(where)
 	}
