@@ -2,6 +2,7 @@ package entity
 
 import (
 	"fmt"
+	"io"
 	"slices"
 
 	"pttnode/keys"
@@ -239,8 +240,11 @@ type EpochKey struct {
 // String hides the key.
 func (k EpochKey) String() string { return "epoch-key:" + k.Epoch.String() }
 
-// GoString hides the key.
-func (k EpochKey) GoString() string { return k.String() }
+// Format hides the key, whatever the verb.
+func (k EpochKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
+
+// MarshalText hides the key from JSON and from loggers.
+func (k EpochKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // decodeBody parses the body of a control op of a known type. It reports false
 // for a type that this version does not know.

@@ -26,14 +26,15 @@ var (
 // Entity is one entity: its log and what the log means. It is not safe for
 // concurrent use.
 type Entity struct {
-	log   *oplog.Log
-	state *State
-	past  map[string]*State // states at older sets of heads
+	log    *oplog.Log
+	state  *State
+	past   map[string]*State   // states at older sets of heads
+	bodies map[keys.Digest]any // of control ops in the log; nil for a type that is not known
 }
 
 // New begins an entity from its genesis.
 func New(genesis oplog.Op) (*Entity, error) {
-	e := &Entity{log: oplog.NewLog(genesis.Entity()), past: make(map[string]*State)}
+	e := &Entity{log: oplog.NewLog(genesis.Entity()), past: make(map[string]*State), bodies: make(map[keys.Digest]any)}
 	if _, err := e.Add(genesis); err != nil {
 		return nil, err
 	}
@@ -43,9 +44,9 @@ func New(genesis oplog.Op) (*Entity, error) {
 // Open folds a log that was stored: its operations were judged before they were
 // stored and are not judged again.
 func Open(log *oplog.Log) (*Entity, error) {
-	e := &Entity{log: log, past: make(map[string]*State)}
+	e := &Entity{log: log, past: make(map[string]*State), bodies: make(map[keys.Digest]any)}
 	var err error
-	e.state, err = fold(log, log.All(oplog.Control))
+	e.state, err = e.fold(log.All(oplog.Control))
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +81,9 @@ func (e *Entity) Add(o oplog.Op) (bool, error) {
 		}
 		return e.log.Append(o)
 	}
-	body, known, err := decodeBody(o)
+	body, known, err := e.body(o)
 	if err != nil {
-		return false, fmt.Errorf("%w: %w", ErrBody, err)
+		return false, err
 	}
 	linear := e.state != nil && slices.Equal(o.Parents(), e.log.Heads(oplog.Control))
 	before := e.state
@@ -101,7 +102,7 @@ func (e *Entity) Add(o oplog.Op) (bool, error) {
 		apply(e.log, e.state, o, body, known)
 		return true, nil
 	}
-	e.state, err = fold(e.log, e.log.All(oplog.Control))
+	e.state, err = e.fold(e.log.All(oplog.Control))
 	return true, err
 }
 
@@ -143,7 +144,7 @@ func (e *Entity) stateAt(heads []keys.Digest) (*State, error) {
 		return s, nil
 	}
 	in := ancestors(e.log, heads)
-	s, err := fold(e.log, func(yield func(oplog.Op) bool) {
+	s, err := e.fold(func(yield func(oplog.Op) bool) {
 		for o := range e.log.All(oplog.Control) {
 			if in[o.ID()] && !yield(o) {
 				return
@@ -183,7 +184,7 @@ func ancestors(l *oplog.Log, heads []keys.Digest) map[keys.Digest]bool {
 
 // fold applies operations, given parents first, to an empty state. It returns
 // nil for no operations.
-func fold(l *oplog.Log, ops iter.Seq[oplog.Op]) (*State, error) {
+func (e *Entity) fold(ops iter.Seq[oplog.Op]) (*State, error) {
 	type place struct {
 		device keys.ID
 		seq    uint64
@@ -199,9 +200,9 @@ func fold(l *oplog.Log, ops iter.Seq[oplog.Op]) (*State, error) {
 	}
 	var s *State
 	for o := range ops {
-		body, known, err := decodeBody(o)
+		body, known, err := e.body(o)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrBody, err)
+			return nil, err
 		}
 		if s == nil {
 			if s, err = begin(o, body); err != nil {
@@ -222,9 +223,24 @@ func fold(l *oplog.Log, ops iter.Seq[oplog.Op]) (*State, error) {
 			s.Void[o.ID()] = true
 			continue
 		}
-		apply(l, s, o, body, known)
+		apply(e.log, s, o, body, known)
 	}
 	return s, nil
+}
+
+// body returns the decoded body of a control op, read only: an op is folded once
+// for every past that contains it, and decoded once.
+func (e *Entity) body(o oplog.Op) (body any, known bool, err error) {
+	if body, ok := e.bodies[o.ID()]; ok {
+		return body, body != nil, nil
+	}
+	if body, known, err = decodeBody(o); err != nil {
+		return nil, known, fmt.Errorf("%w: %w", ErrBody, err)
+	}
+	if _, kept := e.log.Get(o.ID()); kept {
+		e.bodies[o.ID()] = body
+	}
+	return body, known, nil
 }
 
 func takesAway(o oplog.Op) bool { return takesAwayType(o.Family(), o.Type()) }

@@ -8,5 +8,5 @@ const (
 	MaxDevices   = 64        // devices of one user: a device chain stays far below a frame
 	MaxChain     = 256       // operations of a device chain that a stranger may show
 	MaxProof     = 12 << 10  // bytes of a proof of mastership (docs/PROTOCOL.md §5.2)
-	maxPastCache = 256       // states at pasts kept for checking content; each costs a fold to make again
+	maxPastCache = 32        // states at pasts kept for checking content; each holds the memberships of an entity
 )

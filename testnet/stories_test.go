@@ -172,7 +172,7 @@ func TestBothAddEachOther(t *testing.T) {
 // TestBothAddEachOtherCut cuts the network while two friendships of one pair become
 // one.
 func TestBothAddEachOtherCut(t *testing.T) {
-	for after := time.Duration(0); after < 3*rtt; after += rtt / 8 {
+	for after := time.Duration(0); after < 3*rtt; after += rtt / 4 {
 		story(t, after.String(), func(t *testing.T) {
 			n := New(t, rtt)
 			alice, bob := n.Add("alice"), n.Add("bob")
