@@ -239,7 +239,9 @@ func fullDiskAt(t *testing.T, kind string, auto bool, side string, k int) bool {
 	store.Mend()
 	victim.Start()
 	if !asked {
-		asked = p.ask(t) == nil
+		if err := p.ask(t); err != nil {
+			t.Fatalf("ask again after the disk was mended: %v", err)
+		}
 	}
 	p.net.Until(30*time.Minute, "joined after the disk was mended", func() bool {
 		approveNew(p.alice)
