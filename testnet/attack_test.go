@@ -283,7 +283,7 @@ func joinStreams(p *Peer, id libprotocol.ID) int {
 // TestAttackH1: a flood of JOINs with unknown iids. Each gets the same three
 // bytes, nothing is kept of any, and an honest join beside them ends.
 func TestAttackH1(t *testing.T) {
-	each := 1000
+	each := 850
 	if testing.Short() {
 		each = 40
 	}

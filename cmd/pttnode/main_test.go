@@ -26,8 +26,13 @@ func TestMain(m *testing.M) {
 // TestScripts runs testdata/script with real nodes on loopback. A script has homes
 // a, b, c in $WORK; "pttnode up" runs in the background, and wait ready waits.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+	testscript.Run(t, params("testdata/script"))
+}
+
+// params are what the scripts of a directory run with.
+func params(dir string) testscript.Params {
+	return testscript.Params{
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
@@ -37,7 +42,7 @@ func TestScripts(t *testing.T) {
 			return os.MkdirAll(run, 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"field": setField, "last": lastLine},
-	})
+	}
 }
 
 // setField is "field VAR NAME": sets VAR to a string field of the JSON on stdout.
