@@ -137,6 +137,8 @@ func TestAttackFriendInfo(t *testing.T) {
 	}
 	try("a stranger", stranger, nil)
 	try("another friend", other, nil)
+	try("another friend, who brings nothing", other, func(b *protocol.InfoBody) { b.Approvals = []protocol.InfoApproval{} })
+	try("a stranger, who brings nothing", stranger, func(b *protocol.InfoBody) { b.Approvals = []protocol.InfoApproval{} })
 	try("a friendship that does not exist", c, func(b *protocol.InfoBody) { b.Friend = keys.Digest{1} })
 	try("a board for a friendship", c, func(b *protocol.InfoBody) { b.Friend = n.self.Board })
 	try("the answer for the question", c, func(b *protocol.InfoBody) { b.Step = protocol.InitFriendInfoAck })
@@ -195,13 +197,15 @@ func TestAttackFriendInfo(t *testing.T) {
 	if len(n.friendships(n.user)) != 0 {
 		t.Error("the node is its own friend")
 	}
-	// Again it is answered again, and nothing is doubled.
-	events, boards := eventsOf(n, "friend.added"), len(n.entities)
-	if answer, err = w.send(c, w.honest()); err != nil || len(answer) < 500 {
+	// Again it is answered again, and nothing is doubled. What is no op is passed over.
+	entities, entered := len(n.entities), n.me.Log().Len()
+	body := w.honest()
+	body.Ops = append(body.Ops, []byte("no op"), []byte{}, w.profile.ControlStrand()[0])
+	if answer, err = w.send(c, body); err != nil || len(answer) < 500 {
 		t.Errorf("again: %d bytes, %v", len(answer), err)
 	}
-	if eventsOf(n, "friend.added") != events || len(n.entities) != boards {
-		t.Error("sending it again made something new")
+	if eventsOf(n, "friend.added") != 1 || len(n.entities) != entities || n.me.Log().Len() != entered {
+		t.Errorf("announced %d times, %d entities and %d entries more", eventsOf(n, "friend.added"), len(n.entities)-entities, n.me.Log().Len()-entered)
 	}
 }
 
@@ -212,8 +216,16 @@ func TestAttackFriendInfoEarly(t *testing.T) {
 	answer, err := w.send(w.c, w.honest())
 	w.nothing("before it was accepted", answer, err)
 
+	// Half of it is taken and is not yet a friend.
 	w = newFriendWorld(t, true)
 	body := w.honest()
+	body.Approvals = body.Approvals[:1]
+	if answer, err := w.send(w.c, body); err != nil || len(answer) < 500 || eventsOf(w.n, "friend.added") != 0 {
+		t.Errorf("the profile alone: %d bytes, %v, announced %d times", len(answer), err, eventsOf(w.n, "friend.added"))
+	}
+
+	w = newFriendWorld(t, true)
+	body = w.honest()
 	if _, err := w.f.Control(w.c.author(), oplog.FamilyPolicy, entity.TypeEnd, entity.End{Reason: entity.EndByParty}); err != nil {
 		t.Fatal(err)
 	}

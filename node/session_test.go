@@ -375,7 +375,11 @@ func TestDecideConditions(t *testing.T) {
 		return ev.Claim.ID
 	}
 	twice, late := newClaimant(t), newClaimant(t)
-	a, b := ask(twice, inv.ID), ask(twice, second.ID)
+	third, err := n.Invite(t.Context(), InviteOptions{Kind: "board", Board: "dev", Uses: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b, c := ask(twice, inv.ID), ask(twice, second.ID), ask(twice, third.ID)
 	other := ask(late, inv.ID)
 	if _, err := n.Approve(t.Context(), a); err != nil {
 		t.Fatal(err)
@@ -386,8 +390,10 @@ func TestDecideConditions(t *testing.T) {
 	if v, err := n.Approve(t.Context(), a); err != nil || v.State != "approved" {
 		t.Errorf("approved again as before: %+v, %v", v, err)
 	}
-	if v, err := n.Reject(t.Context(), b); err != nil || v.State != "rejected" {
-		t.Errorf("rejecting a member's further request: %+v, %v", v, err)
+	for _, id := range []string{b, c} {
+		if v, err := n.Reject(t.Context(), id); err != nil || v.State != "rejected" {
+			t.Errorf("rejecting a member's further request: %+v, %v", v, err)
+		}
 	}
 	if got := admitsOf(h); len(got) != 1 {
 		t.Errorf("%d admits", len(got))
@@ -675,6 +681,39 @@ func TestInviteRefuses(t *testing.T) {
 	}
 	if got := len(n.invites); got != 1 {
 		t.Errorf("%d invites, want the one of the beginning", got)
+	}
+}
+
+// TestInviteFor: --for names a friend, by what identifies him alone.
+func TestInviteFor(t *testing.T) {
+	n, _ := target(t, nil)
+	c := newClaimant(t)
+	f := befriended(t, n, c, true)
+	bound := func(who string) (string, *[16]byte) {
+		t.Helper()
+		v, err := n.Invite(t.Context(), InviteOptions{Kind: "friend", For: who, Auto: true})
+		return code(t, err), n.invites[v.ID].Bound
+	}
+	user, stranger := c.me.ID(), keys.Digest{7}
+	for who, want := range map[string]keys.Digest{"racer": user, user.String(): user, stranger.String(): stranger} {
+		if got, id := bound(who); got != "" || id == nil || *id != [16]byte(want[:16]) {
+			t.Errorf("for %s: %q, bound to %x", who, got, id)
+		}
+	}
+	other := befriended(t, n, newClaimant(t), true) // of the same name
+	if got, _ := bound("racer"); got != "ambiguous" {
+		t.Errorf("for one of two: %q, want ambiguous", got)
+	}
+	for _, h := range []*held{f, other} {
+		if _, err := h.Control(entity.Author{Key: n.device, User: n.user, Now: time.Now()}, oplog.FamilyPolicy, entity.TypeEnd, entity.End{Reason: entity.EndByParty}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, _ := bound("racer"); got != "not_found" {
+		t.Errorf("for a former friend, by name: %q, want not_found", got)
+	}
+	if got, _ := bound("@alice"); got != "not_found" {
+		t.Errorf("for a board: %q, want not_found", got)
 	}
 }
 

@@ -657,6 +657,54 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// TestDecideTwice: a decision that is made again, as by two clicks, changes nothing.
+func TestDecideTwice(t *testing.T) {
+	for _, kind := range []string{"board", "friend"} {
+		story(t, kind, func(t *testing.T) {
+			p := newPair(t, kind, node.InviteOptions{})
+			_ = p.ask(t)
+			in := p.waiting(t)
+			for range 3 {
+				r, err := p.alice.Node.Approve(t.Context(), in.ID)
+				if err != nil || r.State != "approved" {
+					t.Errorf("approve: %+v, %v", r, err)
+				}
+			}
+			if _, err := p.alice.Node.Reject(t.Context(), in.ID); code(err) != "already_approved" {
+				t.Errorf("reject what is approved: %v", err)
+			}
+			p.net.Until(time.Minute, "joined", p.joined)
+			p.theOne(t)
+		})
+	}
+}
+
+// TestQuickApproval: a program approves in the moment it hears of a request,
+// perhaps before the run that made it waits for the decision.
+func TestQuickApproval(t *testing.T) {
+	for run := range 20 {
+		story(t, fmt.Sprint(run), func(t *testing.T) {
+			p := newPair(t, "board", node.InviteOptions{})
+			changed, stop := p.alice.Node.Watch()
+			defer stop()
+			over := make(chan struct{})
+			defer close(over)
+			go func() {
+				for {
+					select {
+					case <-changed:
+						approveNew(p.alice)
+					case <-over:
+						return
+					}
+				}
+			}()
+			_ = p.ask(t)
+			p.net.Until(time.Second, "joined", p.joined)
+		})
+	}
+}
+
 func TestRestartWhileWaiting(t *testing.T) {
 	for _, kind := range []string{"board", "friend"} {
 		for _, who := range []string{"alice", "bob", "both"} {
