@@ -22,6 +22,7 @@ func main() { os.Exit(mainCode()) }
 
 // mainCode runs the command of this process and returns its exit code.
 func mainCode() int {
+	keepPrivate()
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
 	a := newApp(os.Stdin, os.Stdout, os.Stderr, os.Args[1:])

@@ -41,7 +41,7 @@ func params(dir string) testscript.Params {
 			e.Setenv("LISTEN", "/ip4/127.0.0.1/tcp/0")
 			return os.MkdirAll(run, 0o700)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"field": setField, "last": lastLine},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"field": setField, "last": lastLine, "private": private},
 	}
 }
 
@@ -70,4 +70,22 @@ func lastLine(ts *testscript.TestScript, neg bool, args []string) {
 	if strings.Contains(last, args[0]) == neg {
 		ts.Fatalf("%s", fmt.Sprintf("the last line of stderr is %q", last))
 	}
+}
+
+// private is "private DIR": nobody but the owner may read, write or enter anything
+// in it.
+func private(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: private DIR")
+	}
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			err = fmt.Errorf("%s is %v", path, info.Mode())
+		}
+		return err
+	}))
 }
