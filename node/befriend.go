@@ -1,0 +1,339 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"pttnode/entity"
+	"pttnode/invite"
+	"pttnode/keys"
+	"pttnode/oplog"
+	"pttnode/protocol"
+)
+
+// poke wakes the befriender.
+func (n *Node) poke() {
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+// befriend sends init-friend-info for every friendship that we joined and that is
+// not alive yet, again and again until it is answered.
+func (n *Node) befriend(ctx context.Context) {
+	busy := make(map[keys.Digest]bool)
+	tries := make(map[keys.Digest]int)
+	next := make(map[keys.Digest]time.Time)
+	ended := make(chan keys.Digest)
+	for {
+		n.mu.Lock()
+		now := n.now()
+		wait := keepEvery
+		for id, h := range n.entities {
+			s := h.State()
+			if s.Kind != entity.Friend || s.Founder == n.user || s.Ended || !s.Merged.IsZero() || busy[id] || n.alive(h) && !n.syncing(s.Ref) {
+				continue
+			}
+			if due := next[id].Sub(now); due > 0 {
+				wait = min(wait, due)
+				continue
+			}
+			busy[id] = true
+			tries[id]++
+			n.wg.Go(func() {
+				if err := n.sendInfo(ctx, id); err != nil {
+					n.log.Debug("init-friend-info", "friend", id.String(), "err", err)
+				}
+				select {
+				case ended <- id:
+				case <-ctx.Done():
+				}
+			})
+		}
+		n.mu.Unlock()
+		timer := time.NewTimer(wait)
+		select {
+		case id := <-ended:
+			busy[id] = false
+			next[id] = n.now().Add(invite.Backoff(tries[id], true, 0.5))
+		case <-n.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+		timer.Stop()
+	}
+}
+
+// sendInfo is R's init-friend-info and what follows M's answer.
+func (n *Node) sendInfo(ctx context.Context, friend keys.Digest) error {
+	ctx, cancel := context.WithTimeout(ctx, infoTime)
+	defer cancel()
+	var device keys.ID
+	var body protocol.InfoBody
+	record := n.ownRecord()
+	err := n.update(func(tx *tx) error {
+		h := n.entities[friend]
+		other := h.State().Other(n.user)
+		m, ok := h.State().Member(other)
+		if !ok || len(m.Party.Devices) == 0 {
+			return fmt.Errorf("friendship %v without its other party", friend)
+		}
+		device = n.reachable(m.Party.Devices)
+		var err error
+		body, err = tx.infoBody(h, other, device, protocol.InitFriendInfo)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	body.Addrs = record
+	s, err := n.openStream(ctx, device, protocol.InfoID)
+	if err != nil {
+		return err
+	}
+	undo := context.AfterFunc(ctx, func() { _ = s.Reset() })
+	defer undo()
+	answer, err := n.exchangeInfo(s, body)
+	s.finish(err)
+	if err != nil {
+		return err
+	}
+	err = n.update(func(tx *tx) error { return tx.takeInfo(n.entities[friend], device, answer) })
+	if err == nil {
+		n.syncPeer(ctx, device) // what was written before we were friends
+	}
+	return err
+}
+
+func (n *Node) exchangeInfo(s *stream, body protocol.InfoBody) (protocol.InfoBody, error) {
+	m := protocol.SignInfo(n.device, s.peer, body)
+	if err := s.write(protocol.Frame(uint8(protocol.InitFriendInfo), keys.Marshal(m))); err != nil {
+		return protocol.InfoBody{}, err
+	}
+	typ, payload, err := s.read(infoLimit)
+	if err != nil {
+		return protocol.InfoBody{}, err
+	}
+	if typ != uint8(protocol.InitFriendInfoAck) {
+		return protocol.InfoBody{}, fmt.Errorf("%w: info frame %d", protocol.ErrUnexpected, typ)
+	}
+	ack, err := protocol.DecodeInfo(payload)
+	if err != nil {
+		return protocol.InfoBody{}, err
+	}
+	answer, err := ack.Open(s.peer, n.device.ID(), protocol.InitFriendInfoAck)
+	if err == nil && answer.Friend != body.Friend {
+		err = fmt.Errorf("%w: info of another friendship", protocol.ErrUnexpected)
+	}
+	return answer, err
+}
+
+func infoLimit(typ uint8) int {
+	switch protocol.Type(typ) {
+	case protocol.Type(protocol.InitFriendInfo), protocol.Type(protocol.InitFriendInfoAck):
+		return protocol.MaxInfo
+	case protocol.TypeNo:
+		return protocol.MaxNo
+	}
+	return 0
+}
+
+// serveInfo is M's side: it takes R's approvals, admits R, and answers with its
+// own.
+func (n *Node) serveInfo(_ context.Context, s *stream) error {
+	err := s.SetReadDeadline(time.Now().Add(protocol.FrameTime))
+	if err == nil && !n.knows(s.peer) {
+		err = errStranger
+	}
+	if err == nil {
+		err = n.answerInfo(s)
+	}
+	s.finish(err)
+	return err
+}
+
+func (n *Node) answerInfo(s *stream) error {
+	typ, payload, err := s.read(infoLimit)
+	if err != nil {
+		return err
+	}
+	if typ != uint8(protocol.InitFriendInfo) {
+		return fmt.Errorf("%w: info frame %d", protocol.ErrUnexpected, typ)
+	}
+	m, err := protocol.DecodeInfo(payload)
+	if err != nil {
+		return err
+	}
+	body, err := m.Open(s.peer, n.device.ID(), protocol.InitFriendInfo)
+	if err != nil {
+		return err
+	}
+	var answer protocol.InfoBody
+	record := n.ownRecord()
+	err = n.update(func(tx *tx) error {
+		h, ok := n.entities[body.Friend]
+		if !ok || !n.isParty(h, s.peer) {
+			return errNoFriend
+		}
+		if err := tx.takeInfo(h, s.peer, body); err != nil {
+			return err
+		}
+		var err error
+		answer, err = tx.infoBody(h, h.State().Other(n.user), s.peer, protocol.InitFriendInfoAck)
+		return err
+	})
+	switch {
+	case errors.Is(err, errNoFriend):
+		return s.write(protocol.Encode(protocol.No{}))
+	case err != nil:
+		return err
+	}
+	answer.Addrs = record
+	return s.write(protocol.Frame(uint8(protocol.InitFriendInfoAck), keys.Marshal(protocol.SignInfo(n.device, s.peer, answer))))
+}
+
+var errNoFriend = errors.New("node: no such friendship")
+
+// isParty reports whether device belongs to the other party of a friendship that
+// has not ended.
+func (n *Node) isParty(h *held, device keys.ID) bool {
+	s := h.State()
+	return s.Kind == entity.Friend && !s.Ended && s.Speaks(s.Other(n.user), device, entity.Member)
+}
+
+// infoBody admits the friend to our personal entities and returns the message
+// that hands him the approvals. Repeated, it makes the same approvals again,
+// sealed anew.
+func (tx *tx) infoBody(h *held, friend keys.Digest, device keys.ID, step protocol.InfoStep) (protocol.InfoBody, error) {
+	n := tx.n
+	body := protocol.InfoBody{Friend: h.ID(), Step: step, Approvals: []protocol.InfoApproval{}, Ops: h.ControlStrand()[1:]}
+	chain, ok := n.chains[friend]
+	if !ok {
+		return body, fmt.Errorf("friend %v: no device chain", friend)
+	}
+	m, _ := h.State().Member(friend)
+	party := chain.State().Party(m.Party.Name)
+	for _, id := range []keys.Digest{n.self.Profile, n.self.Board} {
+		p := n.entities[id]
+		s := p.State()
+		member, ok := s.Member(friend)
+		if !ok || member.Standing != entity.Active {
+			o, err := entity.ApproveJoinEntity(p.Entity, tx.author(), p.ring, entity.Admission{
+				Party: party, Role: entity.RoleFor(s.Kind), Friend: new(h.ID()),
+			})
+			if err != nil {
+				return body, err
+			}
+			tx.ops(p.Entity, o)
+			member, _ = p.State().Member(friend)
+		}
+		box, err := protocol.SealApproval(chain.State().UserBox, h.ID(), id, n.device.ID(), device, epochKeys(p.ring))
+		if err != nil {
+			return body, err
+		}
+		body.Approvals = append(body.Approvals, protocol.InfoApproval{
+			Entity: id, Admit: member.Admit, Logs: p.ControlStrand(), Box: box, Kind: s.Kind,
+		})
+	}
+	return body, nil
+}
+
+// takeInfo checks a friend's approvals and joins his personal entities. As the
+// founder it also makes him a master of the friendship.
+func (tx *tx) takeInfo(h *held, device keys.ID, body protocol.InfoBody) error {
+	n := tx.n
+	friend := h.State().Other(n.user)
+	// First all that can fail, then the changes.
+	type taken struct {
+		e    *entity.Entity
+		ring entity.Keyring
+	}
+	var joins []taken
+	var friends []keys.Digest
+	for _, f := range n.friendships(friend) {
+		friends = append(friends, f.ID())
+	}
+	for _, ap := range body.Approvals {
+		if ap.Kind != entity.Profile && ap.Kind != entity.Board {
+			return fmt.Errorf("%w: approval of a %v", protocol.ErrProof, ap.Kind)
+		}
+		box, err := n.openApproval(h.ID(), device, ap)
+		if err != nil {
+			return err
+		}
+		e, ring, err := entity.CreateJoinEntity(
+			entity.Approval{Entity: ap.Entity, Admit: ap.Admit, Logs: ap.Logs, Keys: box.Keys},
+			entity.Wanted{Kind: ap.Kind, Self: n.me.State().Party(""), By: friend, Friends: friends})
+		if err != nil {
+			return err
+		}
+		if e.State().Founder != friend || ap.Kind == entity.Board && !e.State().Personal {
+			return fmt.Errorf("%w: not a personal entity of the friend", protocol.ErrProof)
+		}
+		joins = append(joins, taken{e, ring})
+	}
+	was := n.alive(h)
+	tx.addRaw(h, body.Ops)
+	if !h.State().Alive() {
+		return errNoFriend
+	}
+	for _, j := range joins {
+		if mine := n.entities[j.e.ID()]; mine != nil && n.personal(friend, j.e.State().Kind) == mine {
+			continue // there already; sync keeps it up to date
+		}
+		if _, err := tx.join(j.e, j.ring); err != nil {
+			return err
+		}
+	}
+	tx.addrs(device, body.Addrs)
+	s := h.State()
+	if m, _ := s.Member(friend); s.Founder == n.user && m.Role != entity.Master {
+		o, err := h.Control(tx.author(), oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &m.Party})
+		if err != nil {
+			return err
+		}
+		tx.ops(h.Entity, o)
+	}
+	if !was && n.alive(h) {
+		tx.event("friend.added", map[string]any{"id": h.ID().String(), "user_id": friend.String(), "name": n.nameOf(friend)})
+		n.protect(device)
+	}
+	for _, a := range n.attempts {
+		if a.State == invite.AttemptSyncing && a.Ref == s.Ref && n.alive(h) {
+			tx.attempt(a.Joined(tx.now))
+		}
+	}
+	return tx.settle(friend)
+}
+
+// openApproval opens an approval's box with the user box key it was sealed to:
+// that of the last epoch of Me, or an older one.
+func (n *Node) openApproval(friend keys.Digest, from keys.ID, ap protocol.InfoApproval) (protocol.BoxBody, error) {
+	err := error(keys.ErrBox)
+	for _, key := range n.me.ring {
+		var box protocol.BoxBody
+		if box, err = protocol.OpenApproval(key.UserBox(), friend, ap.Entity, from, n.device.ID(), ap.Box); err == nil {
+			return box, nil
+		}
+	}
+	return protocol.BoxBody{}, err
+}
+
+// addRaw appends control ops of an entity that came outside a sync. Those that
+// are known, or that their author had no right to, are passed over.
+func (tx *tx) addRaw(h *held, raws [][]byte) {
+	for _, raw := range raws {
+		o, err := oplog.Parse(raw)
+		if err != nil || o.Strand() != oplog.Control {
+			continue
+		}
+		if added, err := h.Add(o); err == nil && added {
+			tx.ops(h.Entity, o)
+		}
+	}
+}
