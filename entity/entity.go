@@ -3,7 +3,6 @@ package entity
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 
 	"pttnode/keys"
@@ -180,73 +179,4 @@ func ancestors(l *oplog.Log, heads []keys.Digest) map[keys.Digest]bool {
 		todo = append(todo, o.Prev())
 	}
 	return in
-}
-
-// fold applies operations, given parents first, to an empty state. It returns
-// nil for no operations.
-func (e *Entity) fold(ops iter.Seq[oplog.Op]) (*State, error) {
-	type place struct {
-		device keys.ID
-		seq    uint64
-	}
-	seen := make(map[place]bool)
-	forked := make(map[keys.ID]uint64)
-	for o := range ops {
-		p := place{o.Device(), o.Seq()}
-		if at, ok := forked[p.device]; seen[p] && (!ok || p.seq < at) {
-			forked[p.device] = p.seq
-		}
-		seen[p] = true
-	}
-	var s *State
-	for o := range ops {
-		body, known, err := e.body(o)
-		if err != nil {
-			return nil, err
-		}
-		if s == nil {
-			if s, err = begin(o, body); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		// Equivocation: what a device signed from its fork on is void, but for
-		// what only takes away (docs/PROTOCOL.md §2.6).
-		if at, ok := forked[o.Device()]; ok && o.Seq() >= at && !takesAway(o) {
-			s.Void[o.ID()] = true
-			continue
-		}
-		// Its author's admission or mastership became void. An epoch stands: what was
-		// written under it must stay readable.
-		m := s.Members[o.User()]
-		if (m == nil || m.Role != Master && needsMaster(s.Kind, body)) && o.Family() != oplog.FamilyOpKey {
-			s.Void[o.ID()] = true
-			continue
-		}
-		apply(e.log, s, o, body, known)
-	}
-	return s, nil
-}
-
-// body returns the decoded body of a control op, read only: an op is folded once
-// for every past that contains it, and decoded once.
-func (e *Entity) body(o oplog.Op) (body any, known bool, err error) {
-	if body, ok := e.bodies[o.ID()]; ok {
-		return body, body != nil, nil
-	}
-	if body, known, err = decodeBody(o); err != nil {
-		return nil, known, fmt.Errorf("%w: %w", ErrBody, err)
-	}
-	if _, kept := e.log.Get(o.ID()); kept {
-		e.bodies[o.ID()] = body
-	}
-	return body, known, nil
-}
-
-func takesAway(o oplog.Op) bool { return takesAwayType(o.Family(), o.Type()) }
-
-func takesAwayType(family oplog.Family, typ uint16) bool {
-	return family == oplog.FamilyOpKey ||
-		family == oplog.FamilyMember && (typ == TypeLeave || typ == TypeRemove) ||
-		family == oplog.FamilyMaster && typ == TypeMasterRemove
 }

@@ -363,7 +363,7 @@ func TestSecretsStayInside(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		n.Heal()
 		if _, err := alice.Node.Revoke(t.Context(), "i-2"); err != nil {
 			t.Fatal(err)
@@ -382,7 +382,7 @@ func TestSecretsStayInside(t *testing.T) {
 		if _, err := bob.Node.Join(t.Context(), changed.URL(), ""); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		look("at the end")
 		for i, p := range []*Peer{alice, bob} {
 			logs[i].mu.Lock()
