@@ -109,6 +109,26 @@ func (c *Client) Approve(ctx context.Context, id string) (node.RequestView, erro
 	return call[node.RequestView](ctx, c, http.MethodPost, path("requests", id, "approve"), nil)
 }
 
+// ApproveDevice lets a device of ours in, with the code that it shows.
+func (c *Client) ApproveDevice(ctx context.Context, id, code string) (node.RequestView, error) {
+	return call[node.RequestView](ctx, c, http.MethodPost, path("requests", id, "approve"), Approval{Code: code})
+}
+
+// Devices returns our devices in the order in which they were added.
+func (c *Client) Devices(ctx context.Context) ([]node.OwnDeviceView, error) {
+	return call[[]node.OwnDeviceView](ctx, c, http.MethodGet, path("devices"), nil)
+}
+
+// Device returns one of our devices by name or id.
+func (c *Client) Device(ctx context.Context, device string) (node.OwnDeviceView, error) {
+	return call[node.OwnDeviceView](ctx, c, http.MethodGet, path("devices", device), nil)
+}
+
+// RenameDevice changes what one of our devices is called.
+func (c *Client) RenameDevice(ctx context.Context, device, name string) (node.OwnDeviceView, error) {
+	return call[node.OwnDeviceView](ctx, c, http.MethodPatch, path("devices", device), DeviceChange{Name: name})
+}
+
 // Reject says no to an incoming request.
 func (c *Client) Reject(ctx context.Context, id string) (node.RequestView, error) {
 	return call[node.RequestView](ctx, c, http.MethodPost, path("requests", id, "reject"), nil)

@@ -24,6 +24,14 @@ var routes = []route{
 		return n.Friend(r.PathValue("friend"))
 	})},
 
+	{"GET /v1/devices", list(func(n *node.Node, _ *http.Request) ([]node.OwnDeviceView, error) { return n.Devices(), nil })},
+	{"GET /v1/devices/{device}", get(func(n *node.Node, r *http.Request) (node.OwnDeviceView, error) {
+		return n.Device(r.PathValue("device"))
+	})},
+	{"PATCH /v1/devices/{device}", send(http.StatusOK, func(ctx context.Context, n *node.Node, r *http.Request, in DeviceChange) (node.OwnDeviceView, error) {
+		return n.RenameDevice(ctx, r.PathValue("device"), in.Name)
+	})},
+
 	{"GET /v1/invites", list(func(n *node.Node, _ *http.Request) ([]node.InviteView, error) { return n.Invites(), nil })},
 	{"POST /v1/invites", send(http.StatusCreated, func(ctx context.Context, n *node.Node, _ *http.Request, in NewInvite) (node.InviteView, error) {
 		return n.Invite(ctx, in.options())
@@ -45,7 +53,7 @@ var routes = []route{
 	{"GET /v1/requests/{request}", get(func(n *node.Node, r *http.Request) (node.RequestView, error) {
 		return n.Request(r.PathValue("request"))
 	})},
-	{"POST /v1/requests/{request}/approve", get(decide((*node.Node).Approve))},
+	{"POST /v1/requests/{request}/approve", (*Handler).approve},
 	{"POST /v1/requests/{request}/reject", get(decide((*node.Node).Reject))},
 	{"POST /v1/requests/{request}/cancel", get(decide((*node.Node).Cancel))},
 	{"POST /v1/requests/{request}/retry", get(decide((*node.Node).Retry))},
@@ -86,6 +94,23 @@ var routes = []route{
 
 	{"GET /v1/events", (*Handler).follow},
 	{"POST /v1/shutdown", (*Handler).shutdown},
+}
+
+// approve decides a request: yes. The body, with a device's code, may be left out.
+func (h *Handler) approve(w http.ResponseWriter, r *http.Request) error {
+	var in Approval
+	if r.ContentLength != 0 {
+		if err := readBody(w, r, &in); err != nil {
+			return err
+		}
+	}
+	yes := (*node.Node).Approve
+	if in.Code != "" {
+		yes = func(n *node.Node, ctx context.Context, id string) (node.RequestView, error) {
+			return n.ApproveDevice(ctx, id, in.Code)
+		}
+	}
+	return get(decide(yes))(h, w, r)
 }
 
 // decide makes a route of a decision about a request. Each is idempotent.

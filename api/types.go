@@ -47,6 +47,17 @@ type NewRequest struct {
 	Note string `json:"note,omitempty"` // for the person who decides
 }
 
+// Approval is the body of POST /v1/requests/{request}/approve, which may be left
+// out.
+type Approval struct {
+	Code string `json:"code,omitempty"` // a device's: what it shows
+}
+
+// DeviceChange is the body of PATCH /v1/devices/{device}.
+type DeviceChange struct {
+	Name string `json:"name"`
+}
+
 // NewBoard is the body of POST /v1/boards.
 type NewBoard struct {
 	Name   string `json:"name"`

@@ -2,7 +2,6 @@ package entity
 
 import (
 	"fmt"
-	"io"
 	"slices"
 
 	"pttnode/keys"
@@ -61,17 +60,7 @@ const (
 	TypeRead     uint16 = 3
 	TypeDecision uint16 = 4
 	TypeSetting  uint16 = 5
-)
-
-// Class says what a device is; it decides who votes in Me. Wire values; do not
-// reorder.
-type Class uint8
-
-// The classes of docs/PROTOCOL.md §7.
-const (
-	Phone   Class = 1
-	Desktop Class = 2
-	Server  Class = 3
+	TypeRequest  uint16 = 6
 )
 
 // Party is one user as an entity's log knows him: which devices speak for him
@@ -111,19 +100,6 @@ type Genesis struct {
 	Parties    []keys.Digest `cbor:"11,keyasint,omitempty"` // Friend: the two users, ascending
 	Ref        *[16]byte     `cbor:"12,keyasint,omitempty"` // Friend: the invite it came from
 	Title      string        `cbor:"13,keyasint,omitempty"` // boards
-}
-
-// DeviceLink places a control op of Me in the one chain of device ops.
-type DeviceLink struct {
-	Prev  keys.Digest `cbor:"1,keyasint"` // the device op before it
-	Reset uint64      `cbor:"2,keyasint"` // how many RESETs came before
-	Votes []Vote      `cbor:"3,keyasint"` // of a majority of the voters; none when the author is the anchor
-}
-
-// Vote is one device's agreement to a device op.
-type Vote struct {
-	Device keys.ID        `cbor:"1,keyasint"`
-	Sig    keys.Signature `cbor:"2,keyasint"`
 }
 
 // MasterAdd makes a member a master. In Me it lists the device.
@@ -216,36 +192,6 @@ type ProfileSet struct {
 	Card string `cbor:"2,keyasint,omitempty"`
 }
 
-// Joined is the body of me/joined: what the user's other devices need to have
-// an entity too.
-type Joined struct {
-	Entity keys.Digest   `cbor:"1,keyasint"`
-	Kind   Kind          `cbor:"2,keyasint"`
-	Heads  []keys.Digest `cbor:"3,keyasint"`
-	Addrs  [][]byte      `cbor:"4,keyasint"` // signed peer records
-	Keys   []EpochKey    `cbor:"5,keyasint"`
-}
-
-// Left is the body of me/left.
-type Left struct {
-	Entity keys.Digest `cbor:"1,keyasint"`
-}
-
-// EpochKey is the op-key of an epoch, where it is written for who may have it.
-type EpochKey struct {
-	Epoch keys.Digest `cbor:"1,keyasint"`
-	Key   [32]byte    `cbor:"2,keyasint"`
-}
-
-// String hides the key.
-func (k EpochKey) String() string { return "epoch-key:" + k.Epoch.String() }
-
-// Format hides the key, whatever the verb.
-func (k EpochKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
-
-// MarshalText hides the key from JSON and from loggers.
-func (k EpochKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
-
 // decodeBody parses the body of a control op of a known type. It reports false
 // for a type that this version does not know.
 func decodeBody(o oplog.Op) (any, bool, error) {
@@ -272,6 +218,8 @@ var bodyOf = map[typeKey]func() any{
 	{oplog.FamilyMember, TypeLeave}:       func() any { return new(Leave) },
 	{oplog.FamilyMember, TypeDevices}:     func() any { return new(Devices) },
 	{oplog.FamilyMember, TypeAccept}:      func() any { return new(Accept) },
+	{oplog.FamilyMember, TypeDeviceAdd}:   func() any { return new(DeviceAdd) },
+	{oplog.FamilyMember, TypeDeviceClass}: func() any { return new(DeviceClass) },
 	{oplog.FamilyOpKey, TypeEpoch}:        func() any { return new(Epoch) },
 	{oplog.FamilyPolicy, TypeJoinPolicy}:  func() any { return new(SetJoinPolicy) },
 	{oplog.FamilyPolicy, TypeHistory}:     func() any { return new(SetHistory) },

@@ -22,16 +22,16 @@ type Created struct {
 // epoch, to be written as one batch. g says its kind and what is particular to
 // it; the nonce is filled in.
 func CreateEntity(a Author, g Genesis) (Created, error) {
-	return create(a, g, nil)
+	return create(a, g)
 }
 
 // CreateMe founds a person's identity on its first device: the recovery key
 // outranks the devices, box receives Me's op-keys.
 func CreateMe(a Author, recovery keys.ID, class Class, box keys.BoxID) (Created, error) {
-	return create(a, Genesis{Kind: Me, Recovery: &recovery, Class: class, Box: &box}, &DeviceLink{})
+	return create(a, Genesis{Kind: Me, Recovery: &recovery, Class: class, Box: &box})
 }
 
-func create(a Author, g Genesis, chain *DeviceLink) (Created, error) {
+func create(a Author, g Genesis) (Created, error) {
 	_, _ = rand.Read(g.Nonce[:]) // never fails since Go 1.24
 	genesis, err := oplog.Sign(a.Key, oplog.Draft{
 		User: a.User, Strand: oplog.Control, Family: oplog.FamilyGenesis, Type: TypeGenesis, At: a.Now, Body: keys.Marshal(g),
@@ -45,10 +45,10 @@ func create(a Author, g Genesis, chain *DeviceLink) (Created, error) {
 	}
 	a.User = genesis.User()
 	link := func() *DeviceLink {
-		if chain == nil {
+		if g.Kind != Me {
 			return nil
 		}
-		return &DeviceLink{Prev: e.state.DeviceHead}
+		return new(e.nextLink())
 	}
 	add, err := e.Control(a, oplog.FamilyMaster, TypeMasterAdd, MasterAdd{Party: g.Founder, Chain: link()})
 	if err != nil {
@@ -103,7 +103,7 @@ type Approval struct {
 // Wanted is what a joiner knows before it reads an approval.
 type Wanted struct {
 	Kind    Kind
-	Self    Party         // our user and devices
+	Me      *Entity       // ours: the admit names our devices as of one of its heads
 	By      keys.Digest   // the user who must have admitted us
 	Ref     *[16]byte     // the invite the admit must name, or
 	Friends []keys.Digest // the friendships of the two, one of which it must name
@@ -144,9 +144,10 @@ func CreateJoinEntity(ap Approval, want Wanted) (*Entity, Keyring, error) {
 	if !ok {
 		return refuse("its admit is not an admit")
 	}
-	me := s.Members[want.Self.User]
+	me := s.Members[want.Me.ID()]
+	self, ok := want.Me.PartyAt(admit.Party.Head, "")
 	switch {
-	case !admit.Party.Same(want.Self):
+	case !ok || !admit.Party.Same(self):
 		return refuse("admits somebody else")
 	case o.User() != want.By:
 		return refuse("admitted by %v, not by the issuer", o.User())
@@ -158,19 +159,31 @@ func CreateJoinEntity(ap Approval, want Wanted) (*Entity, Keyring, error) {
 	case s.Members[o.User()] == nil || s.Members[o.User()].Standing != Active || s.Members[o.User()].Role != Master:
 		return refuse("the issuer is no master in it")
 	}
-	if s.Kind == Friend && (s.Founder != want.By || s.Other(s.Founder) != want.Self.User) {
+	if s.Kind == Friend && (s.Founder != want.By || s.Other(s.Founder) != want.Me.ID()) {
 		return refuse("a friendship of others")
 	}
-	ring := make(Keyring, len(ap.Keys))
-	for _, k := range ap.Keys {
-		epoch, ok := s.Epochs[k.Epoch]
-		key := keys.OpKeyFromSecret(k.Key)
-		if !ok || key.IsZero() || key.Commitment(s.ID) != epoch.Commitment {
+	ring, err := openKeys(s, ap.Keys, admit.Epochs)
+	if err != nil {
+		return nil, nil, err
+	}
+	return e, ring, nil
+}
+
+// openKeys checks op-keys against the commitments of their epochs; there must be
+// one at least, and one for each epoch of need.
+func openKeys(s *State, given []EpochKey, need []keys.Digest) (Keyring, error) {
+	refuse := func(why string) (Keyring, error) {
+		return nil, fmt.Errorf("%w: keys for %v: %s", ErrNotAuthorized, s.ID, why)
+	}
+	ring := make(Keyring, len(given))
+	for _, k := range given {
+		key, ok := s.OpenKey(k)
+		if !ok {
 			return refuse("a key does not match the commitment of its epoch")
 		}
 		ring[k.Epoch] = key
 	}
-	for _, id := range admit.Epochs {
+	for _, id := range need {
 		if _, ok := ring[id]; !ok {
 			return refuse("a key it names is not there")
 		}
@@ -178,7 +191,15 @@ func CreateJoinEntity(ap Approval, want Wanted) (*Entity, Keyring, error) {
 	if len(ring) == 0 {
 		return refuse("no key")
 	}
-	return e, ring, nil
+	return ring, nil
+}
+
+// OpenKey returns an op-key that was handed over, if it is the one that its epoch
+// committed to.
+func (s *State) OpenKey(k EpochKey) (keys.OpKey, bool) {
+	epoch, ok := s.Epochs[k.Epoch]
+	key := keys.OpKeyFromSecret(k.Key)
+	return key, ok && !key.IsZero() && key.Commitment(s.ID) == epoch.Commitment
 }
 
 // openLogs builds an entity from a stranger's bytes: the first is the genesis

@@ -37,7 +37,7 @@ func (w *world) offer(t *testing.T, name string, admit oplog.Op, heads []keys.Di
 		x.ap.Keys = append(x.ap.Keys, entity.EpochKey{Epoch: id, Key: k.Secret()})
 	}
 	ref := w.ref
-	x.want = entity.Wanted{Kind: w.State().Kind, Self: w.who(t, name).party(), By: w.who(t, "founder").user(), Ref: &ref, Heads: heads}
+	x.want = entity.Wanted{Kind: w.State().Kind, Me: w.who(t, name).me.Entity, By: w.who(t, "founder").user(), Ref: &ref, Heads: heads}
 	return x
 }
 
@@ -52,7 +52,7 @@ func TestCreateJoinEntity(t *testing.T) {
 			t.Errorf("%v: CreateJoinEntity: %v", kind, err)
 			continue
 		}
-		m, ok := e.State().Member(x.want.Self.User)
+		m, ok := e.State().Member(x.want.Me.ID())
 		if !ok || m.Standing != entity.Active || m.Role != role || m.By != x.want.By || m.Ref != x.w.ref {
 			t.Errorf("%v: the newcomer is %+v", kind, m)
 		}
@@ -153,13 +153,14 @@ func TestApprovalRefused(t *testing.T) {
 			x.ap.Admit = x.w.must(t, "founder", oplog.FamilyMember, 99, struct{}{}).ID()
 			x.ap.Logs = x.w.ControlStrand()
 		}, no, "is not an admit"},
-		{"another user", entity.Board, func(t *testing.T, x *offer) { x.want.Self = x.w.who(t, "third").party() }, no, "somebody else"},
-		{"another head of ours", entity.Board, func(_ *testing.T, x *offer) { x.want.Self.Head = keys.Digest{9} }, no, "somebody else"},
-		{"another box key of ours", entity.Board, func(_ *testing.T, x *offer) { x.want.Self.Box = keys.BoxID{9} }, no, "somebody else"},
-		{"another device of ours", entity.Board, func(_ *testing.T, x *offer) { x.want.Self.Devices = devices(1) }, no, "somebody else"},
-		{"a device more of ours", entity.Board, func(_ *testing.T, x *offer) {
-			x.want.Self.Devices = append(slices.Clone(x.want.Self.Devices), keys.ID{0xff})
-		}, no, "somebody else"},
+		{"another user", entity.Board, func(t *testing.T, x *offer) { x.want.Me = x.w.who(t, "third").me.Entity }, no, "somebody else"},
+		{"another head of ours", entity.Board, admitOther(func(p *entity.Party) { p.Head = keys.Digest{9} }), no, "somebody else"},
+		{"another box key of ours", entity.Board, admitOther(func(p *entity.Party) { p.Box = keys.NewBox().ID() }), no, "somebody else"},
+		{"another device of ours", entity.Board, admitOther(func(p *entity.Party) { p.Devices = devices(1) }), no, "somebody else"},
+		{"a device more of ours", entity.Board, admitOther(func(p *entity.Party) {
+			p.Devices = append(slices.Clone(p.Devices), keys.ID{0xff})
+			slices.SortFunc(p.Devices, func(a, b keys.ID) int { return bytes.Compare(a[:], b[:]) })
+		}), no, "somebody else"},
 		{"admitted by another", entity.Board, func(t *testing.T, x *offer) { x.want.By = x.w.who(t, "third").user() }, no, "not by the issuer"},
 		{"another invite", entity.Board, func(_ *testing.T, x *offer) { x.want.Ref = &[16]byte{9} }, no, "another invite"},
 		{"no invite wanted", entity.Board, func(_ *testing.T, x *offer) { x.want.Ref = nil }, no, "another invite"},
@@ -206,13 +207,13 @@ func TestApprovalRefused(t *testing.T) {
 			o := x.w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: key.Commitment(x.w.ID()), Depth: 2, Replaces: epochs(x.w)})
 			x.w.ring[o.ID()] = key
 			x.ap.Admit = x.w.admit(t, "third", entity.Member).ID()
-			x.want.Self = x.w.who(t, "third").party()
+			x.want.Me = x.w.who(t, "third").me.Entity
 			x.ap.Logs = x.w.ControlStrand()
 		}, no, "is not there"},
 		{"no key at all", entity.Board, func(t *testing.T, x *offer) {
 			x.w.ring = nil
 			x.ap.Admit = x.w.admit(t, "third", entity.Member).ID()
-			x.want.Self = x.w.who(t, "third").party()
+			x.want.Me = x.w.who(t, "third").me.Entity
 			x.ap.Logs, x.ap.Keys = x.w.ControlStrand(), nil
 		}, no, "no key"},
 		{"no keys with an admit that names some", entity.Board, func(_ *testing.T, x *offer) { x.ap.Keys = nil }, no, "is not there"},
@@ -234,11 +235,11 @@ func TestApprovalRefused(t *testing.T) {
 			o := x.w.must(t, "founder", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
 				Party: stolen, Role: entity.Member, Ref: &x.w.ref, Epochs: epochs(x.w),
 			})
-			x.ap.Admit, x.want.Self, x.ap.Logs = o.ID(), x.w.who(t, "third").party(), x.w.ControlStrand()
+			x.ap.Admit, x.want.Me, x.ap.Logs = o.ID(), x.w.who(t, "third").me.Entity, x.w.ControlStrand()
 		}, no, "somebody else"},
 		{"a friendship founded by another", entity.Friend, func(t *testing.T, x *offer) { x.want.By = x.w.who(t, "third").user() }, no, "not by the issuer"},
 		{"a friendship with another invite", entity.Friend, func(_ *testing.T, x *offer) { x.want.Ref = &[16]byte{9} }, no, "another invite"},
-		{"a friendship of others", entity.Friend, func(t *testing.T, x *offer) { x.want.Self = x.w.who(t, "third").party() }, no, "somebody else"},
+		{"a friendship of others", entity.Friend, func(t *testing.T, x *offer) { x.want.Me = x.w.who(t, "third").me.Entity }, no, "somebody else"},
 	} {
 		role := entity.Member
 		x := approve(t, found(t, c.kind), role)
@@ -263,7 +264,7 @@ func byMaster(t *testing.T, x *offer, back bool) {
 	third := w.who(t, "third").party()
 	o := w.must(t, "master", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: third, Role: entity.Member, Ref: &w.ref, Epochs: epochs(w)})
 	x.ap.Admit, x.ap.Logs = o.ID(), w.ControlStrand()
-	x.want.Self, x.want.By = third, w.who(t, "master").user()
+	x.want.Me, x.want.By = w.who(t, "third").me.Entity, w.who(t, "master").user()
 	if _, _, err := entity.CreateJoinEntity(x.ap, x.want); err != nil {
 		t.Fatalf("admitted by a second owner: %v", err)
 	}
@@ -274,6 +275,19 @@ func byMaster(t *testing.T, x *offer, back bool) {
 	x.ap.Logs = w.ControlStrand()
 }
 
+// admitOther has the newcomer admitted by the founder with a party that is not as
+// his device chain has it.
+func admitOther(change func(*entity.Party)) func(*testing.T, *offer) {
+	return func(t *testing.T, x *offer) {
+		party := x.w.who(t, "third").party()
+		change(&party)
+		o := x.w.must(t, "founder", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
+			Party: party, Role: entity.Member, Ref: &x.w.ref, Epochs: epochs(x.w),
+		})
+		x.ap.Admit, x.ap.Logs, x.want.Me = o.ID(), x.w.ControlStrand(), x.w.who(t, "third").me.Entity
+	}
+}
+
 // forgeAdmit adds an admit of "third" that is signed by p to the bytes of the log.
 func forgeAdmit(t *testing.T, x *offer, p person) {
 	third := x.w.who(t, "third").party()
@@ -281,7 +295,7 @@ func forgeAdmit(t *testing.T, x *offer, p person) {
 		Party: third, Role: entity.Member, Ref: &x.w.ref, Epochs: epochs(x.w),
 	}))
 	x.ap.Admit, x.ap.Logs = o.ID(), append(x.w.ControlStrand(), o.Bytes())
-	x.want.Self, x.want.By = third, p.user()
+	x.want.Me, x.want.By = x.w.who(t, "third").me.Entity, p.user()
 }
 
 // TestApprovalTampered flips each byte of an approval's log and truncates it at each

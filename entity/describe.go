@@ -11,11 +11,14 @@ var typeNames = map[typeKey]string{
 	{oplog.FamilyGenesis, TypeGenesis}: "genesis", {oplog.FamilyMaster, TypeMasterAdd}: "add",
 	{oplog.FamilyMember, TypeAdmit}: "admit", {oplog.FamilyMember, TypeLeave}: "leave",
 	{oplog.FamilyMember, TypeDevices}: "devices", {oplog.FamilyMember, TypeAccept}: "accept",
+	{oplog.FamilyMember, TypeDeviceAdd}: "device-add", {oplog.FamilyMember, TypeDeviceClass}: "device-class",
 	{oplog.FamilyOpKey, TypeEpoch}: "epoch", {oplog.FamilyPolicy, TypeJoinPolicy}: "join",
 	{oplog.FamilyPolicy, TypeHistory}: "history", {oplog.FamilyPolicy, TypeTitle}: "title",
 	{oplog.FamilyPolicy, TypeDescription}: "description", {oplog.FamilyPolicy, TypeEnd}: "end",
 	{oplog.FamilyPolicy, TypeMerged}: "merged", {oplog.FamilyArticle, TypeArticleNew}: "new",
 	{oplog.FamilyProfile, TypeProfileSet}: "set", {oplog.FamilyMe, TypeJoined}: "joined", {oplog.FamilyMe, TypeLeft}: "left",
+	{oplog.FamilyMe, TypeRead}: "read", {oplog.FamilyMe, TypeDecision}: "decision", {oplog.FamilyMe, TypeSetting}: "setting",
+	{oplog.FamilyMe, TypeRequest}: "request",
 }
 
 // Describe returns an operation's body and the word of its type, for people and
@@ -31,16 +34,15 @@ func (e *Entity) Describe(o oplog.Op, ring Keyring) (body any, typ string) {
 		body, _, _ = decodeBody(o)
 		return body, typ
 	}
-	switch key {
-	case typeKey{oplog.FamilyArticle, TypeArticleNew}:
+	switch {
+	case key == typeKey{oplog.FamilyArticle, TypeArticleNew}:
 		body = new(Article)
-	case typeKey{oplog.FamilyProfile, TypeProfileSet}:
+	case key == typeKey{oplog.FamilyProfile, TypeProfileSet}:
 		body = new(ProfileSet)
-	case typeKey{oplog.FamilyMe, TypeJoined}:
-		body = new(Joined)
-	case typeKey{oplog.FamilyMe, TypeLeft}:
-		body = new(Left)
-	default:
+	case o.Family() == oplog.FamilyMe:
+		body = meBody(o.Type())
+	}
+	if body == nil {
 		return nil, typ
 	}
 	if err := e.Read(o, ring, body); err != nil {

@@ -100,7 +100,7 @@ func begin(o oplog.Op, body any) (*State, error) {
 	me := g.Kind == Me
 	switch {
 	case me != (o.User() == o.ID()), me == (g.Founder != nil), me != (g.Recovery != nil), me != (g.Box != nil),
-		me && (g.Recovery.IsZero() || g.Box.IsZero()), me != (g.Class >= Phone && g.Class <= Server), r.policy != (g.Policy != nil):
+		me && (g.Recovery.IsZero() || g.Box.IsZero()), me != g.Class.valid(), r.policy != (g.Policy != nil):
 		return bad("a field is missing or out of place")
 	case !text(g.Name, MaxName) || !text(g.Title, MaxTitle) || g.Kind != Board && (g.Name != "" || g.Title != ""):
 		return bad("a name that is none, or for what has none")
@@ -115,7 +115,7 @@ func begin(o oplog.Op, body any) (*State, error) {
 	}
 	if me {
 		s.Recovery = *g.Recovery
-		s.Devices = []Device{{ID: o.Device(), Class: g.Class, Box: *g.Box}}
+		s.Devices = []Device{{ID: o.Device(), Class: g.Class, Box: *g.Box, Alive: true}}
 		s.DeviceHead = o.ID()
 	} else {
 		party = *g.Founder
@@ -148,11 +148,17 @@ func apply(l *oplog.Log, s *State, o oplog.Op, body any, known bool) {
 		s.Frozen = s.Frozen || o.Critical() && s.Speaks(o.User(), o.Device(), Master)
 		return
 	}
+	if link := chainLink(body); link != nil {
+		if link.Prev != s.DeviceHead {
+			s.Void[o.ID()] = true // a second successor of one device op
+			return
+		}
+		s.DeviceHead = o.ID()
+	}
 	switch b := body.(type) {
 	case *MasterAdd:
 		if s.Kind == Me {
-			s.DeviceHead = o.ID()
-			return
+			return // it lists the device
 		}
 		if m := s.Members[b.Party.User]; m != nil {
 			m.Role = Master
@@ -205,8 +211,12 @@ func apply(l *oplog.Log, s *State, o oplog.Op, body any, known bool) {
 	case *Epoch:
 		s.Epochs[o.ID()] = EpochInfo{ID: o.ID(), Depth: b.Depth, Commitment: b.Commitment, By: o.User()}
 		if s.Kind == Me {
-			s.DeviceHead, s.UserBox = o.ID(), *b.UserBox
+			s.UserBox = *b.UserBox
 		}
+	case *DeviceAdd:
+		s.addDevice(b)
+	case *DeviceClass:
+		s.setClass(b)
 	case *End:
 		if !s.Ended {
 			s.Ended, s.EndReason = true, b.Reason

@@ -90,6 +90,10 @@ func judge(s *State, o oplog.Op, body any, known bool) error {
 		if s.Kind == Profile {
 			return refuse("a %v does not end", s.Kind)
 		}
+	case *DeviceAdd:
+		return judgeDeviceAdd(s, b, refuse)
+	case *DeviceClass:
+		return judgeDeviceClass(s, b, refuse)
 	case *Merged:
 		if s.Kind != Friend || b.Into == s.ID || b.Into.IsZero() {
 			return refuse("nothing to merge")
@@ -221,32 +225,6 @@ func judgeEpoch(s *State, b *Epoch, refuse func(string, ...any) error) error {
 		return refuse("a first epoch beside another")
 	case (s.Kind == Me) != (b.UserBox != nil):
 		return refuse("user box key out of place")
-	}
-	return nil
-}
-
-// judgeChain checks that a known control op of Me is the next of the one device
-// chain. With one device it is the anchor, the only voter: its signature is its
-// vote (docs/PROTOCOL.md §7).
-func judgeChain(s *State, o oplog.Op, body any) error {
-	var link *DeviceLink
-	switch b := body.(type) {
-	case *MasterAdd:
-		link = b.Chain
-	case *Epoch:
-		link = b.Chain
-	}
-	switch {
-	case s.Kind != Me && link == nil:
-		return nil
-	case s.Kind != Me:
-		return fmt.Errorf("a device link outside Me")
-	case link == nil:
-		return fmt.Errorf("a device op without its place in the chain")
-	case link.Prev != s.DeviceHead || link.Reset != 0:
-		return fmt.Errorf("not the next device op: follows %v, the last is %v", link.Prev, s.DeviceHead)
-	case len(link.Votes) != 0 || o.Device() != s.Devices[0].ID:
-		return fmt.Errorf("not by the anchor alone")
 	}
 	return nil
 }

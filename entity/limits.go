@@ -8,5 +8,7 @@ const (
 	MaxDevices   = 64        // devices of one user: a device chain stays far below a frame
 	MaxChain     = 256       // operations of a device chain that a stranger may show
 	MaxProof     = 12 << 10  // bytes of a proof of mastership (docs/PROTOCOL.md §5.2)
+	MaxSeen      = 256       // ops that one me/read names
+	MaxSetting   = 4096      // bytes of a setting's value
 	maxPastCache = 32        // states at pasts kept for checking content; each holds the memberships of an entity
 )

@@ -467,7 +467,7 @@ func TestRuleTexts(t *testing.T) {
 	epoch(entity.Me, "no place in the chain", "without its place", func(_ *world, b *entity.Epoch) { b.Chain = nil })
 	epoch(entity.Me, "not the next of the chain", "not the next", func(w *world, b *entity.Epoch) { b.Chain.Prev = w.ID() })
 	epoch(entity.Me, "after a RESET that was not", "not the next", func(_ *world, b *entity.Epoch) { b.Chain.Reset = 1 })
-	epoch(entity.Me, "with votes", "anchor alone", func(_ *world, b *entity.Epoch) { b.Chain.Votes = make([]entity.Vote, 1) })
+	epoch(entity.Me, "with votes", "one voter alone", func(_ *world, b *entity.Epoch) { b.Chain.Votes = make([]entity.Vote, 1) })
 	rows["me: a party"] = row{entity.Me, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, func(t *testing.T, w *world) any {
 		p := w.who(t, "founder").party()
 		return entity.MasterAdd{Party: &p, Chain: &entity.DeviceLink{Prev: w.State().DeviceHead}}

@@ -92,13 +92,6 @@ type State struct {
 	UserBox    keys.BoxID  // of the last epoch
 }
 
-// Device is one device of a Me.
-type Device struct {
-	ID    keys.ID
-	Class Class
-	Box   keys.BoxID
-}
-
 // Member returns a user's membership, whatever its standing.
 func (s *State) Member(user keys.Digest) (*Membership, bool) {
 	m, ok := s.Members[user]

@@ -2,6 +2,7 @@ package invite
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"pttnode/keys"
@@ -65,6 +66,9 @@ type Claim struct {
 	Reason   Code        `cbor:"17,keyasint,omitempty"` // why it ended
 	Admit    keys.Digest `cbor:"18,keyasint"`           // the op that let it in
 	Extra    bool        `cbor:"19,keyasint,omitempty"` // came when the link was full; shown beside the others
+
+	// A device's consent to be added (docs/PROTOCOL.md §6.5); nil in a user's claim.
+	Consent *keys.Signature `cbor:"20,keyasint,omitempty"`
 }
 
 // JoinID names one device's use of one invite. A device's claim has no user: the
@@ -93,6 +97,13 @@ func (c Claim) late(now time.Time) bool { return now.Unix() >= c.Deadline }
 // dropped; who it was stays, to be shown.
 func (c Claim) end(s ClaimState, why Code, now time.Time) Claim {
 	c.State, c.Reason, c.Decided = s, why, now.Unix()
-	c.Box, c.Head, c.Devices, c.Addrs = keys.BoxID{}, keys.Digest{}, nil, nil
+	c.Box, c.Head, c.Devices, c.Addrs, c.Consent = keys.BoxID{}, keys.Digest{}, nil, nil, nil
+	return c
+}
+
+// refresh returns the claim with what a later verified run says of its device and
+// its user's devices. What a person was shown stays: name, note and code.
+func (c Claim) refresh(by Claim) Claim {
+	c.Box, c.Head, c.Devices, c.Addrs, c.Consent = by.Box, by.Head, slices.Clone(by.Devices), slices.Clone(by.Addrs), by.Consent
 	return c
 }

@@ -13,7 +13,8 @@ import (
 // requester saw the current policy.
 //
 // The same device gets the claim it has, with its outcome, even when the link has
-// ended since. Everybody else needs a link that is open now, a matching user, a
+// ended since; while it waits, the claim follows what the device shows of itself
+// now. Everybody else needs a link that is open now, a matching user, a
 // free use and the current policy, in this order. Who comes to a full link is
 // kept as an Extra claim, denied: a second claimant says that the link leaked,
 // and the answer to that is a new link, so freeing the use does not admit him.
@@ -23,7 +24,12 @@ import (
 func (r Record) Reserve(c Claim, now time.Time, policyOK bool) (Record, Claim, Code) {
 	r, _ = r.Sweep(now)
 	c.JoinID = JoinID(r.Ref, c.User, c.Device)
-	if old, ok := r.Claim(c.JoinID); ok {
+	if i := r.index(c.JoinID); i >= 0 {
+		old := r.Claims[i]
+		if old.State.Waiting() {
+			old = old.refresh(c)
+			r = r.with(i, old)
+		}
 		return r, old, old.Outcome()
 	}
 	r, _ = r.Expire(now)

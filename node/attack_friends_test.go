@@ -81,7 +81,7 @@ func (w *friendWorld) approval(e entity.Created, by claimant) protocol.InfoAppro
 // honest is the body that an honest friend sends.
 func (w *friendWorld) honest() protocol.InfoBody {
 	return protocol.InfoBody{
-		Friend: w.f.ID(), Step: protocol.InitFriendInfo, Ops: w.f.ControlStrand()[1:],
+		In: w.f.ID(), Step: protocol.InitFriendInfo, Ops: w.f.ControlStrand()[1:],
 		Approvals: []protocol.InfoApproval{w.approval(w.profile, w.c), w.approval(w.board, w.c)},
 	}
 }
@@ -139,8 +139,8 @@ func TestAttackFriendInfo(t *testing.T) {
 	try("another friend", other, nil)
 	try("another friend, who brings nothing", other, func(b *protocol.InfoBody) { b.Approvals = []protocol.InfoApproval{} })
 	try("a stranger, who brings nothing", stranger, func(b *protocol.InfoBody) { b.Approvals = []protocol.InfoApproval{} })
-	try("a friendship that does not exist", c, func(b *protocol.InfoBody) { b.Friend = keys.Digest{1} })
-	try("a board for a friendship", c, func(b *protocol.InfoBody) { b.Friend = n.self.Board })
+	try("a friendship that does not exist", c, func(b *protocol.InfoBody) { b.In = keys.Digest{1} })
+	try("a board for a friendship", c, func(b *protocol.InfoBody) { b.In = n.self.Board })
 	try("the answer for the question", c, func(b *protocol.InfoBody) { b.Step = protocol.InitFriendInfoAck })
 	try("an approval of a friendship", c, func(b *protocol.InfoBody) { b.Approvals[0].Kind = entity.Friend })
 	try("one kind for another", c, func(b *protocol.InfoBody) { b.Approvals[0].Kind = entity.Board })
@@ -247,11 +247,11 @@ func TestAttackFriendInfoAnswer(t *testing.T) {
 	frame := func(by keys.Private, to keys.ID, b protocol.InfoBody) []byte {
 		return protocol.Frame(uint8(b.Step), keys.Marshal(protocol.SignInfo(by, to, b)))
 	}
-	if got, err := ask(frame(c.key, n.device.ID(), ack)); err != nil || got.Friend != w.f.ID() || len(got.Approvals) != 2 {
-		t.Fatalf("the honest answer: %+v, %v", got.Friend, err)
+	if got, err := ask(frame(c.key, n.device.ID(), ack)); err != nil || got.In != w.f.ID() || len(got.Approvals) != 2 {
+		t.Fatalf("the honest answer: %+v, %v", got.In, err)
 	}
 	another, question := ack, body
-	another.Friend = keys.Digest{1}
+	another.In = keys.Digest{1}
 	for what, b := range map[string][]byte{
 		"nothing":                nil,
 		"NO":                     protocol.Encode(protocol.No{}),
@@ -263,7 +263,7 @@ func TestAttackFriendInfoAnswer(t *testing.T) {
 		"no message":             protocol.Frame(uint8(protocol.InitFriendInfoAck), []byte{0xa0}),
 	} {
 		if got, err := ask(b); err == nil {
-			t.Errorf("%s was taken: %v", what, got.Friend)
+			t.Errorf("%s was taken: %v", what, got.In)
 		}
 	}
 }

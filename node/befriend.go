@@ -37,6 +37,9 @@ func (n *Node) befriend(ctx context.Context) {
 			if s.Kind != entity.Friend || s.Founder == n.user || s.Ended || !s.Merged.IsZero() || busy[id] || n.alive(h) && !n.syncing(s.Ref) {
 				continue
 			}
+			if _, seen := next[id]; !seen && !n.asker(s.Ref) {
+				next[id] = now.Add(keepEvery) // the device of ours that asked goes first
+			}
 			if due := next[id].Sub(now); due > 0 {
 				wait = min(wait, due)
 				continue
@@ -105,7 +108,7 @@ func (n *Node) sendInfo(ctx context.Context, friend keys.Digest) error {
 	}
 	err = n.update(func(tx *tx) error { return tx.takeInfo(n.entities[friend], device, answer) })
 	if err == nil {
-		n.syncPeer(ctx, device) // what was written before we were friends
+		n.syncLogged(ctx, device) // what was written before we were friends
 	}
 	return err
 }
@@ -127,44 +130,47 @@ func (n *Node) exchangeInfo(s *stream, body protocol.InfoBody) (protocol.InfoBod
 		return protocol.InfoBody{}, err
 	}
 	answer, err := ack.Open(s.peer, n.device.ID(), protocol.InitFriendInfoAck)
-	if err == nil && answer.Friend != body.Friend {
+	if err == nil && answer.In != body.In {
 		err = fmt.Errorf("%w: info of another friendship", protocol.ErrUnexpected)
 	}
 	return answer, err
 }
 
 func infoLimit(typ uint8) int {
-	switch protocol.Type(typ) {
-	case protocol.Type(protocol.InitFriendInfo), protocol.Type(protocol.InitFriendInfoAck):
+	switch protocol.InfoStep(typ) {
+	case protocol.InitFriendInfo, protocol.InitFriendInfoAck, protocol.InitMeInfo, protocol.InitMeInfoAck, protocol.InitMeInfoSync:
 		return protocol.MaxInfo
-	case protocol.TypeNo:
+	case protocol.InfoStep(protocol.TypeNo):
 		return protocol.MaxNo
 	}
 	return 0
 }
 
-// serveInfo is M's side: it takes R's approvals, admits R, and answers with its
-// own.
-func (n *Node) serveInfo(_ context.Context, s *stream) error {
-	err := s.SetReadDeadline(time.Now().Add(protocol.FrameTime))
-	if err == nil && !n.knows(s.peer) {
-		err = errStranger
+// serveInfo answers init-friend-info and init-me-info.
+func (n *Node) serveInfo(ctx context.Context, s *stream) (err error) {
+	defer func() { s.finish(err) }()
+	if err := s.SetReadDeadline(time.Now().Add(protocol.FrameTime)); err != nil {
+		return err
 	}
-	if err == nil {
-		err = n.answerInfo(s)
+	if !n.knows(s.peer) {
+		return errStranger
 	}
-	s.finish(err)
-	return err
-}
-
-func (n *Node) answerInfo(s *stream) error {
 	typ, payload, err := s.read(infoLimit)
 	if err != nil {
 		return err
 	}
-	if typ != uint8(protocol.InitFriendInfo) {
-		return fmt.Errorf("%w: info frame %d", protocol.ErrUnexpected, typ)
+	switch protocol.InfoStep(typ) {
+	case protocol.InitFriendInfo:
+		return n.answerInfo(s, payload)
+	case protocol.InitMeInfo:
+		return n.serveMeInfo(ctx, s, payload)
 	}
+	return fmt.Errorf("%w: info frame %d", protocol.ErrUnexpected, typ)
+}
+
+// answerInfo is M's side of init-friend-info: it takes R's approvals, admits R, and
+// answers with its own.
+func (n *Node) answerInfo(s *stream, payload []byte) error {
 	m, err := protocol.DecodeInfo(payload)
 	if err != nil {
 		return err
@@ -176,7 +182,7 @@ func (n *Node) answerInfo(s *stream) error {
 	var answer protocol.InfoBody
 	record := n.ownRecord()
 	err = n.update(func(tx *tx) error {
-		h, ok := n.entities[body.Friend]
+		h, ok := n.entities[body.In]
 		if !ok || !n.isParty(h, s.peer) {
 			return errNoFriend
 		}
@@ -211,15 +217,17 @@ func (n *Node) isParty(h *held, device keys.ID) bool {
 // sealed anew.
 func (tx *tx) infoBody(h *held, friend keys.Digest, device keys.ID, step protocol.InfoStep) (protocol.InfoBody, error) {
 	n := tx.n
-	body := protocol.InfoBody{Friend: h.ID(), Step: step, Approvals: []protocol.InfoApproval{}, Ops: h.ControlStrand()[1:]}
-	chain, ok := n.chains[friend]
+	body := protocol.InfoBody{In: h.ID(), Step: step, Approvals: []protocol.InfoApproval{}, Ops: h.ControlStrand()[1:]}
+	m, ok := h.State().Member(friend)
 	if !ok {
-		return body, fmt.Errorf("friend %v: no device chain", friend)
+		return body, fmt.Errorf("friend %v: no party of the friendship", friend)
 	}
-	m, _ := h.State().Member(friend)
-	party := chain.State().Party(m.Party.Name)
+	party := m.Party // his own devices keep it as it is
 	for _, id := range []keys.Digest{n.self.Profile, n.self.Board} {
-		p := n.entities[id]
+		p, ok := n.entities[id]
+		if !ok {
+			return body, fmt.Errorf("%w: %v, on its way to this device", errNoEntity, id)
+		}
 		s := p.State()
 		member, ok := s.Member(friend)
 		if !ok || member.Standing != entity.Active {
@@ -232,7 +240,7 @@ func (tx *tx) infoBody(h *held, friend keys.Digest, device keys.ID, step protoco
 			tx.ops(p.Entity, o)
 			member, _ = p.State().Member(friend)
 		}
-		box, err := protocol.SealApproval(chain.State().UserBox, h.ID(), id, n.device.ID(), device, epochKeys(p.ring))
+		box, err := protocol.SealApproval(party.Box, h.ID(), id, n.device.ID(), device, epochKeys(p.ring))
 		if err != nil {
 			return body, err
 		}
@@ -268,7 +276,7 @@ func (tx *tx) takeInfo(h *held, device keys.ID, body protocol.InfoBody) error {
 		}
 		e, ring, err := entity.CreateJoinEntity(
 			entity.Approval{Entity: ap.Entity, Admit: ap.Admit, Logs: ap.Logs, Keys: box.Keys},
-			entity.Wanted{Kind: ap.Kind, Self: n.me.State().Party(""), By: friend, Friends: friends})
+			entity.Wanted{Kind: ap.Kind, Me: n.me.Entity, By: friend, Friends: friends})
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/ipfs/go-datastore"
 
 	"pttnode/entity"
+	"pttnode/invite"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -60,6 +61,9 @@ func Found(ctx context.Context, ds datastore.Batching, f Founding) (UserView, ke
 		return UserView{}, keys.Private{}, writeCode(err)
 	}
 	tx.ops(profile.Entity, o)
+	if err := tx.nameDevice(f.Device.ID(), f.DeviceName); err != nil {
+		return UserView{}, keys.Private{}, writeCode(err)
+	}
 	secret := box.Secret()
 	tx.seal("/n/self", self{
 		Me: me.ID(), Profile: profile.ID(), Board: board.ID(), Device: f.DeviceName, Box: secret[:], Recovery: recovery.ID(),
@@ -70,6 +74,27 @@ func Found(ctx context.Context, ds datastore.Batching, f Founding) (UserView, ke
 		return UserView{}, keys.Private{}, because("disk_full", err)
 	}
 	return UserView{ID: me.ID(), Name: f.Name, Fingerprint: keys.Fingerprint(me.ID())}, recovery, nil
+}
+
+// FoundDevice writes a device that is to become one of a person's into an empty
+// store, in one batch: its keys and the request with the link. It returns the
+// request's short id.
+func FoundDevice(ctx context.Context, ds datastore.Batching, l invite.Link, f Founding) (request string, err error) {
+	if _, err := ds.Get(ctx, datastore.RawKey("/v")); err == nil {
+		return "", refuse("has_identity")
+	}
+	n := &Node{device: f.Device, vault: f.Vault, attempts: make(map[string]invite.Attempt)}
+	tx := &tx{n: n, now: f.Now, fresh: make(map[keys.Digest][]oplog.Op)}
+	a := invite.NewAttempt(tx.shortID("r"), l, "", f.Now)
+	tx.attempt(a)
+	secret := keys.NewBox().Secret()
+	tx.seal("/n/self", self{Device: f.DeviceName, Box: secret[:]})
+	tx.put("/v", binary.BigEndian.AppendUint64(nil, format))
+	s := &store{ds: ds}
+	if err := s.wait(s.enqueue(tx.puts)); err != nil {
+		return "", because("disk_full", err)
+	}
+	return a.ID, nil
 }
 
 // create founds an entity of ours inside a transaction.

@@ -71,6 +71,17 @@ func (n *Node) syncing(ref [16]byte) bool {
 	return false
 }
 
+// asker reports whether a request of this very device led to the friendship whose
+// invite ref names. The caller holds the lock.
+func (n *Node) asker(ref [16]byte) bool {
+	for _, a := range n.attempts {
+		if a.Ref == ref {
+			return true
+		}
+	}
+	return false
+}
+
 // settle merges the friendships of one pair that both accepted at once: the one
 // with the lowest id stays (docs/PROTOCOL.md §6.3).
 func (tx *tx) settle(user keys.Digest) error {

@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"github.com/ipfs/go-datastore"
 
 	"pttnode/entity"
+	"pttnode/invite"
 	"pttnode/keys"
 )
 
@@ -147,37 +149,122 @@ func (h *Home) Init(ctx context.Context, o InitOptions) (InitResult, error) {
 	if !ValidName(o.Name) || !ValidName(o.DeviceName) {
 		return res, refuse("usage", "what", "a name is one line of 1 to 64 bytes")
 	}
+	err := h.found(o.Passphrase, nil, func(ds datastore.Batching, key keys.Private, vault keys.Vault) error {
+		user, recovery, err := Found(ctx, ds, Founding{
+			Device: key, Vault: vault, Name: o.Name, DeviceName: o.DeviceName, Class: entity.Desktop, Now: time.Now(),
+		})
+		if err == nil {
+			res = InitResult{User: user, Device: DeviceView{ID: key.ID(), Name: o.DeviceName}, RecoveryWords: keys.Words(recovery)}
+		}
+		return err
+	})
+	return res, err
+}
+
+// found makes the keys of this home's device, has the store filled, and at last
+// writes the identity file. It does nothing when resume knows what is there.
+func (h *Home) found(
+	passphrase []byte, resume func(*Node) bool, fill func(datastore.Batching, keys.Private, keys.Vault) error,
+) error {
 	unlock, err := h.Lock()
 	if err != nil {
-		return res, err
+		return err
 	}
 	defer func() { _ = unlock() }()
-	if h.HasIdentity() {
-		return res, refuse("has_identity")
+	if resumed, err := h.vacant(passphrase, resume); err != nil || resumed {
+		return err
 	}
 	if err := os.RemoveAll(h.paths.Store); err != nil { // of an init that did not finish
-		return res, fmt.Errorf("init: %w", err)
+		return fmt.Errorf("init: %w", err)
 	}
-	vault, err := h.newVault(o.Passphrase)
+	vault, err := h.newVault(passphrase)
 	if err != nil {
-		return res, err
+		return err
 	}
 	ds, err := openStore(h.paths.Store)
 	if err != nil {
-		return res, err
+		return err
 	}
 	device := keys.New()
-	user, recovery, err := Found(ctx, ds, Founding{
-		Device: device, Vault: vault, Name: o.Name, DeviceName: o.DeviceName, Class: entity.Desktop, Now: time.Now(),
-	})
-	if err = errors.Join(err, ds.Close()); err != nil {
-		return res, err
+	if err = errors.Join(fill(ds, device, vault), ds.Close()); err != nil {
+		return err
 	}
 	seed := device.Secret()
-	if err := writeFile(h.file("identity"), vault.Seal("identity", seed[:])); err != nil {
-		return res, err
+	return writeFile(h.file("identity"), vault.Seal("identity", seed[:]))
+}
+
+// InitDeviceOptions is what a device needs to become another one of a person.
+type InitDeviceOptions struct {
+	Link       string // the device link
+	DeviceName string
+	Passphrase []byte
+}
+
+// InitDevice begins to link the home's device to a person who has an identity: it
+// makes the device's keys and stores the request. The node that is started then
+// carries it on until the device is alive. The same link again is the same request,
+// as long as that has not ended. It fails with has_identity, with linking while
+// another link is tried, and with the code of a link that is none or of another kind.
+func (h *Home) InitDevice(ctx context.Context, o InitDeviceOptions) (device DeviceView, request string, err error) {
+	if !ValidName(o.DeviceName) {
+		return device, "", refuse("usage", "what", "a name is one line of 1 to 64 bytes")
 	}
-	return InitResult{User: user, Device: DeviceView{ID: device.ID(), Name: o.DeviceName}, RecoveryWords: keys.Words(recovery)}, nil
+	link, err := invite.Parse(o.Link)
+	if err != nil {
+		return device, "", linkCode(err)
+	}
+	if link.Kind != entity.Me {
+		return device, "", refuse("link_kind")
+	}
+	resume := func(n *Node) bool {
+		for _, a := range n.attempts {
+			if a.Ref == link.Keys().Ref && !a.State.Terminal() {
+				device, request = DeviceView{ID: n.device.ID(), Name: n.self.Device}, a.ID
+			}
+		}
+		return request != ""
+	}
+	err = h.found(o.Passphrase, resume, func(ds datastore.Batching, key keys.Private, vault keys.Vault) error {
+		device = DeviceView{ID: key.ID(), Name: o.DeviceName}
+		request, err = FoundDevice(ctx, ds, link, Founding{Device: key, Vault: vault, DeviceName: o.DeviceName, Now: time.Now()})
+		return err
+	})
+	return device, request, err
+}
+
+// vacant says whether the home's identity file, if there is one, may be replaced:
+// when it is of a linking that ended without an identity. It fails with
+// has_identity, and with linking while one goes on; resumed says that resume knew
+// it.
+func (h *Home) vacant(passphrase []byte, resume func(*Node) bool) (resumed bool, err error) {
+	if !h.HasIdentity() {
+		return false, nil
+	}
+	device, vault, err := h.open(passphrase)
+	if err != nil {
+		return false, because("has_identity", err) // whatever it is of, it stays
+	}
+	ds, err := openStore(h.paths.Store)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, ds.Close()) }()
+	n, err := New(nil, ds, Config{Device: device, Vault: vault})
+	if err != nil {
+		return false, err
+	}
+	if resume != nil && resume(n) {
+		return true, nil
+	}
+	if n.me != nil {
+		return false, refuse("has_identity", "name", n.name())
+	}
+	for _, a := range n.attempts {
+		if n.unfinished(a) {
+			return false, refuse("linking")
+		}
+	}
+	return false, nil
 }
 
 // newVault writes what the vault key comes from: a random key file, or the salt

@@ -19,7 +19,7 @@ import (
 // InviteOptions is what an invite may say. The zero value of a field means the
 // default of its kind.
 type InviteOptions struct {
-	Kind    string        `json:"kind"` // friend, board
+	Kind    string        `json:"kind"` // friend, board, device
 	Board   string        `json:"board,omitempty"`
 	Uses    int           `json:"uses,omitempty"`
 	Expires time.Duration `json:"expires,omitempty"`
@@ -104,8 +104,16 @@ func (tx *tx) newInvite(o InviteOptions) (invite.Link, invite.Record, error) {
 		if p, ok := entity.ProveMaster(n.me.Entity, h.Entity); !ok || p.Size() > entity.MaxProof {
 			return none(refuse("proof_too_long", "name", n.boardName(h)))
 		}
+	case "device":
+		if o.Role != "" || o.History != "" || o.For != "" || o.Auto {
+			return none(refuse("usage", "what", "a device link is for one device of yours, and is always approved by a person"))
+		}
+		if !n.me.State().SoleVoter(n.device.ID()) {
+			return none(refuse("devices_offline"))
+		}
+		kind, role, history = entity.Me, 0, entity.History{}
 	default:
-		return none(refuse("usage", "what", "invite friend or board"))
+		return none(refuse("usage", "what", "invite friend, board or device"))
 	}
 	if o.History != "" && o.History != "all" {
 		return none(refuse("usage", "what", "--history: this version hands out the whole history (all)"))

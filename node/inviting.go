@@ -1,9 +1,9 @@
 package node
 
 import (
-	"context"
+	"errors"
+	"fmt"
 	"slices"
-	"time"
 
 	"pttnode/entity"
 	"pttnode/invite"
@@ -18,6 +18,9 @@ func (n *Node) inviting(r invite.Record, peer keys.ID) *protocol.Inviting {
 	in := &protocol.Inviting{Record: r, Device: n.device, Peer: peer}
 	in.Card = protocol.Card{Entity: r.EID, Kind: r.Kind, Name: n.name(), Heads: []keys.Digest{}}
 	var e *entity.Entity
+	if r.Kind == entity.Me {
+		in.Card.Heads = cardHeads(n.me.Entity)
+	}
 	if r.Kind == entity.Board {
 		h, ok := n.entities[r.EID]
 		if !ok {
@@ -27,16 +30,19 @@ func (n *Node) inviting(r invite.Record, peer keys.ID) *protocol.Inviting {
 		s := e.State()
 		policy := s.Policy
 		in.Card.Name, in.Card.Policy, in.Card.Owner = n.boardName(h), &policy, n.name()
-		in.Card.Heads = e.Log().Heads(oplog.Control)
-		if len(in.Card.Heads) > oplog.MaxParents {
-			in.Card.Heads = in.Card.Heads[:oplog.MaxParents]
-		}
+		in.Card.Heads = cardHeads(e)
 	}
 	var ok bool
 	if in.Proof, ok = entity.ProveMaster(n.me.Entity, e); !ok || in.Proof.Size() > entity.MaxProof {
 		return nil // what cannot be proved is as if it were not there
 	}
 	return in
+}
+
+// cardHeads are the control heads that a card shows.
+func cardHeads(e *entity.Entity) []keys.Digest {
+	heads := e.Log().Heads(oplog.Control)
+	return heads[:min(len(heads), oplog.MaxParents)]
 }
 
 // commitInviting makes a change of an Inviter durable and says how the claim
@@ -81,8 +87,11 @@ func (n *Node) commitInviting(peer keys.ID, record string, c *protocol.Change) p
 func (tx *tx) reserve(r invite.Record, c *protocol.Change) protocol.Event {
 	joinID := invite.JoinID(r.Ref, c.Reserve.User, c.Reserve.Device)
 	_, known := r.Claim(joinID)
+	if why := tx.merged(c); why != invite.OK {
+		return protocol.Refused{Why: why}
+	}
 	if !known {
-		if why := tx.admissible(r, c.Reserve.User); why != invite.OK {
+		if why := tx.admissible(r, *c.Reserve); why != invite.OK {
 			return protocol.Refused{Why: why}
 		}
 		if tx.n.pending(r.EID) >= maxPending {
@@ -102,7 +111,9 @@ func (tx *tx) reserve(r invite.Record, c *protocol.Change) protocol.Event {
 		tx.event("invite."+r.State.String(), map[string]any{"id": r.ID})
 	}
 	if !known && !claim.JoinID.IsZero() {
-		tx.chain(c.Chain)
+		if c.Chain != nil {
+			tx.chain(c.Chain)
+		}
 		tx.addrs(claim.Device, claim.Addrs)
 		tx.after = append(tx.after, func() { tx.n.charge(claim.Device) })
 		tx.event("request.in", map[string]any{
@@ -112,11 +123,34 @@ func (tx *tx) reserve(r invite.Record, c *protocol.Change) protocol.Event {
 	return tx.committed(claim, why)
 }
 
-// admissible is what the invite does not know: whether the user may join the
-// entity at all.
-func (tx *tx) admissible(r invite.Record, user keys.Digest) invite.Code {
-	n := tx.n
+// merged applies what is known of the requester's device chain beyond what this run
+// showed: its newest devices count, and the device must still be among them.
+func (tx *tx) merged(c *protocol.Change) invite.Code {
+	if c.Chain == nil || tx.n.chains[c.Reserve.User] == nil {
+		return invite.OK
+	}
+	tx.chain(c.Chain)
+	s := tx.n.chains[c.Reserve.User].State()
+	if !s.Speaks(c.Reserve.User, c.Reserve.Device, entity.Master) {
+		return invite.RefusedIdentity
+	}
+	party := s.Party("")
+	c.Reserve.Head, c.Reserve.Devices, c.Reserve.Box = party.Head, party.Devices, party.Box
+	return invite.OK
+}
+
+// admissible is what the invite does not know: whether the user, or the device, may
+// join the entity at all.
+func (tx *tx) admissible(r invite.Record, c invite.Claim) invite.Code {
+	n, user := tx.n, c.User
 	switch r.Kind {
+	case entity.Me:
+		if _, ok := n.me.State().Device(c.Device); ok {
+			return invite.RefusedAlreadyDevice
+		}
+		if !n.me.State().SoleVoter(n.device.ID()) {
+			return invite.RefusedDevicesOffline
+		}
 	case entity.Friend:
 		if user == n.user {
 			return invite.RefusedIdentity
@@ -150,7 +184,7 @@ func (tx *tx) decide(r invite.Record, joinID keys.Digest, approve bool) (invite.
 		return invite.Claim{}, invite.RefusedUnknown
 	}
 	if approve && old.State.Waiting() {
-		if why := tx.admissible(r, old.User); why != invite.OK {
+		if why := tx.admissible(r, old); why != invite.OK {
 			return tx.refuse(r, old, why), why
 		}
 	}
@@ -200,6 +234,9 @@ func (tx *tx) decided(c invite.Claim) {
 // on a Friend entity founded in this very transaction.
 func (tx *tx) admit(r invite.Record, c invite.Claim) (keys.Digest, error) {
 	tx.from = c.Device // it gets the admit with the approval; a push before that would find no entity
+	if r.Kind == entity.Me {
+		return tx.admitDevice(r, c)
+	}
 	party := entity.Party{User: c.User, Head: c.Head, Devices: c.Devices, Box: c.Box, Name: c.Name}
 	how := entity.Admission{Party: party, Role: r.Role, Ref: &r.Ref}
 	if how.Role == 0 {
@@ -232,6 +269,28 @@ func (tx *tx) admit(r invite.Record, c invite.Claim) (keys.Digest, error) {
 	return o.ID(), nil
 }
 
+// admitDevice makes the claim's device one of ours, and lists it wherever we are a
+// member.
+func (tx *tx) admitDevice(r invite.Record, c invite.Claim) (keys.Digest, error) {
+	n := tx.n
+	if c.Consent == nil {
+		return keys.Digest{}, fmt.Errorf("%w: a device without its consent", protocol.ErrProof)
+	}
+	o, err := entity.AddDevice(n.me.Entity, tx.author(), entity.NewDevice{ID: c.Device, Box: c.Box, Consent: *c.Consent, Ref: r.Ref}, entity.Phone)
+	if err != nil {
+		return keys.Digest{}, err
+	}
+	tx.ops(n.me.Entity, o)
+	tx.deviceStatus(c.Device, protocol.LinkInit)
+	tx.event("device.added", map[string]any{"id": c.Device.String(), "name": c.Name})
+	tx.listDevices()
+	name := c.Name
+	if !ValidName(name) {
+		name = c.Device.String()[:8]
+	}
+	return o.ID(), errors.Join(tx.nameDevice(c.Device, name), tx.nameDevice(n.device.ID(), n.deviceName(n.device.ID())))
+}
+
 // committed says how a claim stands, with what to hand over if it is approved.
 func (tx *tx) committed(c invite.Claim, why invite.Code) protocol.Event {
 	ev := protocol.Committed{Claim: c, Refuse: why}
@@ -248,6 +307,9 @@ func (tx *tx) committed(c invite.Claim, why invite.Code) protocol.Event {
 // grant makes what an approved claim hands over, from the entity as it is now.
 // The caller holds the lock.
 func (n *Node) grant(c invite.Claim) (*protocol.Grant, invite.Code) {
+	if c.User.IsZero() {
+		return n.grantDevice(c)
+	}
 	var h *held
 	for _, e := range n.entities {
 		if _, ok := e.Log().Get(c.Admit); ok {
@@ -284,6 +346,17 @@ func (n *Node) grant(c invite.Claim) (*protocol.Grant, invite.Code) {
 	return g, invite.OK
 }
 
+// grantDevice is grant for a device of ours. The caller holds the lock.
+func (n *Node) grantDevice(c invite.Claim) (*protocol.Grant, invite.Code) {
+	if _, ok := n.me.State().Device(c.Device); !ok {
+		return nil, invite.RefusedRemoved
+	}
+	g := &protocol.Grant{
+		Entity: n.user, Admit: c.Admit, Keys: epochKeys(n.me.ring), Addrs: n.memberAddrs(n.me, 4), Logs: n.me.ControlStrand(),
+	}
+	return g, invite.OK
+}
+
 // pending counts the undecided claims of an entity. The caller holds the lock.
 func (n *Node) pending(eid keys.Digest) int {
 	count := 0
@@ -298,102 +371,4 @@ func (n *Node) pending(eid keys.Digest) int {
 		}
 	}
 	return count
-}
-
-// Approve decides an incoming request: yes. It returns when that is durable.
-func (n *Node) Approve(_ context.Context, id string) (RequestView, error) { return n.decide(id, true) }
-
-// Reject decides an incoming request: no.
-func (n *Node) Reject(_ context.Context, id string) (RequestView, error) { return n.decide(id, false) }
-
-func (n *Node) decide(id string, approve bool) (RequestView, error) {
-	var view RequestView
-	err := n.update(func(tx *tx) error {
-		r, c, ok := n.claim(id)
-		if !ok {
-			return refuse("not_found", "what", "request", "name", id)
-		}
-		c, why := tx.decide(r, c.JoinID, approve)
-		if why != invite.OK {
-			return refuse(why.String(), "name", c.Name)
-		}
-		view = n.claimView(n.invites[r.ID], c)
-		return nil
-	})
-	return view, err
-}
-
-// claim finds a claim by its short id. The caller holds the lock.
-func (n *Node) claim(id string) (invite.Record, invite.Claim, bool) {
-	for _, r := range n.invites {
-		for _, c := range r.Claims {
-			if c.ID == id {
-				return r, c, true
-			}
-		}
-	}
-	return invite.Record{}, invite.Claim{}, false
-}
-
-// sweep ends what is over: invites, claims, and friendships that were not
-// accepted in time.
-func (n *Node) sweep() error {
-	return n.update(func(tx *tx) error {
-		for _, r := range n.invites {
-			swept, late := r.Sweep(tx.now)
-			swept, expired := swept.Expire(tx.now)
-			if len(late) == 0 && !expired {
-				continue
-			}
-			tx.record(swept)
-			if expired {
-				tx.event("invite.expired", map[string]any{"id": r.ID})
-			}
-			for _, c := range late {
-				tx.decided(c)
-			}
-		}
-		for id := range n.invites { // who asks twice and was let in once does not wait on
-			for _, c := range n.invites[id].Claims {
-				if !c.State.Waiting() {
-					continue
-				}
-				why := tx.admissible(n.invites[id], c.User)
-				if why == invite.RefusedAlreadyFriends || why == invite.RefusedAlreadyMember {
-					tx.refuse(n.invites[id], c, why)
-				}
-			}
-		}
-		for _, h := range n.entities {
-			s := h.State()
-			if s.Kind != entity.Friend || s.Founder != n.user || s.Ended {
-				continue
-			}
-			if m, ok := s.Member(s.Other(n.user)); ok && !m.Accepted && tx.now.After(n.acceptBy(s, m)) {
-				o, err := h.Control(tx.author(), oplog.FamilyPolicy, entity.TypeEnd, entity.End{Reason: entity.EndNotAccepted})
-				if err != nil {
-					return err
-				}
-				tx.ops(h.Entity, o)
-				tx.event("friend.ended", map[string]any{"id": h.ID().String(), "reason": "not_accepted"})
-			}
-		}
-		return nil
-	})
-}
-
-// acceptBy returns until when a friendship must be accepted: the deadline of the
-// claim it came from.
-func (n *Node) acceptBy(s *entity.State, m *entity.Membership) time.Time {
-	for _, r := range n.invites {
-		if r.Ref != m.Ref {
-			continue
-		}
-		for _, c := range r.Claims {
-			if c.Admit == m.Admit {
-				return time.Unix(c.Deadline, 0)
-			}
-		}
-	}
-	return m.Since.Add(invite.ClaimLife(s.Kind))
 }

@@ -179,7 +179,7 @@ func (n *Node) rest(id string, reached bool, err error) time.Duration {
 }
 
 func (n *Node) storeAttempt(a invite.Attempt) {
-	err := n.update(func(tx *tx) error {
+	err := n.transact(func(tx *tx) error {
 		tx.attempt(a)
 		return nil
 	})
@@ -214,16 +214,13 @@ func (n *Node) try(ctx context.Context, a invite.Attempt) (reached bool, err err
 	if p := n.pursuits[a.ID]; p != nil {
 		p.conn = s.Conn()
 	}
-	me, err := copyOf(n.me.Entity) // the machine reads it without the lock
-	name := n.name()
+	in, err := n.requester(a)
 	n.mu.Unlock()
 	if err != nil {
 		s.finish(err)
 		return false, err
 	}
-	m, err := protocol.NewJoiner(protocol.Joining{
-		Attempt: a, Device: n.device, Me: me, Name: name, Addrs: n.ownRecord(), Withdraw: a.Withdrawing(),
-	})
+	m, err := protocol.NewJoiner(in)
 	if err != nil {
 		s.finish(err)
 		return false, err
@@ -238,6 +235,21 @@ func (n *Node) try(ctx context.Context, a invite.Attempt) (reached bool, err err
 	}
 	return err == nil || m.Attempt().Code != "" || out.Status != 0, err
 }
+
+// requester returns what R brings to a run. The caller holds the lock.
+func (n *Node) requester(a invite.Attempt) (protocol.Joining, error) {
+	in := protocol.Joining{Attempt: a, Device: n.device, Addrs: n.ownRecord(), Withdraw: a.Withdrawing()}
+	if a.Kind == entity.Me {
+		in.Box, in.Name = n.box().ID(), n.self.Device
+		return in, nil
+	}
+	me, err := copyOf(n.me.Entity) // the machine reads it without the lock
+	in.Me, in.Name = me, n.name()
+	return in, err
+}
+
+// box returns this device's box key.
+func (n *Node) box() keys.BoxKey { return keys.BoxFromSecret([32]byte(n.self.Box)) }
 
 // copyOf returns what an entity's control strand makes. Signatures are not checked
 // again: they were before the ops were stored.
@@ -255,7 +267,7 @@ func copyOf(e *entity.Entity) (*entity.Entity, error) {
 // meanwhile.
 func (n *Node) commitJoining(c *protocol.Change) protocol.Event {
 	var ev protocol.Event = protocol.Committed{}
-	err := n.update(func(tx *tx) error {
+	err := n.transact(func(tx *tx) error {
 		now, ok := n.attempts[c.Attempt.ID]
 		if !ok || now.State.Terminal() && !now.Withdrawing() || now.Withdrawing() && c.Attempt.State != invite.AttemptCancelled {
 			ev = protocol.Refused{Why: invite.RefusedCancelled}
@@ -283,6 +295,9 @@ func (n *Node) commitJoining(c *protocol.Change) protocol.Event {
 // joined is CreateJoinEntity at the requester, in one batch with the request's
 // end.
 func (tx *tx) joined(j *protocol.Joined) error {
+	if j.Entity.State().Kind == entity.Me {
+		return tx.linked(j)
+	}
 	tx.chain(j.Issuer)
 	for _, c := range j.Chains {
 		tx.chain(c)
@@ -340,7 +355,7 @@ func (n *Node) Retry(_ context.Context, id string) (RequestView, error) {
 
 func (n *Node) change(id string, f func(invite.Attempt, time.Time) (invite.Attempt, error)) (RequestView, error) {
 	var view RequestView
-	err := n.update(func(tx *tx) error {
+	err := n.transact(func(tx *tx) error {
 		a, ok := n.attempts[id]
 		if !ok {
 			return refuse("not_found", "what", "request", "name", id)
@@ -371,9 +386,11 @@ func (n *Node) change(id string, f func(invite.Attempt, time.Time) (invite.Attem
 func (n *Node) ownDevices() []keys.ID {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	var ids []keys.ID
-	for _, d := range n.me.State().Devices {
-		ids = append(ids, d.ID)
+	ids := []keys.ID{n.device.ID()}
+	if n.me != nil {
+		for _, d := range n.me.State().Devices {
+			ids = append(ids, d.ID)
+		}
 	}
 	return ids
 }

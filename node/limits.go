@@ -16,6 +16,7 @@ const (
 	staleAfter   = 300 * time.Millisecond // two connections made closer together crossed; neither side was away
 	dialTime     = 15 * time.Second       // for one dial: QUIC and TCP over a bad network
 	syncTime     = 60 * time.Second       // for one sync stream, data included
+	linkTime     = 60 * time.Second       // for init-me-info until the device is alive; else it is asked anew
 	infoTime     = 20 * time.Second       // for init-friend-info and its answer
 	minFreeBytes = 16 << 20               // below this the store accepts nothing new
 	maxRecord    = 4096                   // bytes of a signed peer record kept: 20 addresses; it rides in every approval

@@ -18,7 +18,10 @@ func (n *Node) Status() Status {
 	s := Status{State: "ready", PeerID: n.PeerID(), Addrs: n.Addrs(), Peers: len(n.host.Network().Peers()), Health: []Health{}}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	s.User, s.Device = n.userView(), DeviceView{ID: n.device.ID(), Name: n.self.Device}
+	if n.me == nil {
+		s.State = "setup"
+	}
+	s.User, s.Device = n.userView(), DeviceView{ID: n.device.ID(), Name: n.deviceName(n.device.ID())}
 	for _, r := range n.invites {
 		for _, c := range r.Claims {
 			if c.State.Waiting() {
@@ -60,16 +63,23 @@ func (n *Node) Addrs() []string {
 func (n *Node) Me() MeView {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return MeView{User: n.userView(), Device: DeviceView{ID: n.device.ID(), Name: n.self.Device}, Card: n.profile().Card}
+	return MeView{User: n.userView(), Device: DeviceView{ID: n.device.ID(), Name: n.deviceName(n.device.ID())}, Card: n.profile().Card}
 }
 
 func (n *Node) userView() UserView {
+	if n.me == nil {
+		return UserView{}
+	}
 	return UserView{ID: n.user, Name: n.name(), Fingerprint: keys.Fingerprint(n.user)}
 }
 
+// profile returns what our profile says; nothing while it is on its way to this
+// device.
 func (n *Node) profile() entity.ProfileSet {
-	p := n.entities[n.self.Profile]
-	return p.ProfileOf(p.ring)
+	if p, ok := n.entities[n.self.Profile]; ok {
+		return p.ProfileOf(p.ring)
+	}
+	return entity.ProfileSet{}
 }
 
 // name returns our own name. The caller holds the lock.
@@ -112,7 +122,10 @@ func (n *Node) SetCard(_ context.Context, card string) error {
 
 func (n *Node) setProfile(f func(*entity.ProfileSet)) error {
 	return n.update(func(tx *tx) error {
-		p := n.entities[n.self.Profile]
+		p, ok := n.entities[n.self.Profile]
+		if !ok {
+			return refuse("linking")
+		}
 		set := n.profile()
 		f(&set)
 		o, err := p.Write(tx.author(), p.ring, oplog.FamilyProfile, entity.TypeProfileSet, set)

@@ -60,7 +60,11 @@ type Node struct {
 	// Guarded by mu, the writer's lock.
 	mu        sync.Mutex
 	self      self
-	me        *held
+	me        *held                          // nil while this device is being linked to its user
+	meLog     entity.MeLog                   // what the content of Me says
+	opened    map[keys.Digest]any            // bodies of the me-oplog
+	devices   map[keys.ID]deviceRecord       // what is known of our other devices
+	asked     map[keys.Digest]string         // short ids of requests at our other devices, by joinid
 	entities  map[keys.Digest]*held          // all but Me
 	chains    map[keys.Digest]*entity.Entity // other users' Mes
 	invites   map[string]invite.Record
@@ -79,6 +83,8 @@ type Node struct {
 	totals    map[keys.Digest]map[keys.ID]int // ops that members were seen to have
 	catching  map[catching]bool               // syncs for pushes; true: once more
 	wake      chan struct{}
+	linkNow   chan struct{} // a device that is not alive has come
+	fetching  bool          // entities that another device of ours joined
 
 	own ownRecord
 
@@ -86,7 +92,9 @@ type Node struct {
 	watchers map[chan struct{}]bool
 }
 
-// self is what only this device needs to know of itself.
+// self is what only this device needs to know of itself. Me, Profile and Board are
+// zero until they are known: on a device that is being linked they come one after
+// the other.
 type self struct {
 	Me       keys.Digest   `cbor:"1,keyasint"`
 	Profile  keys.Digest   `cbor:"2,keyasint"`
@@ -94,6 +102,9 @@ type self struct {
 	Device   string        `cbor:"4,keyasint"` // this device's name
 	Box      invite.Secret `cbor:"5,keyasint"` // device box key
 	Recovery keys.ID       `cbor:"6,keyasint"`
+
+	// How far a device that was linked is; zero on a user's first device.
+	Status protocol.LinkStatus `cbor:"7,keyasint,omitempty"`
 }
 
 // New reads a node from its store. It starts nothing. It fails with
@@ -102,13 +113,15 @@ type self struct {
 func New(h host.Host, ds datastore.Batching, cfg Config) (*Node, error) {
 	n := &Node{
 		host: h, store: &store{ds: ds, room: cfg.Room}, device: cfg.Device, vault: cfg.Vault, log: cfg.Log, now: cfg.Now,
-		running:  make(chan struct{}),
+		running: make(chan struct{}),
+		opened:  make(map[keys.Digest]any), devices: make(map[keys.ID]deviceRecord), asked: make(map[keys.Digest]string),
 		entities: make(map[keys.Digest]*held), chains: make(map[keys.Digest]*entity.Entity),
 		invites: make(map[string]invite.Record), byIID: make(map[[16]byte]string),
 		attempts: make(map[string]invite.Attempt), pursuits: make(map[string]*pursuit),
 		parked: make(map[keys.Digest]chan protocol.Event), records: make(map[keys.ID][]byte),
 		seen: make(map[keys.Digest]map[keys.Digest]bool), buckets: make(map[keys.ID]*bucket),
-		totals: make(map[keys.Digest]map[keys.ID]int), catching: make(map[catching]bool), wake: make(chan struct{}, 1), watchers: make(map[chan struct{}]bool),
+		totals: make(map[keys.Digest]map[keys.ID]int), catching: make(map[catching]bool), wake: make(chan struct{}, 1),
+		linkNow: make(chan struct{}, 1), watchers: make(map[chan struct{}]bool),
 	}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
@@ -176,10 +189,14 @@ func (n *Node) load(ctx context.Context) error {
 			n.entities[eid] = &held{e, ring}
 		}
 	}
-	if n.me == nil {
+	if n.me == nil && !n.user.IsZero() {
 		return fmt.Errorf("%w: our own identity is missing", oplog.ErrCorrupt)
 	}
-	return errors.Join(n.loadRecords(), n.loadJournal())
+	if err := errors.Join(n.loadRecords(), n.loadDevices(), n.loadJournal()); err != nil {
+		return err
+	}
+	n.foldMe()
+	return nil
 }
 
 func (n *Node) loadRecords() error {
@@ -307,6 +324,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	n.mu.Unlock()
 	n.wg.Go(func() { n.befriend(ctx) })
+	n.wg.Go(func() { n.link(ctx) })
 	n.wg.Go(func() { n.keep(ctx) })
 	<-ctx.Done()
 	n.mu.Lock() // whoever starts a goroutine asks under the lock whether Run has ended

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -120,6 +121,28 @@ func (tx *tx) addrsOf(s *entity.State, raw []byte) {
 	}
 }
 
+// know gives the peerstore a signed peer record for as long as a fetch may take,
+// and returns whose it is.
+func (n *Node) know(raw []byte) (keys.ID, bool) {
+	env, err := record.UnmarshalEnvelope(raw) // checked below
+	if err != nil || len(raw) > maxRecord {
+		return keys.ID{}, false
+	}
+	p, err := peer.IDFromPublicKey(env.PublicKey)
+	if err != nil {
+		return keys.ID{}, false
+	}
+	device, err := deviceID(p)
+	if err != nil {
+		return keys.ID{}, false
+	}
+	rec, ok := openRecord(device, raw)
+	if ok {
+		n.host.Peerstore().AddAddrs(p, rec.Addrs, peerstore.TempAddrTTL)
+	}
+	return device, ok
+}
+
 // memberAddrs returns our own record and those of up to limit-1 member devices.
 // The caller holds the lock.
 func (n *Node) memberAddrs(h *held, limit int) [][]byte {
@@ -172,6 +195,7 @@ func (n *Node) keep(ctx context.Context) {
 		if err := n.sweep(); err != nil && ctx.Err() == nil {
 			n.log.Warn("sweep", "err", err)
 		}
+		n.fetchSoon()
 		n.dialMembers(ctx)
 		n.syncMembers(ctx)
 		jitter := 0.8 + 0.4*rand.Float64()
@@ -191,15 +215,9 @@ func (n *Node) syncMembers(ctx context.Context) {
 	}
 	var pairs []pair
 	n.mu.Lock()
-	for id, h := range n.entities {
-		var devices []keys.ID
-		for _, m := range h.State().Active() {
-			for _, d := range m.Party.Devices {
-				if m.Party.User != n.user && n.online([]keys.ID{d}) {
-					devices = append(devices, d)
-				}
-			}
-		}
+	for _, h := range n.all() {
+		id := h.ID()
+		devices := slices.DeleteFunc(n.others(h), func(d keys.ID) bool { return !n.online([]keys.ID{d}) })
 		rand.Shuffle(len(devices), func(i, j int) { devices[i], devices[j] = devices[j], devices[i] })
 		for _, d := range devices[:min(len(devices), memberSyncs)] {
 			pairs = append(pairs, pair{d, id})
@@ -262,20 +280,55 @@ func (n *Node) onConnected(ctx context.Context, c network.Conn) {
 	if err == nil && c.Stat().Direction == network.DirInbound {
 		n.returned(device, c)
 	}
-	if err != nil || c.Stat().Direction != network.DirOutbound || len(n.sharedWith(device)) == 0 {
+	if err != nil {
 		return
 	}
-	n.wg.Go(func() { n.syncPeer(ctx, device) })
+	n.linkSoon(device)
+	if n.mine(device) {
+		n.wg.Go(func() { n.sawDevice(device) })
+	}
+	if c.Stat().Direction == network.DirOutbound && n.sharesAny(device) {
+		n.wg.Go(func() { n.syncLogged(ctx, device) })
+	}
 }
 
-// sharedWith returns the entities in which a device speaks for a member. The
-// caller holds the lock.
+// onDisconnected notes until when a device of ours was here.
+func (n *Node) onDisconnected(ctx context.Context, c network.Conn) {
+	device, err := deviceID(c.RemotePeer())
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err == nil && ctx.Err() == nil && n.mine(device) {
+		n.wg.Go(func() { n.sawDevice(device) })
+	}
+}
+
+// all returns every entity here, Me among them. The caller holds the lock.
+func (n *Node) all() []*held {
+	out := slices.Collect(maps.Values(n.entities))
+	if n.me != nil {
+		out = append(out, n.me)
+	}
+	return out
+}
+
+// sharesAny reports whether there is an entity that a device may have. The caller
+// holds the lock.
+func (n *Node) sharesAny(device keys.ID) bool {
+	return n.mine(device) || slices.ContainsFunc(n.all(), func(h *held) bool { return n.mayHave(h, device) })
+}
+
+// sharedWith returns the entities that a device may have; of an own one also those
+// that are named by the me-oplog and not here yet. The caller holds the lock.
 func (n *Node) sharedWith(device keys.ID) []keys.Digest {
 	var out []keys.Digest
-	for id, h := range n.entities {
-		if user, ok := h.State().UserOf(device); ok && user != n.user {
-			out = append(out, id)
+	for _, h := range n.all() {
+		if n.mayHave(h, device) {
+			out = append(out, h.ID())
 		}
 	}
+	if n.mine(device) {
+		out = append(out, n.missing()...)
+	}
+	slices.SortFunc(out, compareDigests)
 	return out
 }

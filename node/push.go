@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 
-	"pttnode/entity"
 	"pttnode/keys"
 	"pttnode/oplog"
 	"pttnode/protocol"
@@ -14,26 +13,38 @@ import (
 func (n *Node) push(eid keys.Digest, ops []oplog.Op, except keys.ID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	h, ok := n.entities[eid]
+	h, ok := n.find(eid)
 	if !ok || n.runCtx == nil || n.runCtx.Err() != nil {
 		return
 	}
 	ctx := n.runCtx
-	for _, m := range h.State().Members { // who just left is told too
-		if m.Party.User == n.user {
+	for _, d := range n.others(h) {
+		if d == except || !n.online([]keys.ID{d}) {
 			continue
 		}
-		for _, d := range m.Party.Devices {
-			if d == except || !n.online([]keys.ID{d}) || m.Standing != entity.Active {
-				continue
+		n.wg.Go(func() {
+			if err := n.pushTo(ctx, d, eid, ops); err != nil {
+				n.log.Debug("push", "peer", d.String(), "err", err)
 			}
-			n.wg.Go(func() {
-				if err := n.pushTo(ctx, d, eid, ops); err != nil {
-					n.log.Debug("push", "peer", d.String(), "err", err)
-				}
-			})
+		})
+	}
+}
+
+// others returns the devices that may have what is in an entity: those of the
+// other active members, and our own. The caller holds the lock.
+func (n *Node) others(h *held) []keys.ID {
+	var out []keys.ID
+	for _, m := range h.State().Active() {
+		if m.Party.User != n.user {
+			out = append(out, m.Party.Devices...)
 		}
 	}
+	for _, d := range n.me.State().Devices {
+		if d.ID != n.device.ID() {
+			out = append(out, d.ID)
+		}
+	}
+	return out
 }
 
 func (n *Node) pushTo(ctx context.Context, device keys.ID, eid keys.Digest, ops []oplog.Op) error {

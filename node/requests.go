@@ -22,6 +22,11 @@ func (n *Node) Requests() []RequestView {
 			out = append(out, n.claimView(r, c))
 		}
 	}
+	for _, r := range n.meLog.Requests {
+		if r.By != n.device.ID() {
+			out = append(out, n.askedView(r))
+		}
+	}
 	slices.SortFunc(out, func(a, b RequestView) int { return compareShort(a.ID, b.ID) })
 	return out
 }
@@ -35,6 +40,9 @@ func (n *Node) Request(id string) (RequestView, error) {
 	}
 	if r, c, ok := n.claim(id); ok {
 		return n.claimView(r, c), nil
+	}
+	if r, ok := n.askedElsewhere(id); ok {
+		return n.askedView(r), nil
 	}
 	return RequestView{}, refuse("not_found", "what", "request", "name", id)
 }
@@ -78,7 +86,12 @@ func (n *Node) claimView(r invite.Record, c invite.Claim) RequestView {
 	v := RequestView{
 		ID: c.ID, Kind: linkKind(r.Kind), Direction: "in", State: incoming[c.State], Code: c.Code, Note: c.Note,
 		Since: unix(c.Reserved), ExpiresAt: unix(c.Deadline), Invite: r.ID, Extra: c.Extra,
-		With: WithView{UserID: &c.User, Name: c.Name, Fingerprint: keys.Fingerprint(c.User)},
+		With: WithView{Name: c.Name},
+	}
+	if r.Kind == entity.Me {
+		v.Code = "" // it is typed here, and shown only by the device that asks
+	} else {
+		v.With.UserID, v.With.Fingerprint = &c.User, keys.Fingerprint(c.User)
 	}
 	if h, ok := n.entities[r.EID]; ok && r.Kind == entity.Board {
 		v.Board = new(n.boardName(h))

@@ -45,7 +45,10 @@ func (n *Node) listen(ctx context.Context) (stop func()) {
 			}
 		})
 	}
-	notify := &network.NotifyBundle{ConnectedF: func(_ network.Network, c network.Conn) { n.onConnected(ctx, c) }}
+	notify := &network.NotifyBundle{
+		ConnectedF:    func(_ network.Network, c network.Conn) { n.onConnected(ctx, c) },
+		DisconnectedF: func(_ network.Network, c network.Conn) { n.onDisconnected(ctx, c) },
+	}
 	n.host.Network().Notify(notify)
 	return func() {
 		n.host.Network().StopNotify(notify)
@@ -110,6 +113,9 @@ func (n *Node) serveJoin(ctx context.Context, s *stream) error {
 		},
 	}
 	out, err := sess.run(ctx, first)
+	if m.Ground() { // it has seen a code's half and shown nothing of its own
+		_ = n.commitInviting(s.peer, in.Record.ID, &protocol.Change{Failed: true})
+	}
 	if live && (err != nil || out.Detail != nil) { // who waited has a claim, and may come back as often as he likes
 		n.charge(s.peer)
 	}
@@ -146,7 +152,7 @@ func (n *Node) answerJoin(peer keys.ID, typ uint8, payload []byte) (protocol.Joi
 func (n *Node) knows(device keys.ID) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return len(n.sharedWith(device)) > 0
+	return n.sharesAny(device)
 }
 
 var errStranger = errors.New("node: a stranger")

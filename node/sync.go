@@ -24,16 +24,34 @@ func syncLimit(typ uint8) int {
 }
 
 // syncPeer brings every entity shared with a device to the same operations on
-// both sides.
-func (n *Node) syncPeer(ctx context.Context, device keys.ID) {
+// both sides; with a device of our own Me first, which says what else there is.
+func (n *Node) syncPeer(ctx context.Context, device keys.ID) error {
+	n.mu.Lock()
+	own := n.mine(device)
+	n.mu.Unlock()
+	if own {
+		if err := n.syncEntity(ctx, device, n.user); err != nil {
+			return err
+		}
+	}
 	n.mu.Lock()
 	shared := n.sharedWith(device)
 	n.mu.Unlock()
 	for _, eid := range shared {
-		if err := n.syncEntity(ctx, device, eid); err != nil {
-			n.log.Debug("sync", "peer", device.String(), "entity", eid.String(), "err", err)
-			return // the connection is gone, or the next round will say
+		if own && eid == n.user {
+			continue
 		}
+		if err := n.syncEntity(ctx, device, eid); err != nil {
+			return err // the connection is gone, or the next round will say
+		}
+	}
+	return nil
+}
+
+// syncLogged is syncPeer for who does not depend on it.
+func (n *Node) syncLogged(ctx context.Context, device keys.ID) {
+	if err := n.syncPeer(ctx, device); err != nil {
+		n.log.Debug("sync", "peer", device.String(), "err", err)
 	}
 }
 
@@ -42,7 +60,7 @@ func (n *Node) syncSoon(device keys.ID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if ctx := n.runCtx; ctx != nil && ctx.Err() == nil {
-		n.wg.Go(func() { n.syncPeer(ctx, device) })
+		n.wg.Go(func() { n.syncLogged(ctx, device) })
 	}
 }
 
@@ -115,6 +133,9 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 	if !n.shares(hello.Entity, s.peer) {
 		return s.write(protocol.Frame(uint8(protocol.SyncNo), keys.Marshal(protocol.No{})))
 	}
+	n.mu.Lock()
+	n.linkSoon(s.peer) // it has its approval, else it would not know of our Me
+	n.mu.Unlock()
 	n.learnAddrs(s.peer, hello.Addrs)
 	vector := n.vector(hello.Entity)
 	if vector.Hash(hello.Entity) == hello.Hash {
@@ -150,9 +171,15 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 func (n *Node) shares(eid keys.Digest, device keys.ID) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	h, ok := n.entities[eid]
-	if !ok {
-		return false
+	h, ok := n.find(eid)
+	return ok && n.mayHave(h, device)
+}
+
+// mayHave reports whether a device may have what is in an entity: it speaks for an
+// active member, or is another one of our own. The caller holds the lock.
+func (n *Node) mayHave(h *held, device keys.ID) bool {
+	if n.mine(device) {
+		return true
 	}
 	user, ok := h.State().UserOf(device)
 	return ok && user != n.user
@@ -161,7 +188,7 @@ func (n *Node) shares(eid keys.Digest, device keys.ID) bool {
 func (n *Node) vector(eid keys.Digest) oplog.Vector {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if h, ok := n.entities[eid]; ok {
+	if h, ok := n.find(eid); ok {
 		return h.Log().Vector()
 	}
 	return oplog.Vector{}
@@ -197,7 +224,7 @@ func (n *Node) learnAddrs(device keys.ID, raw []byte) {
 func (n *Node) sendLacking(s *stream, eid keys.Digest, theirs oplog.Vector) error {
 	n.mu.Lock()
 	var ops []oplog.Op
-	if h, ok := n.entities[eid]; ok {
+	if h, ok := n.find(eid); ok {
 		ops = h.Log().Lacks(theirs)
 	}
 	n.mu.Unlock()
@@ -262,11 +289,13 @@ func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool,
 		return false, nil
 	}
 	err = n.update(func(tx *tx) error {
-		h, ok := n.entities[eid]
-		if !ok {
-			return errNoEntity
-		}
-		if user, ok := h.State().UserOf(from); !ok || user == n.user {
+		h, ok := n.find(eid)
+		switch {
+		case !ok: // an entity that another device of ours joined; its hash says that it is the one
+			if h, ok = tx.begin(eid, ops); !ok {
+				return errNoEntity
+			}
+		case !n.mayHave(h, from):
 			return errNoEntity
 		}
 		for _, o := range ops {
@@ -294,6 +323,8 @@ func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool,
 		if refused != nil { // one line for a batch: a member must not fill the log
 			n.log.Warn("refused operations", "peer", from.String(), "first", refused)
 		}
+		tx.takeKeys(h)
+		tx.listDevicesIn(h)
 		if s := h.State(); s.Kind == entity.Friend {
 			return tx.settle(s.Other(n.user))
 		}
@@ -310,8 +341,11 @@ func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool,
 func (n *Node) unknown(eid keys.Digest, raws [][]byte) [][]byte {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	h, ok := n.entities[eid]
+	h, ok := n.find(eid)
 	if !ok {
+		if _, missing := n.meLog.Entities[eid]; missing {
+			return raws
+		}
 		return nil
 	}
 	var out [][]byte

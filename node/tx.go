@@ -24,19 +24,32 @@ type tx struct {
 	puts  []put
 	fresh map[keys.Digest][]oplog.Op // new ops by entity, to be pushed to members
 	from  keys.ID                    // who sent the new ops and need not be told
+	claim bool                       // a claim may have changed
 	after []func()                   // run when durable, without the lock
 }
 
-// update runs f as a transaction and returns when it is durable. f's error is
+// update is transact for all that needs an identity; a device that is still being
+// linked to its user has none, and gets linking.
+func (n *Node) update(f func(tx *tx) error) error {
+	return n.transact(func(tx *tx) error {
+		if n.me == nil {
+			return refuse("linking")
+		}
+		return f(tx)
+	})
+}
+
+// transact runs f as a transaction and returns when it is durable. f's error is
 // returned as it is; what f had changed by then is written all the same, since
 // memory and disk must agree, and every step of ours can be repeated.
-func (n *Node) update(f func(tx *tx) error) error {
+func (n *Node) transact(f func(tx *tx) error) error {
 	if err := n.store.ready(); err != nil {
 		return err
 	}
 	n.mu.Lock()
 	tx := &tx{n: n, now: n.now(), fresh: make(map[keys.Digest][]oplog.Op)}
 	refused := f(tx)
+	tx.follow()
 	if len(tx.puts) == 0 {
 		n.mu.Unlock()
 		if refused != nil {
@@ -116,6 +129,7 @@ func keyKey(entity, epoch keys.Digest) string { return "/k/" + entity.String() +
 
 // record stores an invite.
 func (tx *tx) record(r invite.Record) {
+	tx.claim = true
 	tx.n.invites[r.ID] = r
 	tx.n.byIID[r.IID] = r.ID
 	tx.seal("/i/"+r.ID, r)
@@ -178,21 +192,36 @@ func (tx *tx) join(e *entity.Entity, ring entity.Keyring) (*held, error) {
 	if err := tx.canJoin(); err != nil {
 		return nil, err
 	}
-	h, ok := tx.n.entities[e.ID()]
+	h := tx.hold(e)
+	if err := tx.merge(h, e, ring); err != nil {
+		return nil, err
+	}
+	return h, tx.joinedEntry(h)
+}
+
+// hold returns the entity that is held under e's id, e itself if there is none.
+func (tx *tx) hold(e *entity.Entity) *held {
+	h, ok := tx.n.find(e.ID())
 	if !ok {
 		h = &held{Entity: e, ring: entity.Keyring{}}
 		tx.n.entities[e.ID()] = h
 	}
+	return h
+}
+
+// merge adds the control strand of a checked e, and keys that were checked against
+// it, to h, which may be e itself.
+func (tx *tx) merge(h *held, e *entity.Entity, ring entity.Keyring) error {
 	for o := range e.Log().All(oplog.Control) {
 		if _, err := h.Add(o); err != nil {
-			return nil, fmt.Errorf("join %v: %w", e.ID(), err)
+			return fmt.Errorf("merge %v: %w", e.ID(), err)
 		}
-		_ = oplog.Put(context.Background(), tx, h.Log(), o)
+		_ = oplog.Put(context.Background(), tx, h.Log(), o) // tx.Put cannot fail
 	}
 	for _, epoch := range slices.SortedFunc(mapKeys(ring), compareDigests) {
 		tx.opKey(h, epoch, ring[epoch])
 	}
-	return h, tx.joinedEntry(h)
+	return nil
 }
 
 // canJoin says whether the me-oplog, which every new entity is entered in, can be
@@ -212,7 +241,7 @@ func (tx *tx) joinedEntry(h *held) error {
 	})
 }
 
-// chain keeps a user's device chain.
+// chain keeps a user's device chain, and adds to what is known of it already.
 func (tx *tx) chain(me *entity.Entity) {
 	if me.ID() == tx.n.user {
 		return

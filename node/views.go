@@ -23,6 +23,18 @@ type DeviceView struct {
 	Name string  `json:"name"`
 }
 
+// OwnDeviceView is one of our devices.
+type OwnDeviceView struct {
+	ID       keys.ID    `json:"id"`
+	Name     string     `json:"name"`
+	Status   string     `json:"status"` // init, internal_pending, sync, alive
+	This     bool       `json:"this"`
+	LastSeen *time.Time `json:"last_seen"` // null: never from here
+	Online   bool       `json:"online"`
+	Votes    bool       `json:"votes"` // decides which devices are ours
+	Class    string     `json:"class"` // phone, desktop, server
+}
+
 // Health is one thing that is not well.
 type Health struct {
 	Code  string `json:"code"`
@@ -32,7 +44,7 @@ type Health struct {
 
 // Status is the node on one screen.
 type Status struct {
-	State   string     `json:"state"` // "ready"
+	State   string     `json:"state"` // ready, or setup while this device is being linked
 	User    UserView   `json:"user"`
 	Device  DeviceView `json:"device"`
 	PeerID  string     `json:"peer_id"`
@@ -71,6 +83,7 @@ type RequestView struct {
 	ExpiresAt time.Time  `json:"expires_at"`
 	Reason    string     `json:"reason,omitempty"`
 	Invite    string     `json:"invite,omitempty"` // incoming: the invite it came through
+	At        string     `json:"at,omitempty"`     // incoming: another device of ours, where it waits
 	Extra     bool       `json:"extra,omitempty"`  // incoming: a further claimant of a full link
 	Steps     []StepView `json:"steps"`
 }

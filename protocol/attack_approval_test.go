@@ -288,7 +288,7 @@ func TestAttackH30Friendship(t *testing.T) {
 	mia, rita := newPerson(t, "mia"), newPerson(t, "rita")
 	b := newBoardPlace(t, mia, "mia's own")
 	friend := keys.Digest{1}
-	want := entity.Wanted{Kind: entity.Board, Self: rita.party(), By: mia.user(), Friends: []keys.Digest{{2}, friend}}
+	want := entity.Wanted{Kind: entity.Board, Me: rita.me, By: mia.user(), Friends: []keys.Digest{{2}, friend}}
 	approval := func(b place, admit keys.Digest) entity.Approval {
 		return entity.Approval{Entity: b.e.ID(), Admit: admit, Logs: b.e.ControlStrand(), Keys: b.keys()}
 	}

@@ -7,17 +7,41 @@ import (
 	"pttnode/keys"
 )
 
-// InfoID is the libp2p stream protocol of init-friend-info.
+// InfoID is the libp2p stream protocol of init-friend-info and init-me-info.
 const InfoID = "/ptt/info/1"
 
 // InfoStep is the step of an info message. Wire values; do not reorder.
 type InfoStep uint8
 
-// The steps of docs/PROTOCOL.md §6.3.
+// The steps of docs/PROTOCOL.md §6.3 and §6.5.
 const (
-	InitFriendInfo    InfoStep = 1 // R→M: R's approvals
-	InitFriendInfoAck InfoStep = 2 // M→R: M's approvals
+	InitFriendInfo    InfoStep = 1  // R→M: R's approvals
+	InitFriendInfoAck InfoStep = 2  // M→R: M's approvals
+	InitMeInfo        InfoStep = 16 // M→R: how far are you?
+	InitMeInfoAck     InfoStep = 17 // R→M: the status
+	InitMeInfoSync    InfoStep = 18 // M→R: profile, personal board, epochs of Me
 )
+
+// LinkStatus says how far a new device of a user is. Wire and stored values; do
+// not reorder.
+type LinkStatus uint8
+
+// The statuses of docs/PROTOCOL.md §6.5.
+const (
+	LinkInit     LinkStatus = 1 // approved; the Me is there
+	LinkPending  LinkStatus = 2 // asked by another device of the user
+	LinkSync     LinkStatus = 3 // has profile and personal board
+	LinkAlive    LinkStatus = 4 // has everything once
+	linkStatuses            = 5
+)
+
+// String returns the status's word in the interface.
+func (s LinkStatus) String() string {
+	if s >= LinkInit && s < linkStatuses {
+		return [...]string{"", "init", "internal_pending", "sync", "alive"}[s]
+	}
+	return fmt.Sprintf("status(%d)", uint8(s))
+}
 
 // Info is the one frame of each direction on /ptt/info/1. Its type byte is the
 // step, or TypeNo with an empty map when there is no such friendship. Body is an
@@ -27,13 +51,15 @@ type Info struct {
 	Sig  keys.Signature `cbor:"2,keyasint"`
 }
 
-// InfoBody hands a friend what he needs of one's personal entities.
+// InfoBody hands a friend, or another device of one's own, what it needs of one's
+// personal entities.
 type InfoBody struct {
-	Friend    keys.Digest    `cbor:"1,keyasint"`
+	In        keys.Digest    `cbor:"1,keyasint"` // the Friend entity; the Me between own devices
 	Step      InfoStep       `cbor:"2,keyasint"`
 	Approvals []InfoApproval `cbor:"3,keyasint"`
-	Ops       [][]byte       `cbor:"4,keyasint"` // control ops of the Friend that the other may lack
-	Addrs     []byte         `cbor:"5,keyasint"` // signed peer record, may be empty
+	Ops       [][]byte       `cbor:"4,keyasint"`           // control ops of the Friend that the other may lack
+	Addrs     []byte         `cbor:"5,keyasint"`           // signed peer record, may be empty
+	Status    LinkStatus     `cbor:"6,keyasint,omitempty"` // InitMeInfoAck
 }
 
 // InfoApproval is one approval outside a join. Box is a BoxBody sealed to the
@@ -83,16 +109,16 @@ func infoDigest(from, to keys.ID, step InfoStep, body []byte) keys.Digest {
 	return keys.Hash(keys.LabelInfo, from[:], to[:], []byte{byte(step)}, body)
 }
 
-// SealApproval seals an approval's keys to a friend's user box key, for his
-// device to in the friendship given.
-func SealApproval(to keys.BoxID, friend, e keys.Digest, fromDevice, toDevice keys.ID, ring []entity.EpochKey) ([]byte, error) {
-	return to.Seal(infoBoxInfo(friend, e, fromDevice, toDevice), keys.Marshal(BoxBody{Keys: ring}))
+// SealApproval seals an approval's keys to a friend's user box key, or to the
+// device box key of one's own device, for the device toDevice; in is InfoBody.In.
+func SealApproval(to keys.BoxID, in, e keys.Digest, fromDevice, toDevice keys.ID, ring []entity.EpochKey) ([]byte, error) {
+	return to.Seal(infoBoxInfo(in, e, fromDevice, toDevice), keys.Marshal(BoxBody{Keys: ring}))
 }
 
 // OpenApproval opens what SealApproval made.
-func OpenApproval(k keys.BoxKey, friend, e keys.Digest, fromDevice, toDevice keys.ID, box []byte) (BoxBody, error) {
+func OpenApproval(k keys.BoxKey, in, e keys.Digest, fromDevice, toDevice keys.ID, box []byte) (BoxBody, error) {
 	var b BoxBody
-	plain, err := k.Open(infoBoxInfo(friend, e, fromDevice, toDevice), box)
+	plain, err := k.Open(infoBoxInfo(in, e, fromDevice, toDevice), box)
 	if err != nil {
 		return b, err
 	}
@@ -102,6 +128,6 @@ func OpenApproval(k keys.BoxKey, friend, e keys.Digest, fromDevice, toDevice key
 	return b, nil
 }
 
-func infoBoxInfo(friend, e keys.Digest, from, to keys.ID) keys.Digest {
-	return keys.Hash(keys.LabelInfoBox, friend[:], e[:], from[:], to[:])
+func infoBoxInfo(in, e keys.Digest, from, to keys.ID) keys.Digest {
+	return keys.Hash(keys.LabelInfoBox, in[:], e[:], from[:], to[:])
 }

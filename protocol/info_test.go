@@ -12,7 +12,7 @@ import (
 
 func infoBody(f keys.Digest) InfoBody {
 	return InfoBody{
-		Friend: f, Step: InitFriendInfo,
+		In: f, Step: InitFriendInfo,
 		Approvals: []InfoApproval{{Entity: keys.Digest{1}, Admit: keys.Digest{2}, Logs: [][]byte{{3}}, Box: []byte{4}}},
 		Ops:       [][]byte{{5}}, Addrs: []byte{6},
 	}

@@ -40,9 +40,10 @@ type Inviter struct {
 	state inviterState
 	t     transcript // after the last message
 	join  Join
-	who   JoinBody       // checked
-	me    *entity.Entity // R's
+	who   *JoinBody      // checked; nil before
+	me    *entity.Entity // R's; nil in a device join
 	ends  time.Time      // of frames 1 to 3
+	acked bool           // ACK-CHALLENGE was sent, and no failed proof counted
 }
 
 // NewInviter returns the machine of one run. It is made when the iid of a JOIN was
@@ -52,10 +53,21 @@ func NewInviter(in Inviting) *Inviter { return &Inviter{in: in} }
 // JoinID returns the joinid of the run's claim, zero before JOIN-ENTITY was
 // checked.
 func (i *Inviter) JoinID() keys.Digest {
-	if i.me == nil {
+	if i.who == nil {
 		return keys.Digest{}
 	}
-	return invite.JoinID(i.in.Record.Ref, i.me.ID(), i.in.Peer)
+	var user keys.Digest
+	if i.me != nil {
+		user = i.me.ID()
+	}
+	return invite.JoinID(i.in.Record.Ref, user, i.in.Peer)
+}
+
+// Ground reports whether a run of a device link has ended after its ACK-CHALLENGE
+// without a valid JOIN-ENTITY: the caller counts it as a failed proof, else the
+// safety code could be ground (docs/PROTOCOL.md §5.5).
+func (i *Inviter) Ground() bool {
+	return i.in.Record.Kind == entity.Me && i.acked && i.who == nil
 }
 
 // Step feeds one event. After an error the run has failed and every later Step
@@ -117,6 +129,7 @@ func (i *Inviter) onJoin(now time.Time, m Join) (Effects, error) {
 	ack.Sig = i.in.Device.Sign(keys.PurposeAck, signed[:])
 
 	i.join, i.t, i.ends, i.state = m, t1.with(TypeAckChallenge, bytesOf(ack)), now.Add(RunTime), inviterChallenged
+	i.acked = true
 	return Effects{Send: []Message{ack}, Deadline: now.Add(FrameTime)}, nil
 }
 
@@ -135,6 +148,7 @@ func (i *Inviter) onJoinEntity(now time.Time, m JoinEntity) (Effects, error) {
 	}
 	signed := i.t.with(TypeJoinEntity, m.Body).digest()
 	if err := i.in.Record.PK.Verify(keys.PurposeInvite, signed[:], m.Invite); err != nil {
+		i.acked = false // counted here
 		return Effects{Commit: &Change{Failed: true}, Done: &Outcome{Status: Denied, Detail: err}}, nil
 	}
 	t2 := i.t
@@ -142,27 +156,29 @@ func (i *Inviter) onJoinEntity(now time.Time, m JoinEntity) (Effects, error) {
 	me, err := i.checkWho(b, signed, m.Device)
 	if err != nil {
 		// The secret was right and the identity was not: tell, and spend nothing.
-		i.t, i.who = t3, b
+		i.t = t3
 		eff, _ := i.deny(invite.RefusedIdentity)
 		eff.Done.Detail = err
 		return eff, nil
 	}
-	i.t, i.who, i.me, i.state = t3, b, me, inviterReserving
+	i.t, i.who, i.me, i.state = t3, &b, me, inviterReserving
 	if b.Withdraw {
 		return Effects{Commit: &Change{Withdraw: new(i.JoinID())}}, nil
 	}
-	s := me.State()
-	party := s.Party(b.Name)
-	claim := invite.Claim{
-		User: me.ID(), Device: b.Device, Name: b.Name, Note: b.Note,
-		Box: party.Box, Head: party.Head, Devices: party.Devices, Addrs: b.Addrs,
+	claim := invite.Claim{Device: b.Device, Name: b.Name, Note: b.Note, Addrs: b.Addrs}
+	if me == nil {
+		claim.Box, claim.Consent = *b.DeviceBox, b.Consent
+	} else {
+		party := me.State().Party(b.Name)
+		claim.User, claim.Box, claim.Head, claim.Devices = me.ID(), party.Box, party.Head, party.Devices
 	}
 	claim.CodeID, claim.Code = safetyCode(t2, b.Nonce, b.User, b.Device, b.Box)
 	return Effects{Commit: &Change{Reserve: &claim, Chain: me, Policy: b.PolicyHash}}, nil
 }
 
 // checkWho checks that R is the device of its connection, the one it committed
-// to, and a device of the user it names.
+// to, and a device of the user it names, whose Me it returns; in a device join,
+// that it consents to become one, and then there is no Me.
 func (i *Inviter) checkWho(b JoinBody, signed keys.Digest, sig keys.Signature) (*entity.Entity, error) {
 	if b.Device != i.in.Peer {
 		return nil, fmt.Errorf("%w: device %v on the connection of %v", ErrProof, b.Device, i.in.Peer)
@@ -176,8 +192,12 @@ func (i *Inviter) checkWho(b JoinBody, signed keys.Digest, sig keys.Signature) (
 	if err := b.Box.Check(); err != nil {
 		return nil, err
 	}
-	if len(b.Addrs) > maxAddrs || b.DeviceBox != nil || b.Consent != nil {
+	linking := i.in.Record.Kind == entity.Me && !b.Withdraw
+	if len(b.Addrs) > maxAddrs || linking != (b.DeviceBox != nil) || linking != (b.Consent != nil) {
 		return nil, fmt.Errorf("%w: a field is too long or out of place", ErrProof)
+	}
+	if i.in.Record.Kind == entity.Me {
+		return nil, i.checkDevice(b)
 	}
 	me, err := entity.OpenDeviceChain(b.Chain)
 	if err != nil {
@@ -188,6 +208,20 @@ func (i *Inviter) checkWho(b JoinBody, signed keys.Digest, sig keys.Signature) (
 		return nil, fmt.Errorf("%w: %v is no device of the user it names", ErrProof, b.Device)
 	}
 	return me, nil
+}
+
+// checkDevice checks what a new device shows in place of a user.
+func (i *Inviter) checkDevice(b JoinBody) error {
+	if len(b.User) != 0 || len(b.Chain) != 0 || len(b.PolicyHash) != 0 {
+		return fmt.Errorf("%w: a user in a device join", ErrProof)
+	}
+	if b.Withdraw {
+		return nil
+	}
+	if err := b.DeviceBox.Check(); err != nil {
+		return err
+	}
+	return b.Device.Verify(keys.PurposeLink, entity.Consent(i.in.Record.EID, b.Device, *b.DeviceBox), *b.Consent)
 }
 
 // onCommitted: reserving -> approving, waiting or over; approving -> over.

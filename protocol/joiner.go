@@ -15,8 +15,9 @@ import (
 type Joining struct {
 	Attempt  invite.Attempt // with its link
 	Device   keys.Private
-	Me       *entity.Entity // R's own identity; read only
-	Name     string         // what R calls itself
+	Me       *entity.Entity // R's own identity, read only; nil in a device join
+	Box      keys.BoxID     // R's device box key, in a device join
+	Name     string         // what R calls itself; in a device join the device's name
 	Addrs    []byte         // R's signed peer record
 	Withdraw bool           // this run only withdraws the request
 }
@@ -52,11 +53,14 @@ type Joiner struct {
 }
 
 // NewJoiner returns the machine of one run. It fails when the attempt holds no
-// link any more.
+// link any more, or one that does not go with whether R has an identity.
 func NewJoiner(in Joining) (*Joiner, error) {
 	link, err := in.Attempt.Link()
 	if err != nil {
 		return nil, fmt.Errorf("join %s: %w", in.Attempt.ID, err)
+	}
+	if (in.Me == nil) != (link.Kind == entity.Me) {
+		return nil, fmt.Errorf("join %s: %w: a %v link with another identity than it takes", in.Attempt.ID, ErrUnexpected, link.Kind)
 	}
 	return &Joiner{in: in, link: link, keys: link.Keys(), box: keys.NewBox()}, nil
 }
@@ -175,7 +179,7 @@ func (j *Joiner) checkCard(b AckBody) error {
 		return fmt.Errorf("%w: version %d suite %d", ErrProof, b.Version, b.Suite)
 	case b.Card.Kind != kind:
 		return fmt.Errorf("%w: card of a %v for a %v link", ErrProof, b.Card.Kind, kind)
-	case (kind == entity.Board) != (b.Card.Policy != nil) || (kind == entity.Board) != (len(b.Card.Heads) > 0):
+	case (kind == entity.Board) != (b.Card.Policy != nil) || (kind == entity.Friend) != (len(b.Card.Heads) == 0):
 		return fmt.Errorf("%w: policy or heads out of place", ErrProof)
 	case len(b.Card.Heads) > maxHeads || len(b.Card.Name) > entity.MaxName || len(b.Card.Owner) > entity.MaxName:
 		return fmt.Errorf("%w: card too large", ErrProof)
@@ -186,8 +190,14 @@ func (j *Joiner) checkCard(b AckBody) error {
 // joinEntity makes frame 3 and the transcript after it.
 func (j *Joiner) joinEntity(t2 transcript, b AckBody) (JoinEntity, transcript) {
 	body := JoinBody{
-		Nonce: j.nonce, User: j.user(), Device: j.in.Device.ID(), Chain: j.in.Me.ControlStrand(), Box: j.box.ID(),
+		Nonce: j.nonce, User: j.user(), Device: j.in.Device.ID(), Chain: [][]byte{}, Box: j.box.ID(),
 		Name: j.in.Name, Note: j.in.Attempt.Note, Addrs: j.in.Addrs, Withdraw: j.in.Withdraw,
+	}
+	switch {
+	case j.in.Me != nil:
+		body.Chain = j.in.Me.ControlStrand()
+	case !j.in.Withdraw:
+		body.DeviceBox, body.Consent = new(j.in.Box), new(j.consent(b.Card.Entity))
 	}
 	if b.Card.Policy != nil {
 		h := b.Card.Policy.Hash()
@@ -253,7 +263,7 @@ func (j *Joiner) onApproved(now time.Time, b ApproveBody) (Effects, error) {
 		at = j.in.Attempt.Withdrawn()
 	} else {
 		at = j.in.Attempt.Approved(now).Syncing(now)
-		if j.link.Kind == entity.Board {
+		if j.link.Kind == entity.Board { // the others have steps to follow
 			at = at.Joined(now)
 		}
 	}
@@ -276,11 +286,13 @@ func (j *Joiner) checkApproval(b ApproveBody) (*Joined, error) {
 	if j.link.Kind == entity.Board && *b.Entity != j.eid {
 		return nil, fmt.Errorf("%w: approval of another entity", ErrProof)
 	}
-	e, ring, err := entity.CreateJoinEntity(
-		entity.Approval{Entity: *b.Entity, Admit: *b.Admit, Logs: b.Logs, Keys: box.Keys},
-		entity.Wanted{
-			Kind: j.link.Kind, Self: j.in.Me.State().Party(""), By: j.me.ID(), Ref: &j.keys.Ref, Heads: j.ack.Card.Heads,
-		})
+	approval := entity.Approval{Entity: *b.Entity, Admit: *b.Admit, Logs: b.Logs, Keys: box.Keys}
+	if j.link.Kind == entity.Me {
+		return j.checkLinked(approval, box.Addrs)
+	}
+	e, ring, err := entity.CreateJoinEntity(approval, entity.Wanted{
+		Kind: j.link.Kind, Me: j.in.Me, By: j.me.ID(), Ref: &j.keys.Ref, Heads: j.ack.Card.Heads,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -299,6 +311,22 @@ func (j *Joiner) checkApproval(b ApproveBody) (*Joined, error) {
 		joined.Chains = append(joined.Chains, me)
 	}
 	return joined, nil
+}
+
+// checkLinked checks an approval that makes this device one of the issuer's user.
+func (j *Joiner) checkLinked(ap entity.Approval, addrs [][]byte) (*Joined, error) {
+	e, ring, err := entity.CreateJoinMe(ap, entity.NewDevice{
+		User: j.eid, ID: j.in.Device.ID(), Box: j.in.Box, Consent: j.consent(j.eid), Ref: j.keys.Ref, Heads: j.ack.Card.Heads,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Joined{Entity: e, Ring: ring, Issuer: j.me, Addrs: addrs}, nil
+}
+
+// consent is R's signature that it may be added to user's devices.
+func (j *Joiner) consent(user keys.Digest) keys.Signature {
+	return j.in.Device.Sign(keys.PurposeLink, entity.Consent(user, j.in.Device.ID(), j.in.Box))
 }
 
 // onNo: joined -> over. M does not know the invite.
@@ -352,7 +380,11 @@ func (j *Joiner) frame(now time.Time) time.Time {
 	return j.ends
 }
 
+// user is R's user, empty in a device join.
 func (j *Joiner) user() []byte {
+	if j.in.Me == nil {
+		return []byte{}
+	}
 	id := j.in.Me.ID()
 	return id[:]
 }

@@ -66,7 +66,7 @@ type Effects struct {
 type Change struct {
 	// The issuer's.
 	Reserve  *invite.Claim  // take a use for this claim
-	Chain    *entity.Entity // the requester's Me, kept with its claim
+	Chain    *entity.Entity // the requester's Me, kept with its claim; nil of a device
 	Policy   []byte         // the policy hash that the requester saw
 	Approve  *keys.Digest   // decide this joinid by itself: the link says so
 	Withdraw *keys.Digest   // the requester of this joinid withdrew

@@ -341,7 +341,7 @@ func TestAttackG10(t *testing.T) {
 		var answers [][]byte
 		for _, id := range []keys.Digest{{1}, m.e.ID(), secret.ID, alice.User()} {
 			w := stranger.mustOpen(alice, protocol.InfoID)
-			body := protocol.InfoBody{Friend: id, Step: protocol.InitFriendInfo, Approvals: []protocol.InfoApproval{}, Ops: [][]byte{}}
+			body := protocol.InfoBody{In: id, Step: protocol.InitFriendInfo, Approvals: []protocol.InfoApproval{}, Ops: [][]byte{}}
 			f := protocol.SignInfo(stranger.key, alice.Device().ID(), body)
 			if _, err := w.Write(protocol.Frame(uint8(protocol.InitFriendInfo), keys.Marshal(f))); err != nil {
 				t.Fatal(err)

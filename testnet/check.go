@@ -118,7 +118,7 @@ func (p *Peer) stored(signatures bool) (*stored, error) {
 	if newer > 0 {
 		return nil, fmt.Errorf("%d operations of a newer version", newer)
 	}
-	s := &stored{peer: p, user: p.user, entities: make(map[keys.Digest]*entity.Entity)}
+	s := &stored{peer: p, user: p.User(), entities: make(map[keys.Digest]*entity.Entity)}
 	for id, log := range logs {
 		e, err := entity.Open(log)
 		if err != nil {
@@ -169,19 +169,14 @@ func (p *Peer) each(prefix string, f func(key string, value []byte) error) error
 func (s *stored) inviteProblems() []string {
 	var found []string
 	for _, r := range s.invites {
-		admits := make(map[keys.Digest][]keys.Digest) // by user
+		letIn := make(map[admitted][]keys.Digest)
 		total := 0
 		for _, e := range s.entities {
 			for o := range e.Log().All(oplog.Control) {
-				if o.Family() != oplog.FamilyMember || o.Type() != entity.TypeAdmit {
-					continue
+				if who, ref := admits(o); ref == r.Ref {
+					letIn[who] = append(letIn[who], o.ID())
+					total++
 				}
-				var a entity.Admit
-				if err := keys.Unmarshal(o.Body(), &a); err != nil || a.Ref == nil || *a.Ref != r.Ref {
-					continue
-				}
-				admits[a.Party.User] = append(admits[a.Party.User], o.ID())
-				total++
 			}
 		}
 		approved := 0
@@ -190,7 +185,11 @@ func (s *stored) inviteProblems() []string {
 				continue
 			}
 			approved++
-			if got := admits[c.User]; len(got) != 1 || got[0] != c.Admit {
+			who := admitted{user: c.User}
+			if r.Kind == entity.Me {
+				who = admitted{device: c.Device}
+			}
+			if got := letIn[who]; len(got) != 1 || got[0] != c.Admit {
 				found = append(found, fmt.Sprintf("%s: approved request %s has admits %v, want one: %v", s.peer.Name, c.ID, got, c.Admit))
 			}
 		}
@@ -200,6 +199,33 @@ func (s *stored) inviteProblems() []string {
 		}
 	}
 	return found
+}
+
+// admitted is who an op lets in: a user, or a device of the Me it stands in.
+type admitted struct {
+	user   keys.Digest
+	device keys.ID
+}
+
+// admits returns whom an op lets in and by which invite; a zero ref for any other
+// op.
+func admits(o oplog.Op) (who admitted, ref [16]byte) {
+	if o.Family() != oplog.FamilyMember {
+		return who, ref
+	}
+	switch o.Type() {
+	case entity.TypeAdmit:
+		var a entity.Admit
+		if err := keys.Unmarshal(o.Body(), &a); err == nil && a.Ref != nil {
+			return admitted{user: a.Party.User}, *a.Ref
+		}
+	case entity.TypeDeviceAdd:
+		var a entity.DeviceAdd
+		if err := keys.Unmarshal(o.Body(), &a); err == nil {
+			return admitted{device: a.Device}, a.Ref
+		}
+	}
+	return who, ref
 }
 
 // viewProblems compares what the node shows with what its store holds.
@@ -291,7 +317,7 @@ func convergenceProblems(running []*stored) []string {
 		for _, s := range running {
 			e, ok := s.entities[id]
 			switch {
-			case ids[id] == entity.Me || ok && !s.active(id):
+			case ids[id] == entity.Me && id != s.user || ok && !s.active(id): // the device chain of another user
 				continue
 			case !ok:
 				for _, o := range running { // is he a member of what he does not have?
@@ -360,9 +386,13 @@ func requestProblems(s *stored, running []*stored) []string {
 			if !slices.ContainsFunc(running, func(o *stored) bool { return o != s && o.waitingFor(s.user, r.Code) }) && !s.awayFrom(r, running) {
 				bad("nobody is asked")
 			}
+		case r.State == "new" && r.At != "": // it waits at another device of the user
+			if !slices.ContainsFunc(running, func(o *stored) bool { return o != s && o.user == s.user && o.holds(r) }) {
+				bad("it does not wait where it should")
+			}
 		case r.State == "new":
 			for _, o := range running {
-				if o.user == *r.With.UserID && !slices.ContainsFunc(o.peer.Node.Requests(), func(q node.RequestView) bool {
+				if r.With.UserID != nil && o.user == *r.With.UserID && !slices.ContainsFunc(o.peer.Node.Requests(), func(q node.RequestView) bool {
 					return q.Direction == "out" && q.Code == r.Code && !slices.Contains(over, q.State)
 				}) {
 					bad("its requester does not ask any more")
@@ -379,7 +409,17 @@ func requestProblems(s *stored, running []*stored) []string {
 // peer's person.
 func (s *stored) waitingFor(user keys.Digest, code string) bool {
 	return slices.ContainsFunc(s.peer.Node.Requests(), func(r node.RequestView) bool {
+		if r.With.UserID == nil { // a device: its code is not shown here
+			return r.Direction == "in" && r.State == "new" && user.IsZero()
+		}
 		return r.Direction == "in" && r.State == "new" && *r.With.UserID == user && r.Code == code
+	})
+}
+
+// holds reports whether the request waits at this very device.
+func (s *stored) holds(r node.RequestView) bool {
+	return slices.ContainsFunc(s.peer.Node.Requests(), func(q node.RequestView) bool {
+		return q.Direction == "in" && q.State == "new" && q.At == "" && q.Since.Equal(r.Since) && q.With.Name == r.With.Name
 	})
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/marcopolo/simnet"
 
 	"pttnode/entity"
+	"pttnode/invite"
 	"pttnode/keys"
 	"pttnode/node"
 )
@@ -74,6 +75,8 @@ type Peer struct {
 	Host  host.Host
 	Store datastore.Batching
 	IP    string
+	// Request is the short id of the request by which a device is linked.
+	Request string
 
 	net    *Net
 	user   keys.Digest
@@ -94,11 +97,7 @@ func (n *Net) Add(name string) *Peer {
 // AddOn is Add on a given store, which must be empty.
 func (n *Net) AddOn(name string, ds datastore.Batching) *Peer {
 	n.t.Helper()
-	p := &Peer{
-		Name: name, Store: ds, net: n, device: keys.New(), vault: keys.OpenVault(keys.NewVaultKey()),
-		tally: &tally{served: make(map[libprotocol.ID]*Traffic)},
-		IP:    simnet.IntToPublicIPv4(len(n.Peers)).String(),
-	}
+	p := n.newPeer(name, ds)
 	user, _, err := node.Found(context.Background(), ds, node.Founding{
 		Device: p.device, Vault: p.vault, Name: name, DeviceName: name + "-laptop", Class: entity.Desktop, Now: time.Now(),
 	})
@@ -106,13 +105,51 @@ func (n *Net) AddOn(name string, ds datastore.Batching) *Peer {
 		n.t.Fatalf("found %s: %v", name, err)
 	}
 	p.user = user.ID
-	n.Peers = append(n.Peers, p)
 	p.Start()
 	return p
 }
 
+// AddDevice starts a device that is to become one of another peer's user, by a
+// device link, on a map store.
+func (n *Net) AddDevice(name, link string) *Peer {
+	n.t.Helper()
+	return n.AddDeviceOn(name, link, dssync.MutexWrap(datastore.NewMapDatastore()))
+}
+
+// AddDeviceOn is AddDevice on a given store, which must be empty.
+func (n *Net) AddDeviceOn(name, link string, ds datastore.Batching) *Peer {
+	n.t.Helper()
+	l, err := invite.Parse(link)
+	if err != nil {
+		n.t.Fatalf("link of %s: %v", name, err)
+	}
+	p := n.newPeer(name, ds)
+	if p.Request, err = node.FoundDevice(context.Background(), ds, l, node.Founding{
+		Device: p.device, Vault: p.vault, DeviceName: name, Now: time.Now(),
+	}); err != nil {
+		n.t.Fatalf("found %s: %v", name, err)
+	}
+	p.Start()
+	return p
+}
+
+func (n *Net) newPeer(name string, ds datastore.Batching) *Peer {
+	p := &Peer{
+		Name: name, Store: ds, net: n, device: keys.New(), vault: keys.OpenVault(keys.NewVaultKey()),
+		tally: &tally{served: make(map[libprotocol.ID]*Traffic)},
+		IP:    simnet.IntToPublicIPv4(len(n.Peers)).String(),
+	}
+	n.Peers = append(n.Peers, p)
+	return p
+}
+
 // User returns the id of the peer's user.
-func (p *Peer) User() keys.Digest { return p.user }
+func (p *Peer) User() keys.Digest {
+	if p.user.IsZero() { // a device that was linked since
+		p.user = p.Node.Me().User.ID
+	}
+	return p.user
+}
 
 // Device returns the peer's device key.
 func (p *Peer) Device() keys.Private { return p.device }

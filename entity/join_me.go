@@ -1,0 +1,126 @@
+package entity
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// NewDevice is what a device knows before it reads the approval that makes it one
+// of a user's.
+type NewDevice struct {
+	User    keys.Digest    // whose it becomes
+	ID      keys.ID        // itself
+	Box     keys.BoxID     // its device box key
+	Consent keys.Signature // as it gave it
+	Ref     [16]byte       // the invite
+	Heads   []keys.Digest  // heads that must be inside the log (card.heads)
+}
+
+// CreateJoinMe is the creation of a joined Me on a new device (docs/PROTOCOL.md
+// §6.5): it checks everything that the approval says and returns the Me with its
+// keys, or an error and nothing.
+func CreateJoinMe(ap Approval, want NewDevice) (*Entity, Keyring, error) {
+	refuse := func(why string) (*Entity, Keyring, error) {
+		return nil, nil, fmt.Errorf("%w: approval for device %v: %s", ErrNotAuthorized, want.ID, why)
+	}
+	e, err := openLogs(ap.Entity, ap.Logs)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := e.state
+	if s.Kind != Me || ap.Entity != want.User {
+		return nil, nil, fmt.Errorf("%w: a %v, want the Me of the issuer", ErrKind, s.Kind)
+	}
+	for _, h := range want.Heads {
+		if _, ok := e.log.Get(h); !ok {
+			return refuse("the log lacks a head it was offered with")
+		}
+	}
+	o, ok := e.log.Get(ap.Admit)
+	if !ok || !e.Counts(o) {
+		return refuse("its device-add is not in the log")
+	}
+	body, _, err := decodeBody(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	add, ok := body.(*DeviceAdd)
+	if !ok || add.Device != want.ID || add.Box != want.Box || add.Consent != want.Consent || add.Ref != want.Ref {
+		return refuse("adds another device, or by another invite")
+	}
+	if _, ok := s.Device(want.ID); !ok {
+		return refuse("we are not in the set")
+	}
+	ring, err := openKeys(s, ap.Keys, slices.Collect(maps.Keys(s.Epochs)))
+	if err != nil {
+		return nil, nil, err
+	}
+	return e, ring, nil
+}
+
+// Listing returns the last op of user's that made device one of his here; zero if
+// there is none.
+func (e *Entity) Listing(user keys.Digest, device keys.ID) keys.Digest {
+	var last keys.Digest
+	for o := range e.log.All(oplog.Control) {
+		if e.lists(o.ID(), user, device) {
+			last = o.ID()
+		}
+	}
+	return last
+}
+
+// lists reports whether an op by user makes device one of his here, and counts.
+func (e *Entity) lists(op, user keys.Digest, device keys.ID) bool {
+	o, ok := e.log.Get(op)
+	if !ok || o.Strand() != oplog.Control || o.User() != user || !e.Counts(o) {
+		return false
+	}
+	body, _, err := e.body(o)
+	if err != nil {
+		return false
+	}
+	switch b := body.(type) {
+	case *Genesis:
+		return b.Founder != nil && slices.Contains(b.Founder.Devices, device)
+	case *Devices:
+		return b.Party.User == user && slices.Contains(b.Party.Devices, device)
+	case *DeviceAdd:
+		return b.Device == device
+	}
+	return false
+}
+
+// CreateOwn is the creation, on a device of the user whose Me is me, of an entity
+// that another of his devices hands over (init-me-info-sync): it was founded by
+// the user, ap.Admit is an op of his, and device speaks for him there.
+func CreateOwn(ap Approval, me *Entity, kind Kind, device keys.ID) (*Entity, Keyring, error) {
+	refuse := func(why string) (*Entity, Keyring, error) {
+		return nil, nil, fmt.Errorf("%w: %v handed over: %s", ErrNotAuthorized, ap.Entity, why)
+	}
+	e, err := openLogs(ap.Entity, ap.Logs)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := e.state
+	if s.Kind != kind || kind == Board && !s.Personal {
+		return nil, nil, fmt.Errorf("%w: a %v, want the user's own %v", ErrKind, s.Kind, kind)
+	}
+	switch {
+	case s.Founder != me.ID():
+		return refuse("founded by another")
+	case !e.lists(ap.Admit, me.ID(), device):
+		return refuse("the op that lists the device is not in the log")
+	case !s.Speaks(me.ID(), device, Reader):
+		return refuse("the device does not speak for its user there")
+	}
+	ring, err := openKeys(s, ap.Keys, slices.Collect(maps.Keys(s.Epochs)))
+	if err != nil {
+		return nil, nil, err
+	}
+	return e, ring, nil
+}
