@@ -256,6 +256,13 @@ func (n *Node) dialMembers(ctx context.Context) {
 			}
 		}
 	}
+	if n.me != nil {
+		for _, d := range n.me.State().Devices {
+			if p, err := peerID(d.ID); err == nil && n.mine(d.ID) && !n.online([]keys.ID{d.ID}) && len(n.host.Peerstore().Addrs(p)) > 0 {
+				targets[p] = true
+			}
+		}
+	}
 	n.mu.Unlock()
 	for p := range targets {
 		n.wg.Go(func() {

@@ -1,6 +1,7 @@
 package testnet
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,11 +13,7 @@ import (
 // It returns when the device is alive on both sides.
 func linkDevice(t *testing.T, p *Peer, name string) *Peer {
 	t.Helper()
-	inv, err := p.Node.Invite(t.Context(), node.InviteOptions{Kind: "device"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := p.net.AddDevice(name, inv.Link)
+	d := p.net.AddDevice(name, newLink(t, p, node.InviteOptions{Kind: "device"}).Link)
 	typeCode(t, p, d)
 	p.net.Until(time.Minute, name+" alive", func() bool { return aliveDevice(p, name) && aliveDevice(d, name) && linked(d) })
 	return d
@@ -85,6 +82,109 @@ func TestLinkDevice(t *testing.T) {
 		p.net.Until(time.Minute, "an article from the phone", func() bool {
 			a, err := p.alice.Node.Articles("reading")
 			return err == nil && len(a) == 2
+		})
+	})
+}
+
+// TestFollow: what one device of alice joins, makes, reads, renames, decides or
+// leaves appears on the other.
+func TestFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(t, 20*time.Millisecond)
+		laptop, bob, carol := n.Add("alice"), n.Add("bob"), n.Add("carol")
+		phone := linkDevice(t, laptop, "alice-phone")
+
+		// Joined on the phone.
+		newBoard(t, carol, "choir", "link")
+		write(t, carol, "choir", "welcome")
+		done(t, phone, join(t, phone, newLink(t, carol, node.InviteOptions{Kind: "board", Board: "choir", Auto: true}).Link))
+		n.Until(time.Minute, "the board of the phone on the laptop", func() bool { return slices.Equal(titles(laptop, "choir"), []string{"welcome"}) })
+		write(t, laptop, "choir", "from the laptop")
+		n.Until(time.Minute, "an article of the laptop at carol", func() bool { return slices.Equal(titles(carol, "choir"), []string{"welcome", "from the laptop"}) })
+
+		// Made on the laptop.
+		newBoard(t, laptop, "plans", "friends")
+		n.Until(time.Minute, "a board of the laptop on the phone", func() bool { _, err := phone.Node.Board("plans"); return err == nil })
+
+		// A friend asked for on the phone, and one who asks at the laptop and is let in
+		// on the phone.
+		join(t, phone, newLink(t, bob, node.InviteOptions{Kind: "friend"}).Link)
+		n.Until(time.Minute, "bob on both devices", func() bool {
+			approveNew(bob)
+			return alive(laptop, "bob") && alive(phone, "bob") && alive(bob, "alice")
+		})
+		if _, err := carol.Node.Join(t.Context(), newLink(t, laptop, node.InviteOptions{Kind: "friend"}).Link, "it is me"); err != nil {
+			t.Fatal(err)
+		}
+		var asked node.RequestView
+		n.Until(time.Minute, "carol's request on the phone", func() bool {
+			for _, r := range phone.Node.Requests() {
+				if r.Direction == "in" && r.With.Name == "carol" {
+					asked = r
+				}
+			}
+			return asked.State == "new"
+		})
+		if asked.At != "alice-laptop" || asked.Note != "it is me" || len(asked.Code) != 6 {
+			t.Errorf("carol's request on the phone: %+v", asked)
+		}
+		if _, err := phone.Node.Approve(t.Context(), asked.ID); err != nil {
+			t.Fatal(err)
+		}
+		n.Until(time.Minute, "carol on both devices", func() bool {
+			r, _ := phone.Node.Request(asked.ID)
+			return alive(laptop, "carol") && alive(phone, "carol") && alive(carol, "alice") && r.State == "approved"
+		})
+
+		// Renamed and read on the phone.
+		if err := phone.Node.Rename(t.Context(), "愛麗絲"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := phone.Node.RenameDevice(t.Context(), "alice-laptop", "desk"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := phone.Node.Article(t.Context(), "choir", "1"); err != nil {
+			t.Fatal(err)
+		}
+		n.Until(2*time.Minute, "names and read marks on the laptop", func() bool {
+			d, err := laptop.Node.Device("desk")
+			b, _ := laptop.Node.Board("choir")
+			return err == nil && d.This && laptop.Node.Me().User.Name == "愛麗絲" && b.Unread == 0
+		})
+
+		// Left on the laptop.
+		if err := laptop.Node.LeaveBoard(t.Context(), "choir"); err != nil {
+			t.Fatal(err)
+		}
+		n.Until(time.Minute, "the phone has left too", func() bool {
+			_, err := phone.Node.Board("choir")
+			return code(err) == "not_found"
+		})
+	})
+}
+
+// TestPhoneAway: the phone is off during ten articles and a new friendship, then
+// on again.
+func TestPhoneAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(t, 20*time.Millisecond)
+		laptop, bob := n.Add("alice"), n.Add("bob")
+		newBoard(t, laptop, "plans", "friends")
+		phone := linkDevice(t, laptop, "alice-phone")
+		phone.Crash()
+		for range 10 {
+			write(t, laptop, "plans", "x")
+		}
+		join(t, bob, newLink(t, laptop, node.InviteOptions{Kind: "friend"}).Link)
+		n.Until(time.Minute, "friends", func() bool { approveNew(laptop); return alive(laptop, "bob") && alive(bob, "alice") })
+		write(t, bob, "@bob", "hello")
+		pass(time.Hour)
+		if d, err := laptop.Node.Device("alice-phone"); err != nil || d.Online || d.LastSeen == nil || time.Since(*d.LastSeen) < 59*time.Minute {
+			t.Errorf("the phone, which is off, at the laptop: %+v, %v", d, err)
+		}
+		phone.Start()
+		n.Until(2*time.Minute, "all of it on the phone", func() bool {
+			return len(titles(phone, "plans")) == 10 && alive(phone, "bob") && slices.Equal(titles(phone, "@bob"), []string{"hello"})
 		})
 	})
 }
