@@ -57,6 +57,13 @@ func (p *linkPair) linked() bool {
 		linked(p.phone) && alive(p.phone, "bob") && len(titles(p.phone, "plans")) == 1
 }
 
+// givenUp reports whether the phone's request has ended otherwise, and the laptop
+// has no device of it.
+func (p *linkPair) givenUp() bool {
+	r, err := p.phone.Node.Request(p.phone.Request)
+	return err == nil && (r.State == "expired" || r.State == "rejected" || r.State == "failed") && len(p.laptop.Node.Devices()) == 1
+}
+
 // theOne checks what must be so after a linking that ended well, beside Check.
 func (p *linkPair) theOne(t *testing.T) {
 	t.Helper()

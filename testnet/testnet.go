@@ -33,6 +33,7 @@ type Net struct {
 	t         *testing.T
 	sim       *simnet.Simnet
 	Peers     []*Peer
+	Skew      time.Duration // of the clocks of peers that are added from now on
 	unchecked bool
 
 	mu   sync.Mutex
@@ -99,7 +100,7 @@ func (n *Net) AddOn(name string, ds datastore.Batching) *Peer {
 	n.t.Helper()
 	p := n.newPeer(name, ds)
 	user, _, err := node.Found(context.Background(), ds, node.Founding{
-		Device: p.device, Vault: p.vault, Name: name, DeviceName: name + "-laptop", Class: entity.Desktop, Now: time.Now(),
+		Device: p.device, Vault: p.vault, Name: name, DeviceName: name + "-laptop", Class: entity.Desktop, Now: p.now(),
 	})
 	if err != nil {
 		n.t.Fatalf("found %s: %v", name, err)
@@ -125,7 +126,7 @@ func (n *Net) AddDeviceOn(name, link string, ds datastore.Batching) *Peer {
 	}
 	p := n.newPeer(name, ds)
 	if p.Request, err = node.FoundDevice(context.Background(), ds, l, node.Founding{
-		Device: p.device, Vault: p.vault, DeviceName: name, Now: time.Now(),
+		Device: p.device, Vault: p.vault, DeviceName: name, Now: p.now(),
 	}); err != nil {
 		n.t.Fatalf("found %s: %v", name, err)
 	}
@@ -139,9 +140,13 @@ func (n *Net) newPeer(name string, ds datastore.Batching) *Peer {
 		tally: &tally{served: make(map[libprotocol.ID]*Traffic)},
 		IP:    simnet.IntToPublicIPv4(len(n.Peers)).String(),
 	}
+	p.Skew(n.Skew)
 	n.Peers = append(n.Peers, p)
 	return p
 }
+
+// now is the time by the peer's clock.
+func (p *Peer) now() time.Time { return time.Now().Add(time.Duration(p.skew.Load())) }
 
 // User returns the id of the peer's user.
 func (p *Peer) User() keys.Digest {
@@ -233,7 +238,7 @@ func (p *Peer) Start() {
 		p.net.t.Fatalf("start %s: %v", p.Name, err)
 	}
 	nd, err := node.New(counting{h, p.tally}, p.Store, node.Config{
-		Device: p.device, Vault: p.vault, Now: func() time.Time { return time.Now().Add(time.Duration(p.skew.Load())) },
+		Device: p.device, Vault: p.vault, Now: p.now,
 		Log: slog.New(slog.NewTextHandler(p.net.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", p.Name),
 	})
 	if err != nil {
