@@ -47,7 +47,6 @@ type Node struct {
 	store  *store
 	device keys.Private
 	vault  keys.Vault
-	user   keys.Digest // our Me
 	log    *slog.Logger
 	now    func() time.Time
 
@@ -60,6 +59,7 @@ type Node struct {
 	// Guarded by mu, the writer's lock.
 	mu        sync.Mutex
 	self      self
+	user      keys.Digest                    // our Me's id; set once, with me
 	me        *held                          // nil while this device is being linked to its user
 	meLog     entity.MeLog                   // what the content of Me says
 	opened    map[keys.Digest]any            // bodies of the me-oplog

@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pttnode/entity"
+	"pttnode/invite"
 	"pttnode/node"
 )
 
@@ -186,5 +188,126 @@ func TestPhoneAway(t *testing.T) {
 		n.Until(2*time.Minute, "all of it on the phone", func() bool {
 			return len(titles(phone, "plans")) == 10 && alive(phone, "bob") && slices.Equal(titles(phone, "@bob"), []string{"hello"})
 		})
+	})
+}
+
+// TestAttackH33: a wrong code typed three times takes the link back; the request
+// ends on both sides, and the right code does not help any more. The code of
+// another link, and of another device, are wrong ones.
+func TestAttackH33(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(t, 20*time.Millisecond)
+		alice := n.Add("alice")
+		shown := func(d *Peer) (code string) {
+			n.Until(time.Minute, d.Name+" shows a code", func() bool {
+				r, err := d.Node.Request(d.Request)
+				code = r.Code
+				return err == nil && r.State == "waiting_approval"
+			})
+			return code
+		}
+		first := newLink(t, alice, node.InviteOptions{Kind: "device"})
+		second := newLink(t, alice, node.InviteOptions{Kind: "device"})
+		phone, tablet := n.AddDevice("phone", first.Link), n.AddDevice("tablet", second.Link)
+		right, other := shown(phone), shown(tablet)
+		if right == other { // once in 10^6
+			t.Fatal("two devices show one code; run it again")
+		}
+		in := make(map[string]node.RequestView)
+		for _, r := range alice.Node.Requests() {
+			in[r.With.Name] = r
+		}
+		wrong := []string{other, "000000", right[1:] + "x"}
+		for i, try := range wrong {
+			if _, err := alice.Node.ApproveDevice(t.Context(), in["phone"].ID, try); code(err) != "wrong_code" {
+				t.Errorf("code %d of %d, %q: %v, want wrong_code", i+1, len(wrong), try, err)
+			}
+		}
+		if _, err := alice.Node.ApproveDevice(t.Context(), in["phone"].ID, right); code(err) != "invite_revoked" {
+			t.Errorf("the right code after three wrong ones: %v, want invite_revoked", err)
+		}
+		refused(t, phone, phone.Request, "rejected", "invite_revoked")
+		if v, err := alice.Node.InviteByID(first.ID); err != nil || v.State != "revoked" {
+			t.Errorf("the link after three wrong codes: %+v, %v", v, err)
+		}
+		if _, err := alice.Node.Approve(t.Context(), in["tablet"].ID); code(err) != "code_needed" {
+			t.Errorf("a device without its code: %v, want code_needed", err)
+		}
+		if _, err := alice.Node.ApproveDevice(t.Context(), in["tablet"].ID, other[:3]+" "+other[3:]); err != nil {
+			t.Errorf("the other device, with its own code: %v", err)
+		}
+		n.Until(time.Minute, "the tablet alive", func() bool { return aliveDevice(alice, "tablet") && linked(tablet) })
+		if d := alice.Node.Devices(); len(d) != 2 {
+			t.Errorf("devices: %+v, want two", d)
+		}
+	})
+}
+
+// TestAttackH39: a friend link relabelled as a device link names an invite that does
+// not exist; and a device link is not opened where other links are.
+func TestAttackH39(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(t, 20*time.Millisecond)
+		alice, bob := n.Add("alice"), n.Add("bob")
+		friend := newLink(t, alice, node.InviteOptions{Kind: "friend"})
+		device := newLink(t, alice, node.InviteOptions{Kind: "device"})
+		if _, err := bob.Node.Join(t.Context(), device.Link, ""); code(err) != "device_link_here" {
+			t.Errorf("a device link opened as another: %v, want device_link_here", err)
+		}
+		mallory := n.AddDevice("mallory", relabel(t, friend.Link, entity.Me))
+		if r := ended(t, mallory, 5*time.Minute, mallory.Request); r.State != "failed" || r.Reason != "invite_unknown" {
+			t.Errorf("a friend link opened to add a device: %s with %q, want failed with invite_unknown", r.State, r.Reason)
+		}
+		r := join(t, bob, relabel(t, device.Link, entity.Friend))
+		if r := ended(t, bob, 5*time.Minute, r); r.State != "failed" || r.Reason != "invite_unknown" {
+			t.Errorf("a device link opened to be friends: %s with %q, want failed with invite_unknown", r.State, r.Reason)
+		}
+		if d := alice.Node.Devices(); len(d) != 1 {
+			t.Errorf("devices: %+v, want one", d)
+		}
+	})
+}
+
+// relabel returns a link that says it is of another kind.
+func relabel(t *testing.T, link string, kind entity.Kind) string {
+	t.Helper()
+	l, err := invite.Parse(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Kind = kind
+	return l.URL()
+}
+
+// TestAttackDeviceOffline: only the device that decides on the set makes device
+// links; what it made, no other device lets in.
+func TestAttackDeviceOffline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(t, 20*time.Millisecond)
+		laptop := n.Add("alice")
+		phone := linkDevice(t, laptop, "alice-phone")
+		if _, err := phone.Node.Invite(t.Context(), node.InviteOptions{Kind: "device"}); code(err) != "devices_offline" {
+			t.Errorf("a device link made on the phone: %v, want devices_offline", err)
+		}
+		tablet := n.AddDevice("tablet", newLink(t, laptop, node.InviteOptions{Kind: "device"}).Link)
+		var seen node.RequestView
+		n.Until(time.Minute, "the request on the phone", func() bool {
+			for _, r := range phone.Node.Requests() {
+				if r.Kind == "device" && r.Direction == "in" {
+					seen = r
+				}
+			}
+			return seen.State == "new"
+		})
+		if seen.Code != "" || seen.At != "alice-laptop" {
+			t.Errorf("the tablet's request on the phone: %+v, want no code, and where it waits", seen)
+		}
+		if _, err := phone.Node.Approve(t.Context(), seen.ID); code(err) != "code_elsewhere" {
+			t.Errorf("approved on the phone: %v, want code_elsewhere", err)
+		}
+		if _, err := phone.Node.Reject(t.Context(), seen.ID); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, tablet, tablet.Request, "rejected", "rejected")
 	})
 }
