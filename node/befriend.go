@@ -150,6 +150,9 @@ func (n *Node) serveInfo(_ context.Context, s *stream) error {
 	if err == nil && !n.knows(s.peer) {
 		err = errStranger
 	}
+	if err == nil && !n.afford(infosOfPeer, s.peer) {
+		err = errBusy
+	}
 	if err == nil {
 		err = n.answerInfo(s)
 	}
@@ -301,7 +304,6 @@ func (tx *tx) takeInfo(h *held, device keys.ID, body protocol.InfoBody) error {
 	}
 	if !was && n.alive(h) {
 		tx.event("friend.added", map[string]any{"id": h.ID().String(), "user_id": friend.String(), "name": n.nameOf(friend)})
-		n.protect(device)
 	}
 	for _, a := range n.attempts {
 		if a.State == invite.AttemptSyncing && a.Ref == s.Ref && n.alive(h) {

@@ -128,10 +128,12 @@ func (n *Node) pursue(ctx context.Context, id string, p *pursuit) {
 		n.mu.Unlock()
 		n.changed()
 
+		began := time.Now()
 		reached, err := n.try(try, a)
 		cancel()
 		n.mu.Lock()
 		p.stop, p.conn = nil, nil
+		n.attempts[id] = n.attempts[id].Held(time.Since(began))
 		pause := n.rest(id, reached, err)
 		n.mu.Unlock()
 		n.changed()

@@ -59,14 +59,17 @@ func (n *Node) syncEntity(ctx context.Context, device keys.ID, eid keys.Digest) 
 	undo := context.AfterFunc(ctx, func() { _ = s.Reset() })
 	defer undo()
 	defer func() { s.finish(err) }()
+	defer func() { n.synced(eid, err) }()
 	hello := protocol.Hello{Entity: eid, Hash: vector.Hash(eid), Addrs: n.newRecord(device)}
 	if err := s.write(protocol.Frame(uint8(protocol.SyncHello), keys.Marshal(hello))); err != nil {
 		return err
 	}
+	asked := time.Now()
 	typ, payload, err := s.read(syncLimit)
 	if err != nil {
 		return err
 	}
+	n.host.Peerstore().RecordLatency(s.Conn().RemotePeer(), time.Since(asked))
 	switch protocol.SyncType(typ) {
 	case protocol.SyncEqual, protocol.SyncNo:
 		return nil
@@ -93,6 +96,9 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 	defer func() { s.finish(err) }()
 	if !n.knows(s.peer) {
 		return errStranger
+	}
+	if !n.afford(syncsOfPeer, s.peer) {
+		return errBusy
 	}
 	if err := s.SetReadDeadline(time.Now().Add(syncTime)); err != nil {
 		return err
@@ -284,9 +290,12 @@ func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool,
 			switch {
 			case errors.Is(err, oplog.ErrMissing):
 				missing = true
+				n.counts.ops.WithLabelValues("missing").Inc()
 			case err != nil:
 				refused = cmp.Or(refused, err)
+				n.counts.ops.WithLabelValues("refused").Inc()
 			case added:
+				n.counts.ops.WithLabelValues("taken").Inc()
 				tx.ops(h.Entity, o)
 				tx.noticed(h, o)
 			}

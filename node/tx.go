@@ -59,6 +59,7 @@ func (n *Node) update(f func(tx *tx) error) error {
 	for eid, ops := range tx.fresh {
 		n.push(eid, ops, tx.from)
 	}
+	n.tiesChanged()
 	n.changed()
 	return refused
 }
