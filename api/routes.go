@@ -20,7 +20,6 @@ var routes = []route{
 	{"PATCH /v1/me", send(http.StatusOK, changeMe)},
 
 	{"GET /v1/peers", list(func(n *node.Node, _ *http.Request) ([]node.PeerView, error) { return n.Peers(), nil })},
-	{"GET /metrics", (*Handler).metrics},
 
 	{"GET /v1/friends", list(func(n *node.Node, _ *http.Request) ([]node.FriendView, error) { return n.Friends(), nil })},
 	{"GET /v1/friends/{friend}", get(func(n *node.Node, r *http.Request) (node.FriendView, error) {

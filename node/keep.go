@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -144,11 +145,10 @@ func (n *Node) takesPart(h *held) bool {
 	return ok && m.Standing == entity.Active && !s.Ended
 }
 
-// synced notes how a sync that we began has ended. After a good one the member has
-// what we know of the entity, or did not want it.
+// synced notes how a sync has ended. After a good one the member has what we know
+// of the entity; one that he resets he does not want, since we are a stranger there.
 func (n *Node) synced(eid keys.Digest, err error) {
-	n.counts.sync(err)
-	if err != nil {
+	if reset, ok := errors.AsType[*network.StreamError](err); err != nil && !(ok && reset.Remote) {
 		return
 	}
 	n.mu.Lock()

@@ -69,7 +69,7 @@ func (f finder) HandlePeerFound(info peer.AddrInfo) {
 // member of something, or the issuer of a request that waits. The caller holds the
 // lock.
 func (n *Node) wants(device keys.ID) bool {
-	return device != n.device.ID() && n.relation(device, n.important()) != relationStranger
+	return device != n.device.ID() && n.relations(device)[device] != relationStranger
 }
 
 // localAddrs returns the first addresses of a private network. Anybody near can

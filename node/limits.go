@@ -41,6 +41,7 @@ const (
 	strangerSweep    = 5 * time.Second  // how often strangers are looked at, while there are any
 	tiesPause        = time.Second      // from a change to the connections that are protected: a flood of joins is one change
 	sleptFor         = 10 * time.Second // of wall clock that the monotonic clock lacks: the machine slept
+	maxUseless       = 16               // frames of one sync that bring nothing new: another sync may have brought it
 	maxLANAddrs      = 8                // addresses taken of one announcement
 )
 

@@ -127,16 +127,30 @@ func (n *Node) important() map[keys.ID]string {
 	return out
 }
 
-// relation returns a device's relation, given what important returned. The caller
-// holds the lock.
-func (n *Node) relation(device keys.ID, important map[keys.ID]string) string {
-	if r, ok := important[device]; ok {
-		return r
+// relations returns the relation of each device, from one look at all members. The
+// caller holds the lock.
+func (n *Node) relations(devices ...keys.ID) map[keys.ID]string {
+	important := n.important()
+	out := make(map[keys.ID]string, len(devices))
+	for _, d := range devices {
+		out[d] = relationStranger
+		if r, ok := important[d]; ok {
+			out[d] = r
+		}
 	}
-	if len(n.sharedWith(device)) > 0 {
-		return relationMember
+	for _, h := range n.entities {
+		for _, m := range h.State().Members {
+			if m.Standing != entity.Active || m.Party.User == n.user {
+				continue
+			}
+			for _, d := range m.Party.Devices {
+				if out[d] == relationStranger {
+					out[d] = relationMember
+				}
+			}
+		}
 	}
-	return relationStranger
+	return out
 }
 
 // protect has the connection manager spare the important devices, and no others.
@@ -182,12 +196,18 @@ func (n *Node) Peers() []PeerView {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	important := n.important()
+	var devices []keys.ID
+	for p := range oldest {
+		if d, err := deviceID(p); err == nil {
+			devices = append(devices, d)
+		}
+	}
+	relations := n.relations(devices...)
 	out := make([]PeerView, 0, len(oldest))
 	for p, c := range oldest {
 		v := PeerView{PeerID: p.String(), Relation: relationStranger, Addr: c.RemoteMultiaddr().String(), Transport: transportOf(c), Since: c.Stat().Opened.UTC()}
 		if d, err := deviceID(p); err == nil {
-			v.Relation = n.relation(d, important)
+			v.Relation = relations[d]
 			if user, ok := n.userOf(d); ok {
 				v.UserID, v.Name = &user, n.nameOf(user)
 			}

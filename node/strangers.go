@@ -21,7 +21,7 @@ type visits map[network.Conn]time.Time
 // at once: a dial over two transports may cross, and no more. The caller holds the
 // lock.
 func (n *Node) greet(device keys.ID, c network.Conn) {
-	if n.relation(device, n.important()) != relationStranger {
+	if n.relations(device)[device] != relationStranger {
 		return
 	}
 	n.meet()
@@ -88,12 +88,16 @@ func (n *Node) sendAway(seen visits, now time.Time) bool {
 // strangeConns returns the connections of strangers.
 func (n *Node) strangeConns() []network.Conn {
 	all := n.host.Network().Conns()
+	devices := make([]keys.ID, len(all)) // zero, and so a stranger, for what is no device
+	for i, c := range all {
+		devices[i], _ = deviceID(c.RemotePeer())
+	}
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	important := n.important()
+	relations := n.relations(devices...)
+	n.mu.Unlock()
 	var out []network.Conn
-	for _, c := range all {
-		if d, err := deviceID(c.RemotePeer()); err != nil || n.relation(d, important) == relationStranger {
+	for i, c := range all {
+		if relations[devices[i]] == relationStranger {
 			out = append(out, c)
 		}
 	}

@@ -59,7 +59,7 @@ func (n *Node) syncEntity(ctx context.Context, device keys.ID, eid keys.Digest) 
 	undo := context.AfterFunc(ctx, func() { _ = s.Reset() })
 	defer undo()
 	defer func() { s.finish(err) }()
-	defer func() { n.synced(eid, err) }()
+	defer func() { n.counts.sync(err); n.synced(eid, err) }()
 	hello := protocol.Hello{Entity: eid, Hash: vector.Hash(eid), Addrs: n.newRecord(device)}
 	if err := s.write(protocol.Frame(uint8(protocol.SyncHello), keys.Marshal(hello))); err != nil {
 		return err
@@ -145,6 +145,7 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 		return err
 	}
 	n.saw(hello.Entity, s.peer, theirs)
+	defer func() { n.synced(hello.Entity, err) }()
 	if !n.shares(hello.Entity, s.peer) { // what just came may have ended it
 		return nil
 	}
@@ -238,7 +239,8 @@ func cutOps(ops []oplog.Op) (chunk [][]byte, rest []oplog.Op) {
 
 // readOps takes frames of operations until the last.
 func (n *Node) readOps(s *stream, eid keys.Digest) error {
-	for {
+	for useless := 0; useless < maxUseless; {
+		before := n.have(eid)
 		typ, payload, err := s.read(syncLimit)
 		if err != nil {
 			return err
@@ -256,7 +258,23 @@ func (n *Node) readOps(s *stream, eid keys.Digest) error {
 		if !f.More {
 			return nil
 		}
+		if n.have(eid) == before {
+			useless++
+		}
 	}
+	return errEndless
+}
+
+var errEndless = errors.New("node: operations without end that bring nothing")
+
+// have returns how many operations of an entity are here.
+func (n *Node) have(eid keys.Digest) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if h, ok := n.entities[eid]; ok {
+		return h.Log().Len()
+	}
+	return 0
 }
 
 // take parses operations from a member, without the lock, and appends what is
