@@ -122,6 +122,9 @@ func (n *Node) dialMembers(ctx context.Context) {
 // target adds a device that can be dialled and is not connected.
 func (n *Node) target(targets map[peer.ID]bool, device keys.ID) bool {
 	p, err := peerID(device)
+	if err == nil {
+		n.lookNear(device, p)
+	}
 	if err != nil || len(n.host.Peerstore().Addrs(p)) == 0 || n.host.Network().Connectedness(p) == network.Connected {
 		return false
 	}

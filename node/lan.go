@@ -37,25 +37,34 @@ type finder struct {
 	ctx context.Context
 }
 
-// HandlePeerFound dials a peer that we know. The library calls it on goroutines of
-// its own, also after Close.
+// HandlePeerFound notes where a peer is, and dials it if we know it. The library
+// says each only once in a while, and calls this on goroutines of its own, also
+// after Close.
 func (f finder) HandlePeerFound(info peer.AddrInfo) {
 	n := f.n
 	device, err := deviceID(info.ID)
-	if err != nil {
+	addrs := localAddrs(info.Addrs)
+	if err != nil || len(addrs) == 0 {
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if f.ctx.Err() != nil || !n.wants(device) || n.host.Network().Connectedness(info.ID) == network.Connected {
+	if f.ctx.Err() != nil || device == n.device.ID() {
 		return
 	}
-	addrs := localAddrs(info.Addrs)
-	if len(addrs) == 0 || !n.spending.take(foundOfPeer, device.String(), n.now()) {
+	for d := range n.near {
+		if len(n.near) < maxNear {
+			break
+		}
+		delete(n.near, d) // any: who is still there says so again
+	}
+	n.near[device] = addrs
+	if n.relations(device)[device] == relationStranger || n.host.Network().Connectedness(info.ID) == network.Connected ||
+		!n.spending.take(foundOfPeer, device.String(), n.now()) {
 		return
 	}
-	n.log.Debug("found on the local network", "peer", device.String(), "addrs", len(addrs))
-	n.host.Peerstore().AddAddrs(info.ID, addrs, peerstore.TempAddrTTL)
+	n.log.Debug("found on the local network", "peer", device.String())
+	n.lookNear(device, info.ID)
 	n.forgive(device)
 	for id := range n.pursuits {
 		if n.attempts[id].Issuer == device {
@@ -65,11 +74,10 @@ func (f finder) HandlePeerFound(info peer.AddrInfo) {
 	n.wg.Go(func() { n.dial(f.ctx, info.ID) })
 }
 
-// wants reports whether a device that was found near is worth a dial: our own, a
-// member of something, or the issuer of a request that waits. The caller holds the
-// lock.
-func (n *Node) wants(device keys.ID) bool {
-	return device != n.device.ID() && n.relations(device)[device] != relationStranger
+// lookNear has a device that is about to be dialled looked for where it announced
+// itself on the local network. The caller holds the lock.
+func (n *Node) lookNear(device keys.ID, p peer.ID) {
+	n.host.Peerstore().AddAddrs(p, n.near[device], peerstore.TempAddrTTL)
 }
 
 // localAddrs returns the first addresses of a private network. Anybody near can

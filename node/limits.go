@@ -42,6 +42,7 @@ const (
 	tiesPause        = time.Second      // from a change to the connections that are protected: a flood of joins is one change
 	sleptFor         = 10 * time.Second // of wall clock that the monotonic clock lacks: the machine slept
 	maxUseless       = 16               // frames of one sync that bring nothing new: another sync may have brought it
+	maxNear          = 256              // announcements on the local network that are remembered
 	maxLANAddrs      = 8                // addresses taken of one announcement
 )
 
@@ -63,7 +64,7 @@ var budgets = [...]struct {
 	window time.Duration
 }{
 	joinsOfPeer:   {5, joinWindow},
-	joinsOfSubnet: {60, joinWindow}, // an office whose link has expired
+	joinsOfSubnet: {60, joinWindow},  // an office whose link has expired
 	runsOfPeer:    {120, joinWindow}, // two a second; one that waits comes back once a minute
 	infosOfPeer:   {60, time.Minute},
 	syncsOfPeer:   {6000, time.Minute}, // a push for each op of a member who writes by program

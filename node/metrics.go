@@ -80,4 +80,3 @@ func (c counts) sync(err error) {
 	}
 	c.syncs.WithLabelValues("done").Inc()
 }
-

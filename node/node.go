@@ -18,6 +18,7 @@ import (
 	"github.com/ipfs/go-datastore/query"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"pttnode/entity"
@@ -85,8 +86,9 @@ type Node struct {
 	totals    map[keys.Digest]map[keys.ID]int // ops that members were seen to have
 	catching  map[catching]bool               // syncs for pushes; true: once more
 	wake      chan struct{}
-	told      map[keys.Digest]bool // entities we left: a member has it from us, or knew
-	protected map[peer.ID]bool     // connections that are not trimmed
+	told      map[keys.Digest]bool       // entities we left: a member has it from us, or knew
+	protected map[peer.ID]bool           // connections that are not trimmed
+	near      map[keys.ID][]ma.Multiaddr // who announced itself on the local network
 
 	own    ownRecord
 	counts counts
@@ -119,9 +121,9 @@ func New(h host.Host, ds datastore.Batching, cfg Config) (*Node, error) {
 		invites: make(map[string]invite.Record), byIID: make(map[[16]byte]string),
 		attempts: make(map[string]invite.Attempt), pursuits: make(map[string]*pursuit),
 		parked: make(map[keys.Digest]chan protocol.Event), records: make(map[keys.ID][]byte),
-		seen: make(map[keys.Digest]map[keys.Digest]bool),
+		seen:   make(map[keys.Digest]map[keys.Digest]bool),
 		totals: make(map[keys.Digest]map[keys.ID]int), catching: make(map[catching]bool), wake: make(chan struct{}, 1),
-		told: make(map[keys.Digest]bool), protected: make(map[peer.ID]bool), lan: cfg.LAN, counts: newCounts(),
+		told: make(map[keys.Digest]bool), protected: make(map[peer.ID]bool), near: make(map[keys.ID][]ma.Multiaddr), lan: cfg.LAN, counts: newCounts(),
 		ties: make(chan struct{}, 1), met: make(chan struct{}, 1), rouse: make(chan struct{}, 1), watchers: make(map[chan struct{}]bool),
 	}
 	if n.log == nil {
