@@ -110,7 +110,9 @@ func connects(t *testing.T, to host.Host, k crypto.PrivKey, addr ma.Multiaddr) b
 	if err := h.Connect(t.Context(), peer.AddrInfo{ID: to.ID(), Addrs: []ma.Multiaddr{addr}}); err != nil {
 		return false
 	}
-	_, err = h.NewStream(t.Context(), to.ID(), "/ptt/join/1")
+	if _, err := h.NewStream(t.Context(), to.ID(), "/ipfs/id/1.0.0"); err != nil {
+		return false
+	}
 	return len(to.Network().ConnsToPeer(h.ID())) > 0
 }
 
