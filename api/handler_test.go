@@ -26,6 +26,12 @@ type served struct {
 // serveNode starts a node in a home of its own.
 func serveNode(t *testing.T) *served {
 	t.Helper()
+	return serveNodeWith(t, node.StartOptions{})
+}
+
+// serveNodeWith is serveNode with options.
+func serveNodeWith(t *testing.T, opt node.StartOptions) *served {
+	t.Helper()
 	home, err := node.OpenHome(filepath.Dir(socketIn(t)))
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +39,8 @@ func serveNode(t *testing.T) *served {
 	if _, err := home.Init(t.Context(), node.InitOptions{Name: "alice", DeviceName: "laptop"}); err != nil {
 		t.Fatal(err)
 	}
-	n, err := node.Start(t.Context(), home, node.StartOptions{Listen: []string{"/ip4/127.0.0.1/tcp/0"}})
+	opt.Listen = []string{"/ip4/127.0.0.1/tcp/0"}
+	n, err := node.Start(t.Context(), home, opt)
 	if err != nil {
 		t.Fatal(err)
 	}

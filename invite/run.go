@@ -9,6 +9,16 @@ import (
 	"pttnode/keys"
 )
 
+// Held notes that a run was kept waiting by the issuer for as long as a try is
+// worth: the pauses begin anew. A shorter one counts as failed, or an issuer that
+// answers and hangs up would be asked without a pause.
+func (a Attempt) Held(lasted time.Duration) Attempt {
+	if a.running() && lasted >= backoffNear {
+		a.Tries = 0
+	}
+	return a
+}
+
 // Connecting notes that a try begins.
 func (a Attempt) Connecting(now time.Time) Attempt {
 	if !a.running() {
@@ -88,7 +98,7 @@ func (a Attempt) Pending(now time.Time, codeID keys.Digest, reason Code) (Attemp
 	if i < 0 {
 		return a, fmt.Errorf("attempt %s: %w", a.ID, ErrForeignRun)
 	}
-	a.Code, a.Reason, a.Tries, a.NextTry = a.Codes[i].Code, reason, 0, 0
+	a.Code, a.Reason, a.NextTry = a.Codes[i].Code, reason, 0
 	if a.Deadline == 0 {
 		a.Deadline = now.Add(ClaimLife(a.Kind)).Unix()
 	}

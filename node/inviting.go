@@ -115,7 +115,7 @@ func (tx *tx) reserve(r invite.Record, c *protocol.Change) protocol.Event {
 			tx.chain(c.Chain)
 		}
 		tx.addrs(claim.Device, claim.Addrs)
-		tx.after = append(tx.after, func() { tx.n.charge(claim.Device) })
+		tx.after = append(tx.after, func() { tx.n.charge(claim.Device, "") })
 		tx.event("request.in", map[string]any{
 			"id": claim.ID, "kind": linkKind(r.Kind), "name": claim.Name, "invite": r.ID, "extra": claim.Extra,
 		})

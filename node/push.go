@@ -39,12 +39,7 @@ func (n *Node) others(h *held) []keys.ID {
 			out = append(out, m.Party.Devices...)
 		}
 	}
-	for _, d := range n.me.State().Devices {
-		if d.ID != n.device.ID() {
-			out = append(out, d.ID)
-		}
-	}
-	return out
+	return append(out, n.otherDevices()...)
 }
 
 func (n *Node) pushTo(ctx context.Context, device keys.ID, eid keys.Digest, ops []oplog.Op) error {

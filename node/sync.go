@@ -77,14 +77,17 @@ func (n *Node) syncEntity(ctx context.Context, device keys.ID, eid keys.Digest) 
 	undo := context.AfterFunc(ctx, func() { _ = s.Reset() })
 	defer undo()
 	defer func() { s.finish(err) }()
+	defer func() { n.counts.sync(err); n.synced(eid, err) }()
 	hello := protocol.Hello{Entity: eid, Hash: vector.Hash(eid), Addrs: n.newRecord(device)}
 	if err := s.write(protocol.Frame(uint8(protocol.SyncHello), keys.Marshal(hello))); err != nil {
 		return err
 	}
+	asked := time.Now()
 	typ, payload, err := s.read(syncLimit)
 	if err != nil {
 		return err
 	}
+	n.host.Peerstore().RecordLatency(s.Conn().RemotePeer(), time.Since(asked))
 	switch protocol.SyncType(typ) {
 	case protocol.SyncEqual, protocol.SyncNo:
 		return nil
@@ -111,6 +114,9 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 	defer func() { s.finish(err) }()
 	if !n.knows(s.peer) {
 		return errStranger
+	}
+	if !n.afford(syncsOfPeer, s.peer) {
+		return errBusy
 	}
 	if err := s.SetReadDeadline(time.Now().Add(syncTime)); err != nil {
 		return err
@@ -160,6 +166,7 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 		return err
 	}
 	n.saw(hello.Entity, s.peer, theirs)
+	defer func() { n.synced(hello.Entity, err) }()
 	if !n.shares(hello.Entity, s.peer) { // what just came may have ended it
 		return nil
 	}
@@ -259,7 +266,8 @@ func cutOps(ops []oplog.Op) (chunk [][]byte, rest []oplog.Op) {
 
 // readOps takes frames of operations until the last.
 func (n *Node) readOps(s *stream, eid keys.Digest) error {
-	for {
+	for useless := 0; useless < maxUseless; {
+		before := n.have(eid)
 		typ, payload, err := s.read(syncLimit)
 		if err != nil {
 			return err
@@ -277,7 +285,23 @@ func (n *Node) readOps(s *stream, eid keys.Digest) error {
 		if !f.More {
 			return nil
 		}
+		if n.have(eid) == before {
+			useless++
+		}
 	}
+	return errEndless
+}
+
+var errEndless = errors.New("node: operations without end that bring nothing")
+
+// have returns how many operations of an entity are here.
+func (n *Node) have(eid keys.Digest) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if h, ok := n.entities[eid]; ok {
+		return h.Log().Len()
+	}
+	return 0
 }
 
 // take parses operations from a member, without the lock, and appends what is
@@ -313,9 +337,12 @@ func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool,
 			switch {
 			case errors.Is(err, oplog.ErrMissing):
 				missing = true
+				n.counts.ops.WithLabelValues("missing").Inc()
 			case err != nil:
 				refused = cmp.Or(refused, err)
+				n.counts.ops.WithLabelValues("refused").Inc()
 			case added:
+				n.counts.ops.WithLabelValues("taken").Inc()
 				tx.ops(h.Entity, o)
 				tx.noticed(h, o)
 			}

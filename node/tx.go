@@ -72,6 +72,7 @@ func (n *Node) transact(f func(tx *tx) error) error {
 	for eid, ops := range tx.fresh {
 		n.push(eid, ops, tx.from)
 	}
+	n.tiesChanged()
 	n.changed()
 	return refused
 }
