@@ -21,3 +21,22 @@ const (
 	maxRecord    = 4096                   // bytes of a signed peer record kept: 20 addresses; it rides in every approval
 	syncChunk    = 256 << 10              // bytes of ops in one frame, so that memory stays bounded
 )
+
+// Bounds on gossip. What they cut off comes by push or sync.
+const (
+	maxGossipRPC     = 256 << 10              // one RPC: a hello with maxSubscriptions topics, or 15 payloads
+	maxSubscriptions = 4096                   // topics named in one RPC: a person with a thousand friends
+	maxOtherTopics   = 512                    // topics of one peer remembered that are not ours: we may join them
+	gossipQueue      = 1024                   // messages that wait to be checked, and RPCs that wait for one peer
+	gossipRate       = 1 << 20                // bytes a second read from one peer: 60 payloads
+	gossipBurst      = 4 << 20                // bytes read at once: a peer that was away for a while
+	maxIHave         = 500                    // message ids of one peer asked for in a heartbeat
+	maxIDontWant     = 100                    // IDONTWANT frames of one peer in a heartbeat, ten ids each
+	maxGossipHeads   = 64                     // heads in one announcement: any one that is not known starts a sync
+	seenMessages     = 10 * time.Minute       // how long a message id is remembered
+	oldTopic         = 10 * time.Minute       // how long a replaced topic is listened to
+	topicWait        = 500 * time.Millisecond // for a new topic's peers before it is joined: a round trip around the world
+	topicLen         = 32                     // characters of a topic of ours
+	scoreDecay       = 10 * time.Minute       // after which good conduct, and mere bad manners, count a hundredth
+	retainScore      = time.Hour              // the same for invalid messages; and how long who was disconnected is remembered
+)

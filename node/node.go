@@ -32,6 +32,8 @@ type Config struct {
 	Log    *slog.Logger     // nil discards
 	Now    func() time.Time // nil is time.Now
 	Room   func() error     // nil error when the disk has room; nil means always
+
+	NoGossip bool // new ops are pushed to connected members and synced, and nothing else
 }
 
 // held is an entity we are or were a member of, with its keys.
@@ -50,6 +52,7 @@ type Node struct {
 	user   keys.Digest // our Me
 	log    *slog.Logger
 	now    func() time.Time
+	silent bool // Config.NoGossip
 
 	// Owned by Run.
 	wg      sync.WaitGroup
@@ -79,6 +82,9 @@ type Node struct {
 	totals    map[keys.Digest]map[keys.ID]int // ops that members were seen to have
 	catching  map[catching]bool               // syncs for pushes; true: once more
 	wake      chan struct{}
+	gossip    *gossip // nil before Run, and without gossip
+	outbox    []told
+	outWake   chan struct{} // holds one when something is in outbox, or topics change
 
 	own ownRecord
 
@@ -101,14 +107,14 @@ type self struct {
 // version wrote it, and oplog.ErrCorrupt when it is damaged.
 func New(h host.Host, ds datastore.Batching, cfg Config) (*Node, error) {
 	n := &Node{
-		host: h, store: &store{ds: ds, room: cfg.Room}, device: cfg.Device, vault: cfg.Vault, log: cfg.Log, now: cfg.Now,
+		host: h, store: &store{ds: ds, room: cfg.Room}, device: cfg.Device, vault: cfg.Vault, log: cfg.Log, now: cfg.Now, silent: cfg.NoGossip,
 		running:  make(chan struct{}),
 		entities: make(map[keys.Digest]*held), chains: make(map[keys.Digest]*entity.Entity),
 		invites: make(map[string]invite.Record), byIID: make(map[[16]byte]string),
 		attempts: make(map[string]invite.Attempt), pursuits: make(map[string]*pursuit),
 		parked: make(map[keys.Digest]chan protocol.Event), records: make(map[keys.ID][]byte),
 		seen: make(map[keys.Digest]map[keys.Digest]bool), buckets: make(map[keys.ID]*bucket),
-		totals: make(map[keys.Digest]map[keys.ID]int), catching: make(map[catching]bool), wake: make(chan struct{}, 1), watchers: make(map[chan struct{}]bool),
+		totals: make(map[keys.Digest]map[keys.ID]int), catching: make(map[catching]bool), wake: make(chan struct{}, 1), outWake: make(chan struct{}, 1), watchers: make(map[chan struct{}]bool),
 	}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
@@ -297,6 +303,11 @@ func (n *Node) Run(ctx context.Context) error {
 	defer cancel()
 	stop := n.listen(ctx)
 	defer stop()
+	hush, err := n.startGossip(ctx)
+	if err != nil {
+		return err
+	}
+	defer hush()
 	close(n.running)
 	n.knowAddrs()
 	n.mu.Lock()
@@ -308,6 +319,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.mu.Unlock()
 	n.wg.Go(func() { n.befriend(ctx) })
 	n.wg.Go(func() { n.keep(ctx) })
+	n.wg.Go(func() { n.announce(ctx) })
 	<-ctx.Done()
 	n.mu.Lock() // whoever starts a goroutine asks under the lock whether Run has ended
 	cancel()
@@ -323,6 +335,15 @@ func (n *Node) Close() error {
 		errs = append(errs, f())
 	}
 	return errors.Join(errs...)
+}
+
+// heldEntity returns an entity of ours, Me among them. The caller holds the lock.
+func (n *Node) heldEntity(eid keys.Digest) (*held, bool) {
+	if eid == n.user {
+		return n.me, true
+	}
+	h, ok := n.entities[eid]
+	return h, ok
 }
 
 func mapKeys[K comparable, V any](m map[K]V) iter.Seq[K] { return maps.Keys(m) }

@@ -32,6 +32,7 @@ type Net struct {
 	t         *testing.T
 	sim       *simnet.Simnet
 	Peers     []*Peer
+	NoGossip  bool // peers added from now on do not gossip
 	unchecked bool
 
 	mu   sync.Mutex
@@ -80,6 +81,7 @@ type Peer struct {
 	device keys.Private
 	vault  keys.Vault
 	tally  *tally
+	silent bool         // no gossip
 	skew   atomic.Int64 // a time.Duration
 	cancel context.CancelFunc
 	ended  chan struct{}
@@ -95,7 +97,7 @@ func (n *Net) Add(name string) *Peer {
 func (n *Net) AddOn(name string, ds datastore.Batching) *Peer {
 	n.t.Helper()
 	p := &Peer{
-		Name: name, Store: ds, net: n, device: keys.New(), vault: keys.OpenVault(keys.NewVaultKey()),
+		Name: name, Store: ds, net: n, silent: n.NoGossip, device: keys.New(), vault: keys.OpenVault(keys.NewVaultKey()),
 		tally: &tally{served: make(map[libprotocol.ID]*Traffic)},
 		IP:    simnet.IntToPublicIPv4(len(n.Peers)).String(),
 	}
@@ -196,7 +198,7 @@ func (p *Peer) Start() {
 		p.net.t.Fatalf("start %s: %v", p.Name, err)
 	}
 	nd, err := node.New(counting{h, p.tally}, p.Store, node.Config{
-		Device: p.device, Vault: p.vault, Now: func() time.Time { return time.Now().Add(time.Duration(p.skew.Load())) },
+		Device: p.device, Vault: p.vault, NoGossip: p.silent, Now: func() time.Time { return time.Now().Add(time.Duration(p.skew.Load())) },
 		Log: slog.New(slog.NewTextHandler(p.net.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", p.Name),
 	})
 	if err != nil {
