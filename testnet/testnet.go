@@ -31,6 +31,7 @@ const never = 100 * 365 * 24 * time.Hour
 type Net struct {
 	t         *testing.T
 	sim       *simnet.Simnet
+	rtt       time.Duration
 	Peers     []*Peer
 	NoGossip  bool // peers added from now on do not gossip
 	unchecked bool
@@ -47,7 +48,7 @@ type Net struct {
 func New(t *testing.T, rtt time.Duration) *Net {
 	t.Helper()
 	n := &Net{
-		t: t, rng: rand.New(rand.NewPCG(1, 2)), cut: make(map[[2]string]bool), dead: make(map[string]bool),
+		t: t, rtt: rtt, rng: rand.New(rand.NewPCG(1, 2)), cut: make(map[[2]string]bool), dead: make(map[string]bool),
 	}
 	n.sim = &simnet.Simnet{Logger: slog.New(slog.DiscardHandler), LatencyFunc: func(p *simnet.Packet) time.Duration {
 		if n.lost(ipOf(p.From), ipOf(p.To)) {
