@@ -8,6 +8,7 @@
 //	           protocol.Joiner, waits, tries again
 //	befriend   one: sends init-friend-info of friendships that are not alive yet
 //	keep       one: every 30 s dials members, syncs, ends what is over
+//	announce   one: tells members of what is new, by gossip and push
 //	serve*     one per incoming stream, counted, ended by Run
 //
 // All that a node knows stands in memory under one lock and on disk under

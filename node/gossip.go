@@ -51,6 +51,7 @@ type room struct {
 	devices map[keys.ID]bool // that may be in it
 	until   time.Time        // it was replaced and is left then
 	gone    bool             // we are no active member, or it ended: it is left now
+	came    map[keys.ID]time.Time
 
 	// Of announce's goroutine.
 	topic *pubsub.Topic
@@ -144,7 +145,8 @@ func (g *gossip) follow(h *held) {
 	r := g.rooms[name]
 	if r == nil {
 		r = &room{
-			name: name, eid: h.ID(), epoch: epoch.ID, header: h.ring[epoch.ID].Header(h.ID(), epoch.ID), devices: devices, since: now,
+			name: name, eid: h.ID(), epoch: epoch.ID, header: h.ring[epoch.ID].Header(h.ID(), epoch.ID),
+			devices: devices, came: make(map[keys.ID]time.Time), since: now,
 		}
 		g.rooms[name] = r
 	}

@@ -115,6 +115,11 @@ func (g *gossip) arrives(p peer.ID) (ends func()) {
 		if g.inbound[p]--; g.inbound[p] == 0 {
 			delete(g.inbound, p)
 			delete(g.named, p)
+			if d, err := deviceID(p); err == nil {
+				for _, r := range g.rooms {
+					delete(r.came, d)
+				}
+			}
 		}
 	}
 }

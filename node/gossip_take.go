@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
@@ -17,7 +18,9 @@ import (
 )
 
 // publish tells the topic of an entity of new operations, unless gossip brought
-// them, and returns the devices that are in the topic.
+// them, and returns the devices that the topic reaches: what is ours goes to all
+// that are in it, what we forward only to the mesh, where newcomers may have no
+// place yet.
 func (g *gossip) publish(ctx context.Context, t told) map[keys.ID]bool {
 	g.mu.Lock()
 	r := g.current[t.eid]
@@ -25,13 +28,19 @@ func (g *gossip) publish(ctx context.Context, t told) map[keys.ID]bool {
 	if r == nil || r.topic == nil {
 		return nil
 	}
+	peers := g.ps.ListPeers(r.name)
 	reached := make(map[keys.ID]bool)
-	for _, p := range g.ps.ListPeers(r.name) {
-		if d, err := deviceID(p); err == nil {
-			reached[d] = true
+	g.mu.Lock()
+	for _, p := range peers {
+		d, err := deviceID(p)
+		came, ok := r.came[d]
+		if !ok {
+			came = r.since
 		}
+		reached[d] = err == nil && (!t.heard || time.Since(came) > newcomer)
 	}
-	if t.heard || len(reached) == 0 {
+	g.mu.Unlock()
+	if t.heard || len(peers) == 0 {
 		return reached
 	}
 	if err := r.topic.Publish(ctx, payloadOf(r, t.ops)); err != nil {
@@ -232,6 +241,9 @@ func (s subscriptions) FilterIncomingSubscriptions(p peer.ID, subs []*pb.RPC_Sub
 		case r != nil && !r.devices[device]:
 			named[topic] = false
 		case r != nil:
+			if _, ok := r.came[device]; !ok {
+				r.came[device] = time.Now()
+			}
 			out = append(out, sub)
 			g.n.wakeAnnouncer() // it may be what a new topic waits for
 		}

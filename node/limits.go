@@ -36,6 +36,7 @@ const (
 	seenMessages     = 10 * time.Minute       // how long a message id is remembered
 	oldTopic         = 10 * time.Minute       // how long a replaced topic is listened to
 	topicWait        = 500 * time.Millisecond // for a new topic's peers before it is joined: a round trip around the world
+	newcomer         = time.Minute            // for so long who came into a topic is pushed to as well: he has dialled others by then
 	topicLen         = 32                     // characters of a topic of ours
 	scoreDecay       = 10 * time.Minute       // after which good conduct, and mere bad manners, count a hundredth
 	retainScore      = time.Hour              // the same for invalid messages; and how long who was disconnected is remembered

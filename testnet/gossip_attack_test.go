@@ -561,3 +561,21 @@ func TestAttackGossipHeads(t *testing.T) {
 		}
 	})
 }
+
+// TestAttackGossipOwnOps: an operation signed with a node's own key that its store
+// does not have, brought by gossip: nothing is written there any more.
+func TestAttackGossipOwnOps(t *testing.T) {
+	story(t, "", func(t *testing.T) {
+		n, alice, bob, m := boardOfThree(t)
+		served(t, n, alice, bob, "before")
+		o := m.article(alice.Device(), "by a copy of alice's device", func(d *oplog.Draft) { d.User = alice.User() })
+		m.publish(m.ops(o))
+		pass(time.Second)
+		if h := alice.Node.Status().Health; len(h) != 1 || h[0].Code != "store_behind" {
+			t.Errorf("alice's health is %+v, want store_behind", h)
+		}
+		if _, err := alice.Node.NewArticle(t.Context(), "dev", "", "after it", ""); code(err) != "store_behind" {
+			t.Errorf("alice writes on: %v, want store_behind", err)
+		}
+	})
+}
