@@ -39,7 +39,7 @@ type unlisted struct{ network.Network }
 func (unlisted) Peers() []peer.ID { return nil }
 
 // meet tells pubsub of a connected peer that shares a topic. pubsub ignores whom it
-// has already.
+// has already; of a stranger it is not told, though NewStream would refuse him.
 func (m members) meet(p peer.ID) {
 	spoken, err := m.Peerstore().SupportsProtocols(p, gossipProtocols...)
 	if err == nil && len(spoken) > 0 && m.g.admits(p) {
@@ -48,7 +48,7 @@ func (m members) meet(p peer.ID) {
 }
 
 // NewStream opens a stream to a peer that shares a topic, and to nobody else: over
-// it goes what we subscribe to.
+// it goes what we subscribe to, and pubsub opens one anew to whom it lost.
 func (m members) NewStream(ctx context.Context, p peer.ID, ids ...libprotocol.ID) (network.Stream, error) {
 	if !m.g.admits(p) {
 		return nil, errStranger

@@ -173,7 +173,6 @@ func (n *Node) lacksAny(eid keys.Digest, heads oplog.Vector) bool {
 func (g *gossip) options() []pubsub.Option {
 	params := pubsub.DefaultGossipSubParams()
 	params.MaxIHaveLength = maxIHave
-	params.MaxIDontWantMessages = maxIDontWant
 	return []pubsub.Option{
 		pubsub.WithGossipSubParams(params),
 		pubsub.WithGossipSubProtocols(gossipProtocols, pubsub.GossipSubDefaultFeatures),

@@ -224,11 +224,11 @@ func TestMerge(t *testing.T) {
 		{a, one, keys.ID{}, false},
 		{b, one, keys.ID{}, false},
 	})
-	var as string
+	var as strings.Builder
 	for _, m := range got {
-		as += fmt.Sprintf("%d%x%t%d ", m.eid[0], m.from[0], m.heard, len(m.ops))
+		as.WriteString(fmt.Sprintf("%d%x%t%d ", m.eid[0], m.from[0], m.heard, len(m.ops)))
 	}
-	if want := "10false2 20false2 19false1 19true1 10false1 "; as != want {
-		t.Errorf("merged as %s, want %s", as, want)
+	if want := "10false2 20false2 19false1 19true1 10false1 "; as.String() != want {
+		t.Errorf("merged as %s, want %s", as.String(), want)
 	}
 }

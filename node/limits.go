@@ -31,7 +31,6 @@ const (
 	gossipRate       = 1 << 20                // bytes a second read from one peer: 60 payloads
 	gossipBurst      = 4 << 20                // bytes read at once: a peer that was away for a while
 	maxIHave         = 500                    // message ids of one peer asked for in a heartbeat
-	maxIDontWant     = 100                    // IDONTWANT frames of one peer in a heartbeat, ten ids each
 	maxGossipHeads   = 64                     // heads in one announcement: any one that is not known starts a sync
 	seenMessages     = 10 * time.Minute       // how long a message id is remembered
 	oldTopic         = 10 * time.Minute       // how long a replaced topic is listened to

@@ -45,7 +45,7 @@ func (n *Net) gossiper(index int, name string, to *Peer, link string) *gossiper 
 	g := &gossiper{member: m, epoch: epoch.ID, topic: m.ring[epoch.ID].Topic(m.e.ID(), epoch.ID)}
 	g.listen()
 	g.begin(to)
-	g.send(&pb.RPC{Subscriptions: []*pb.RPC_SubOpts{{Topicid: &g.topic, Subscribe: proto.Bool(true)}}})
+	g.send(&pb.RPC{Subscriptions: []*pb.RPC_SubOpts{{Topicid: &g.topic, Subscribe: new(true)}}})
 	n.Until(time.Minute, to.Name+" subscribed to the topic", func() bool { return slices.Contains(g.topics(), g.topic) })
 	return g
 }
@@ -260,7 +260,7 @@ func TestAttackG1Rate(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			for time.Since(start) < 10*time.Second && m.send(&pb.RPC{Publish: []*pb.Message{{Topic: proto.String("other"), Data: random(200_000)}}}) {
+			for time.Since(start) < 10*time.Second && m.send(&pb.RPC{Publish: []*pb.Message{{Topic: new("other"), Data: random(200_000)}}}) {
 				if time.Since(start) > time.Minute {
 					return
 				}
@@ -329,7 +329,7 @@ func TestAttackG2(t *testing.T) {
 				if now, _ := boardOf(t, alice); now != before {
 					t.Errorf("alice went from %d to %d operations", before, now)
 				}
-				m.member.e = entityOf(t, m, alice) // his own log is what she has
+				m.member.e = entityOf(t, m.member, alice) // his own log is what she has
 				o := m.writes("honest")
 				m.publish(m.ops(o))
 				pass(n.rtt + 10*time.Millisecond) // by alice to bob
@@ -348,7 +348,7 @@ func TestAttackG2(t *testing.T) {
 }
 
 // entityOf returns the entity as a peer has it.
-func entityOf(t *testing.T, m *gossiper, p *Peer) *entity.Entity {
+func entityOf(t *testing.T, m *member, p *Peer) *entity.Entity {
 	t.Helper()
 	s, err := p.stored(false)
 	if err != nil {
@@ -373,7 +373,7 @@ func TestAttackG4(t *testing.T) {
 				rpc := new(pb.RPC)
 				for range each {
 					topic := fmt.Sprintf("%032x", random(16))
-					rpc.Subscriptions = append(rpc.Subscriptions, &pb.RPC_SubOpts{Topicid: &topic, Subscribe: proto.Bool(true)})
+					rpc.Subscriptions = append(rpc.Subscriptions, &pb.RPC_SubOpts{Topicid: &topic, Subscribe: new(true)})
 				}
 				m.send(rpc)
 			}
@@ -404,7 +404,7 @@ func TestAttackG5(t *testing.T) {
 				}
 				s.out = out
 				s.send(&pb.RPC{
-					Subscriptions: []*pb.RPC_SubOpts{{Topicid: &m.topic, Subscribe: proto.Bool(true)}},
+					Subscriptions: []*pb.RPC_SubOpts{{Topicid: &m.topic, Subscribe: new(true)}},
 					Control: &pb.ControlMessage{
 						Graft: []*pb.ControlGraft{{TopicID: &m.topic}}, Iwant: []*pb.ControlIWant{{MessageIDs: []string{string(random(32))}}},
 					},
@@ -447,7 +447,7 @@ func TestAttackG5OtherTopic(t *testing.T) {
 		heard := m.topics() // alice names all of hers to all she gossips with
 		for _, topic := range heard {
 			m.send(&pb.RPC{
-				Subscriptions: []*pb.RPC_SubOpts{{Topicid: &topic, Subscribe: proto.Bool(true)}},
+				Subscriptions: []*pb.RPC_SubOpts{{Topicid: &topic, Subscribe: new(true)}},
 				Control:       &pb.ControlMessage{Graft: []*pb.ControlGraft{{TopicID: &topic}}},
 			})
 		}
@@ -455,6 +455,8 @@ func TestAttackG5OtherTopic(t *testing.T) {
 		before, _ := m.heard()
 		post(t, alice, "secret", "not for him", 100)
 		n.Until(time.Minute, "the article at bob", func() bool { return len(titles(bob, "secret")) == 1 })
+		post(t, bob, "secret", "nor this one", 100) // which alice forwards to her mesh
+		n.Until(time.Minute, "the article at alice", func() bool { return len(titles(alice, "secret")) == 2 })
 		pass(time.Minute)
 		if now, _ := m.heard(); now != before {
 			t.Errorf("a member of another board heard %d messages", now-before)
@@ -467,38 +469,54 @@ func TestAttackG5OtherTopic(t *testing.T) {
 	})
 }
 
-// TestAttackG6: who left stays subscribed, and hears nothing new.
+// TestAttackG6: who left stays subscribed, and hears nothing new and brings nothing
+// more: neither one who shares nothing else, nor one who gossips on elsewhere.
 func TestAttackG6(t *testing.T) {
-	story(t, "", func(t *testing.T) {
-		n, alice, bob, m := boardOfThree(t)
-		post(t, alice, "dev", "for him too", 100)
-		pass(time.Second)
-		before, _ := m.heard()
-		if before == 0 {
-			t.Fatal("he heard nothing while he was a member: this proves nothing")
-		}
-		leave, err := m.e.Control(m.author(), oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: []entity.Cut{}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.publish(m.ops(leave))
-		pass(time.Second)
-		if ms, err := bob.Node.Members("dev"); err != nil || len(ms) != 3 || ms[2].State == "active" && ms[1].State == "active" {
-			t.Fatalf("%+v, %v: he has not left", ms, err)
-		}
-		before, _ = m.heard()
-		for range 3 {
-			served(t, n, alice, bob, "after he left")
-			if s, err := m.host.NewStream(t.Context(), alice.Host.ID(), pubsub.GossipSubID_v12); err == nil {
-				m.out = s
-				m.send(&pb.RPC{Subscriptions: []*pb.RPC_SubOpts{{Topicid: &m.topic, Subscribe: proto.Bool(true)}}})
+	for what, elsewhere := range map[string]bool{"out of all": false, "in another board": true} {
+		story(t, what, func(t *testing.T) {
+			n, alice, bob, m := boardOfThree(t)
+			if elsewhere {
+				newBoard(t, alice, "other", "link")
+				m.join(alice, newLink(t, alice, node.InviteOptions{Kind: "board", Board: "other", Auto: true}).Link)
 			}
-			pass(time.Minute)
-		}
-		if now, _ := m.heard(); now != before {
-			t.Errorf("he heard %d messages after he left", now-before)
-		}
-	})
+			post(t, alice, "dev", "for him too", 100)
+			pass(time.Second)
+			before, _ := m.heard()
+			if before == 0 {
+				t.Fatal("he heard nothing while he was a member: this proves nothing")
+			}
+			late := m.ops(m.article(m.key, "written before, shown after", nil))
+			leave, err := m.e.Control(m.author(), oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: []entity.Cut{}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.publish(m.ops(leave))
+			pass(time.Second)
+			if ms, err := bob.Node.Members("dev"); err != nil || len(ms) != 3 || ms[2].State == "active" && ms[1].State == "active" {
+				t.Fatalf("%+v, %v: he has not left", ms, err)
+			}
+			before, _ = m.heard()
+			topics := len(m.topics())
+			for range 3 {
+				served(t, n, alice, bob, "after he left")
+				if s, err := m.host.NewStream(t.Context(), alice.Host.ID(), pubsub.GossipSubID_v12); err == nil {
+					m.out = s
+					m.send(&pb.RPC{Subscriptions: []*pb.RPC_SubOpts{{Topicid: &m.topic, Subscribe: proto.Bool(true)}}})
+					m.publish(late)
+				}
+				pass(time.Minute)
+			}
+			if now, _ := m.heard(); now != before {
+				t.Errorf("he heard %d messages after he left", now-before)
+			}
+			if now := len(m.topics()); now != topics && !elsewhere {
+				t.Errorf("he heard of %d topics after he left", now-topics)
+			}
+			if slices.Contains(titles(alice, "dev"), "written before, shown after") {
+				t.Error("what he showed after he left was taken")
+			}
+		})
+	}
 }
 
 // TestAttackGossipReplay: old payloads, and old operations in new ones, go no
@@ -577,5 +595,59 @@ func TestAttackGossipOwnOps(t *testing.T) {
 		if _, err := alice.Node.NewArticle(t.Context(), "dev", "", "after it", ""); code(err) != "store_behind" {
 			t.Errorf("alice writes on: %v, want store_behind", err)
 		}
+	})
+}
+
+// TestGossipInOrder: operations that follow one another closely are taken in their
+// order, and nobody is asked for what is on its way. What one member pushes is not
+// pushed back to him.
+func TestGossipInOrder(t *testing.T) {
+	story(t, "", func(t *testing.T) {
+		n, _, bob, m := boardOfThree(t)
+		var mu sync.Mutex
+		asked := 0
+		m.host.SetStreamHandler(protocol.SyncID, func(s network.Stream) {
+			mu.Lock()
+			asked++
+			mu.Unlock()
+			_ = s.Reset()
+		})
+		const count = 200
+		for i := range count {
+			m.publish(m.ops(m.writes(fmt.Sprint(i))))
+		}
+		n.Until(5*time.Second, "all at bob", func() bool { return len(titles(bob, "dev")) == count })
+		mu.Lock()
+		if asked > 2 { // a round of keeping
+			t.Errorf("he was asked for %d syncs while %d operations came", asked, count)
+		}
+		mu.Unlock()
+
+		quiet := n.member(1, "quiet", n.Peers[0], boardLink(t, n.Peers[0], node.InviteOptions{Auto: true}).Link)
+		quiet.e = entityOf(t, quiet, n.Peers[0])
+		pass(2 * time.Second)
+		pushed := 0
+		quiet.host.SetStreamHandler(protocol.SyncID, func(s network.Stream) {
+			if b, _ := io.ReadAll(s); len(b) > 200 { // more than a hello
+				mu.Lock()
+				pushed++
+				mu.Unlock()
+			}
+		})
+		quiet.push(n.Peers[0], quiet.e.ID(), quiet.article(quiet.key, "by who does not gossip", nil).Bytes())
+		n.Until(time.Second, "his article at bob", func() bool { return len(titles(bob, "dev")) == count+1 })
+		pass(time.Second)
+		mu.Lock()
+		if pushed != 0 {
+			t.Errorf("what he pushed came back %d times", pushed)
+		}
+		mu.Unlock()
+		post(t, bob, "dev", "by bob", 300)
+		pass(time.Second)
+		mu.Lock()
+		if pushed != 1 {
+			t.Errorf("bob's article was pushed %d times to who does not gossip, want once", pushed)
+		}
+		mu.Unlock()
 	})
 }

@@ -69,11 +69,15 @@ func TestGossipCarries(t *testing.T) {
 		bob := n.Add("bob")
 		n.opens(bob, inv.Link, "done")
 		conns := alice.Host.Network().ConnsToPeer(bob.Host.ID())
-		pass(3 * n.rtt)
+		pass(2 * time.Minute) // a newcomer is pushed to as well
 		for from, to := range map[*Peer]*Peer{alice: bob, bob: alice} {
+			back := gossiped(from)
 			gossip, sync, took := carried(t, n, from, to, "by "+from.Name, 8000)
 			if gossip < 8000 || sync > 4000 {
 				t.Errorf("%s's article of 8,000 bytes: %d bytes came by gossip and %d by sync", from.Name, gossip, sync)
+			}
+			if back = gossiped(from) - back; back > 4000 {
+				t.Errorf("%s's article of 8,000 bytes came back with %d bytes", from.Name, back)
 			}
 			if took > n.rtt/2+5*time.Millisecond {
 				t.Errorf("%s's article took %v, want half a round trip of %v", from.Name, took, n.rtt)
@@ -121,8 +125,8 @@ func TestGossipEdge(t *testing.T) {
 		bob, carol := n.Add("bob"), n.Add("carol")
 		n.opens(bob, inv.Link, "done")
 		n.opens(carol, inv.Link, "done")
-		pass(time.Minute)
-		const over = 500 // envelope of an article, at least
+		pass(2 * time.Minute) // newcomers are pushed to as well
+		const over = 500      // envelope of an article, at least
 		small, large := 0, 0
 		for size := protocol.MaxGossip - over; size <= protocol.MaxGossip; size += 20 {
 			gossip, sync, took := carried(t, n, alice, bob, fmt.Sprint(size), size)
