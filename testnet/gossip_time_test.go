@@ -70,6 +70,9 @@ func TestFirstArticleAfterJoin(t *testing.T) {
 	if limit := simulatedRTT + 30*time.Millisecond; got > limit {
 		t.Errorf("the first article after a join: p95 is %v, want at most a round trip of %v and 30ms", got, simulatedRTT)
 	}
+	if longest := percentile(all, 1); longest > 3*simulatedRTT { // nobody waits for a heartbeat
+		t.Errorf("the first article after a join: the longest took %v", longest)
+	}
 }
 
 // bareGossip is gossipsub alone on hosts that are connected as the nodes are.
