@@ -501,7 +501,7 @@ func TestAttackG6(t *testing.T) {
 				served(t, n, alice, bob, "after he left")
 				if s, err := m.host.NewStream(t.Context(), alice.Host.ID(), pubsub.GossipSubID_v12); err == nil {
 					m.out = s
-					m.send(&pb.RPC{Subscriptions: []*pb.RPC_SubOpts{{Topicid: &m.topic, Subscribe: proto.Bool(true)}}})
+					m.send(&pb.RPC{Subscriptions: []*pb.RPC_SubOpts{{Topicid: &m.topic, Subscribe: new(true)}}})
 					m.publish(m.ops(late))
 				}
 				pass(time.Minute)
