@@ -10,6 +10,7 @@
 //	keep       one: every 30 s dials members, syncs, ends what is over
 //	reach      one: protects connections, sends strangers away, notices new addresses
 //	lookAround one, with LAN: announces this node and hears of others
+//	announce   one: tells members of what is new, by gossip and push
 //	serve*     one per incoming stream, counted, ended by Run
 //
 // All that a node knows stands in memory under one lock and on disk under

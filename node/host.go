@@ -161,6 +161,11 @@ func hostLimits() rcmgr.ScalingLimitConfig {
 			StreamsInbound: 64, StreamsOutbound: 64, Streams: 128, Memory: 16 << 20,
 		}, rcmgr.BaseLimitIncrease{})
 	}
+	for _, id := range gossipProtocols { // one each way, and those that a new one replaces
+		limits.AddProtocolPeerLimit(id, rcmgr.BaseLimit{
+			StreamsInbound: 4, StreamsOutbound: 4, Streams: 8, Memory: 4 << 20,
+		}, rcmgr.BaseLimitIncrease{})
+	}
 	return limits
 }
 

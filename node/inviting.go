@@ -233,7 +233,7 @@ func (tx *tx) decided(c invite.Claim) {
 // admit appends what lets the claim's user in: ApproveJoinEntity on the board, or
 // on a Friend entity founded in this very transaction.
 func (tx *tx) admit(r invite.Record, c invite.Claim) (keys.Digest, error) {
-	tx.from = c.Device // it gets the admit with the approval; a push before that would find no entity
+	tx.spare = c.Device // it gets the admit with the approval; a push before that would find no entity
 	if r.Kind == entity.Me {
 		return tx.admitDevice(r, c)
 	}

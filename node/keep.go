@@ -172,7 +172,12 @@ func (n *Node) syncMembers(ctx context.Context) {
 	n.mu.Lock()
 	for _, h := range n.all() {
 		id := h.ID()
-		devices := slices.DeleteFunc(n.others(h), func(d keys.ID) bool { return !n.online([]keys.ID{d}) })
+		var devices []keys.ID
+		for d := range n.others(h) {
+			if n.online([]keys.ID{d}) {
+				devices = append(devices, d)
+			}
+		}
 		rand.Shuffle(len(devices), func(i, j int) { devices[i], devices[j] = devices[j], devices[i] })
 		for _, d := range devices[:min(len(devices), memberSyncs)] {
 			pairs = append(pairs, pair{d, id})

@@ -71,3 +71,22 @@ var budgets = [...]struct {
 	syncsOfPeer:   {6000, time.Minute}, // a push for each op of a member who writes by program
 	foundOfPeer:   {3, time.Minute},
 }
+
+// Bounds on gossip. What they cut off comes by push or sync.
+const (
+	maxGossipRPC     = 256 << 10              // one RPC: a hello with maxSubscriptions topics, or 15 payloads
+	maxSubscriptions = 4096                   // topics named in one RPC: a person with a thousand friends
+	maxOtherTopics   = 512                    // topics of one peer remembered that are not ours: we may join them
+	gossipQueue      = 1024                   // messages that wait to be checked, and RPCs that wait for one peer
+	gossipRate       = 1 << 20                // bytes a second read from one peer: 60 payloads
+	gossipBurst      = 4 << 20                // bytes read at once: a peer that was away for a while
+	maxIHave         = 500                    // message ids of one peer asked for in a heartbeat
+	maxGossipHeads   = 64                     // heads in one announcement: any one that is not known starts a sync
+	seenMessages     = 10 * time.Minute       // how long a message id is remembered
+	oldTopic         = 10 * time.Minute       // how long a replaced topic is listened to
+	topicWait        = 500 * time.Millisecond // for a new topic's peers before it is joined: a round trip around the world
+	newcomer         = time.Minute            // for so long who came into a topic is pushed to as well: he has dialled others by then
+	topicLen         = 32                     // characters of a topic of ours
+	scoreDecay       = 10 * time.Minute       // after which good conduct, and mere bad manners, count a hundredth
+	retainScore      = time.Hour              // the same for invalid messages; and how long who was disconnected is remembered
+)

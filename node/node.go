@@ -36,8 +36,9 @@ type Config struct {
 	Now    func() time.Time // nil is time.Now
 	Room   func() error     // nil error when the disk has room; nil means always
 
-	LAN     bool                 // announce this node on the local network, and look for those it knows
-	Metrics *prometheus.Registry // gets the node's metrics; nil for none
+	LAN      bool                 // announce this node on the local network, and look for those it knows
+	Metrics  *prometheus.Registry // gets the node's metrics; nil for none
+	NoGossip bool                 // new ops are pushed to connected members and synced, and nothing else
 }
 
 // held is an entity we are or were a member of, with its keys.
@@ -56,6 +57,7 @@ type Node struct {
 	log    *slog.Logger
 	now    func() time.Time
 	lan    bool
+	silent bool // Config.NoGossip
 
 	// Owned by Run.
 	wg      sync.WaitGroup
@@ -95,6 +97,9 @@ type Node struct {
 	told      map[keys.Digest]bool       // entities we left: a member has it from us, or knew
 	protected map[peer.ID]bool           // connections that are not trimmed
 	near      map[keys.ID][]ma.Multiaddr // who announced itself on the local network
+	gossip    *gossip                    // nil before Run, and without gossip
+	outbox    []tidings
+	outWake   chan struct{} // holds one when something is in outbox, or topics change
 
 	own    ownRecord
 	counts counts
@@ -126,7 +131,7 @@ type self struct {
 // version wrote it, and oplog.ErrCorrupt when it is damaged.
 func New(h host.Host, ds datastore.Batching, cfg Config) (*Node, error) {
 	n := &Node{
-		host: h, store: &store{ds: ds, room: cfg.Room}, device: cfg.Device, vault: cfg.Vault, log: cfg.Log, now: cfg.Now,
+		host: h, store: &store{ds: ds, room: cfg.Room}, device: cfg.Device, vault: cfg.Vault, log: cfg.Log, now: cfg.Now, silent: cfg.NoGossip,
 		running: make(chan struct{}),
 		opened:  make(map[keys.Digest]any), devices: make(map[keys.ID]deviceRecord), asked: make(map[keys.Digest]string),
 		entities: make(map[keys.Digest]*held), chains: make(map[keys.Digest]*entity.Entity),
@@ -136,7 +141,7 @@ func New(h host.Host, ds datastore.Batching, cfg Config) (*Node, error) {
 		seen:   make(map[keys.Digest]map[keys.Digest]bool),
 		totals: make(map[keys.Digest]map[keys.ID]int), catching: make(map[catching]bool), wake: make(chan struct{}, 1),
 		told: make(map[keys.Digest]bool), protected: make(map[peer.ID]bool), near: make(map[keys.ID][]ma.Multiaddr), lan: cfg.LAN, counts: newCounts(),
-		ties: make(chan struct{}, 1), met: make(chan struct{}, 1), rouse: make(chan struct{}, 1), linkNow: make(chan struct{}, 1),
+		ties: make(chan struct{}, 1), met: make(chan struct{}, 1), rouse: make(chan struct{}, 1), linkNow: make(chan struct{}, 1), outWake: make(chan struct{}, 1),
 		watchers: make(map[chan struct{}]bool),
 	}
 	if n.log == nil {
@@ -334,6 +339,11 @@ func (n *Node) Run(ctx context.Context) error {
 	defer cancel()
 	stop := n.listen(ctx)
 	defer stop()
+	hush, err := n.startGossip(ctx)
+	if err != nil {
+		return err
+	}
+	defer hush()
 	close(n.running)
 	n.knowAddrs()
 	n.mu.Lock()
@@ -350,6 +360,7 @@ func (n *Node) Run(ctx context.Context) error {
 	if n.lan {
 		n.wg.Go(func() { n.lookAround(ctx) })
 	}
+	n.wg.Go(func() { n.announce(ctx) })
 	<-ctx.Done()
 	n.mu.Lock() // whoever starts a goroutine asks under the lock whether Run has ended
 	cancel()

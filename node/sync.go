@@ -322,45 +322,54 @@ func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool,
 		case !n.mayHave(h, from):
 			return errNoEntity
 		}
-		for _, o := range ops {
-			if _, known := h.Log().Get(o.ID()); !known && o.Entity() == eid && o.Device() == n.device.ID() {
-				// Our own key wrote what our store does not know: a clone or an old
-				// backup. Whatever we wrote next would be a second op at one place.
-				n.store.fail(refuse("store_behind"))
-				return refuse("store_behind")
-			}
-		}
-		tx.from = from
-		var refused error
-		for _, o := range ops {
-			added, err := h.Add(o)
-			switch {
-			case errors.Is(err, oplog.ErrMissing):
-				missing = true
-				n.counts.ops.WithLabelValues("missing").Inc()
-			case err != nil:
-				refused = cmp.Or(refused, err)
-				n.counts.ops.WithLabelValues("refused").Inc()
-			case added:
-				n.counts.ops.WithLabelValues("taken").Inc()
-				tx.ops(h.Entity, o)
-				tx.noticed(h, o)
-			}
-		}
-		if refused != nil { // one line for a batch: a member must not fill the log
-			n.log.Warn("refused operations", "peer", from.String(), "first", refused)
-		}
-		tx.takeKeys(h)
-		tx.listDevicesIn(h)
-		if s := h.State(); s.Kind == entity.Friend {
-			return tx.settle(s.Other(n.user))
-		}
-		return nil
+		var err error
+		missing, _, err = tx.take(h, from, ops)
+		return err
 	})
 	if errors.Is(err, errNoEntity) {
 		return false, nil
 	}
 	return missing, err
+}
+
+// take appends what is new and authorised of parsed operations from a member.
+// missing says that some build on what is not here, refused what the entity's
+// rules said to the first they did not let in.
+func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused, err error) {
+	n := tx.n
+	for _, o := range ops {
+		if _, known := h.Log().Get(o.ID()); !known && o.Entity() == h.ID() && o.Device() == n.device.ID() {
+			// Our own key wrote what our store does not know: a clone or an old
+			// backup. Whatever we wrote next would be a second op at one place.
+			n.store.fail(refuse("store_behind"))
+			return false, nil, refuse("store_behind")
+		}
+	}
+	tx.from = from
+	for _, o := range ops {
+		added, err := h.Add(o)
+		switch {
+		case errors.Is(err, oplog.ErrMissing):
+			missing = true
+			n.counts.ops.WithLabelValues("missing").Inc()
+		case err != nil:
+			refused = cmp.Or(refused, err)
+			n.counts.ops.WithLabelValues("refused").Inc()
+		case added:
+			n.counts.ops.WithLabelValues("taken").Inc()
+			tx.ops(h.Entity, o)
+			tx.noticed(h, o)
+		}
+	}
+	if refused != nil { // one line for a batch: a member must not fill the log
+		n.log.Warn("refused operations", "peer", from.String(), "first", refused)
+	}
+	tx.takeKeys(h)
+	tx.listDevicesIn(h)
+	if s := h.State(); s.Kind == entity.Friend {
+		return missing, refused, tx.settle(s.Other(n.user))
+	}
+	return missing, refused, nil
 }
 
 // unknown returns those of an entity's operations that are not here: a signature is
