@@ -311,3 +311,35 @@ func TestAttackDeviceOffline(t *testing.T) {
 		refused(t, tablet, tablet.Request, "rejected", "rejected")
 	})
 }
+
+// TestAcceptedWhileAway: a device that was away while a friend accepted does not end
+// the friendship when it comes back after the claim's deadline: it cannot know.
+func TestAcceptedWhileAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(t, rtt)
+		laptop, bob := n.Add("alice"), n.Add("bob")
+		phone := linkDevice(t, laptop, "alice-phone")
+		waits(t, bob, join(t, bob, newLink(t, laptop, node.InviteOptions{Kind: "friend"}).Link))
+		bob.Crash()
+		approveNew(laptop)
+		n.Until(time.Minute, "the friendship on the phone", func() bool {
+			f, err := phone.Node.Friend("bob")
+			return err == nil && f.State == "init"
+		})
+		phone.Crash()
+		bob.Start()
+		n.Until(time.Minute, "friends", func() bool { return alive(laptop, "bob") && alive(bob, "alice") })
+		phone.Skew(7*24*time.Hour + time.Minute)
+		phone.Start()
+		n.Until(2*time.Minute, "the friendship alive on the phone, or ended", func() bool {
+			f, err := phone.Node.Friend("bob")
+			return err == nil && f.State != "init"
+		})
+		pass(time.Minute)
+		for _, p := range []*Peer{laptop, phone} {
+			if f, err := p.Node.Friend("bob"); err != nil || f.State != "alive" {
+				t.Errorf("%s: the friendship with bob: %+v, %v; want alive", p.Name, f, err)
+			}
+		}
+	})
+}
