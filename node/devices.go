@@ -55,6 +55,14 @@ func (n *Node) mine(device keys.ID) bool {
 	return ok
 }
 
+// roomForDevice reports whether our device chain can grow by a device and still
+// prove our links: every link's ACK-CHALLENGE carries the whole of it. The caller
+// holds the lock.
+func (n *Node) roomForDevice() bool {
+	proof, _ := entity.ProveMaster(n.me.Entity, nil)
+	return proof.Size()+deviceRoom <= entity.MaxProof
+}
+
 // deviceStatus keeps how far a device says it is.
 func (tx *tx) deviceStatus(device keys.ID, s protocol.LinkStatus) {
 	r := tx.n.devices[device]
