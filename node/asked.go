@@ -24,8 +24,8 @@ func (tx *tx) tellRequests() {
 		for _, c := range r.Claims {
 			told, ok := n.meLog.Requests[c.JoinID]
 			switch {
-			case ok && told.State == uint8(c.State):
-				continue
+			case ok && (told.By != n.device.ID() || told.State == uint8(c.State)):
+				continue // known, or taken by another device, which then is not honest
 			case !ok && (!c.State.Waiting() || r.Auto):
 				continue // over before anybody could be asked, or nobody is
 			}

@@ -12,6 +12,7 @@ import (
 	"pttnode/entity"
 	"pttnode/invite"
 	"pttnode/keys"
+	"pttnode/oplog"
 	"pttnode/protocol"
 )
 
@@ -107,5 +108,49 @@ func TestAttackOtherOwnDevice(t *testing.T) {
 	if err == nil || !r.self.Profile.IsZero() || len(r.entities) != 0 || r.self.Status != protocol.LinkInit {
 		t.Errorf("info of another device than the voter: %v; profile %v, %d entities, status %v; want nothing taken",
 			err, r.self.Profile, len(r.entities), r.self.Status)
+	}
+}
+
+// TestAttackForeignRequest: a stolen device that writes of a request which waits at
+// another one does not have that one answer for ever.
+func TestAttackForeignRequest(t *testing.T) {
+	n, _ := target(t, nil)
+	inv, err := n.Invite(t.Context(), InviteOptions{Kind: "friend"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClaimant(t)
+	p := c.me.State().Party("bob")
+	n.commitInviting(c.key.ID(), inv.ID, &protocol.Change{Chain: c.me, Reserve: &invite.Claim{
+		User: c.me.ID(), Device: c.key.ID(), Name: "bob", Box: p.Box, Head: p.Head, Devices: p.Devices,
+	}})
+	r := n.invites[inv.ID]
+	if len(r.Claims) != 1 {
+		t.Fatalf("claims: %+v, want one", r.Claims)
+	}
+	joinID := r.Claims[0].JoinID
+	_, third := linkedTo(t, n)
+	err = n.update(func(tx *tx) error {
+		o, err := n.me.Write(entity.Author{Key: third, User: n.user, Now: time.Now()}, n.me.ring, oplog.FamilyMe, entity.TypeRequest,
+			entity.Asking{Ref: r.Ref, JoinID: joinID, Kind: r.Kind, Entity: r.EID, Device: c.key.ID(), State: uint8(invite.Denied)})
+		if err == nil {
+			tx.ops(n.me.Entity, o)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the first one tells what is new
+		if err := n.sweep(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := n.me.Log().Len()
+	if err := n.sweep(); err != nil {
+		t.Fatal(err)
+	}
+	if got := n.me.Log().Len(); got != before {
+		t.Errorf("each sweep writes %d entries because of a foreign one", got-before)
 	}
 }
