@@ -108,10 +108,11 @@ func (tx *tx) listDevicesIn(h *held) {
 	if s.Kind == entity.Me || !ok || m.Standing != entity.Active || s.Ended || s.Frozen || !n.me.State().SoleVoter(n.device.ID()) {
 		return
 	}
-	party := n.me.State().Party(n.name())
+	party := n.me.State().Party("")
 	if m.Party.Same(party) {
 		return
 	}
+	party.Name = n.name() // it takes opening the profile
 	o, err := h.Control(tx.author(), oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party, Cuts: []entity.Cut{}})
 	if err != nil {
 		n.log.Warn("list devices", "entity", h.ID().String(), "err", err)

@@ -58,3 +58,25 @@ func TestRoomForDevice(t *testing.T) {
 		}
 	}
 }
+
+// TestListDevicesCost: looking at every entity for an old list of our devices, which
+// each operation that comes and each sweep does, opens no profile when none is old.
+func TestListDevicesCost(t *testing.T) {
+	n, _ := target(t, nil)
+	look := func() float64 {
+		return testing.AllocsPerRun(5, func() {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			(&tx{n: n, now: n.now()}).listDevices()
+		})
+	}
+	before := look()
+	for range 50 {
+		if err := n.SetCard(t.Context(), "card"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after := look(); after > 2*before {
+		t.Errorf("%v allocations after 50 changes of the profile, %v before", after, before)
+	}
+}
