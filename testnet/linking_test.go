@@ -299,6 +299,11 @@ func TestAttackDeviceOffline(t *testing.T) {
 			}
 			return seen.State == "new"
 		})
+		for _, p := range []*Peer{laptop, phone} {
+			if got := p.Node.Status().Waiting; got != 1 {
+				t.Errorf("%s: %d requests wait for alice, want 1", p.Name, got)
+			}
+		}
 		if seen.Code != "" || seen.At != "alice-laptop" {
 			t.Errorf("the tablet's request on the phone: %+v, want no code, and where it waits", seen)
 		}
@@ -309,6 +314,22 @@ func TestAttackDeviceOffline(t *testing.T) {
 			t.Fatal(err)
 		}
 		refused(t, tablet, tablet.Request, "rejected", "rejected")
+
+		// A request whose device is away for ever does not wait for ever on the others.
+		_ = n.AddDevice("watch", newLink(t, laptop, node.InviteOptions{Kind: "device"}).Link)
+		n.Until(time.Minute, "another request on the phone", func() bool { return phone.Node.Status().Waiting == 1 })
+		laptop.Crash()
+		phone.Skew(invite.ClaimLife(entity.Me) + invite.ClockSkew)
+		for _, r := range phone.Node.Requests() {
+			if r.Direction == "in" && r.State != "expired" && r.State != "rejected" {
+				t.Errorf("past its deadline, the laptop away: %+v, want expired", r)
+			}
+		}
+		if got := phone.Node.Status().Waiting; got != 0 {
+			t.Errorf("past its deadline, the laptop away: %d requests wait, want none", got)
+		}
+		phone.Skew(0)
+		laptop.Start()
 	})
 }
 
