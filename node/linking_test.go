@@ -154,3 +154,34 @@ func TestAttackForeignRequest(t *testing.T) {
 		t.Errorf("each sweep writes %d entries because of a foreign one", got-before)
 	}
 }
+
+// TestLeaveUnwanted: a board that let us in after we had cancelled is left, and our
+// other devices are told so: they have nothing to fetch.
+func TestLeaveUnwanted(t *testing.T) {
+	n, _ := target(t, nil)
+	c := newClaimant(t)
+	party := c.me.State().Party("carol")
+	b, err := entity.CreateEntity(c.author(), entity.Genesis{Kind: entity.Board, Founder: &party, Policy: &entity.Policy{
+		Join: entity.JoinLink, History: entity.History{Mode: entity.HistoryAll},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring := entity.Keyring{b.Epoch: b.Key}
+	if _, err := entity.ApproveJoinEntity(b.Entity, c.author(), ring, entity.Admission{
+		Party: n.me.State().Party("alice"), Role: entity.Member, Ref: new([16]byte{1}),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.transact(func(tx *tx) error {
+		return tx.joined(&protocol.Joined{Entity: b.Entity, Ring: ring, Issuer: c.me, Leave: true})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if m, ok := n.entities[b.ID()].State().Member(n.user); !ok || m.Standing == entity.Active {
+		t.Errorf("our place on the board: %+v, want none", m)
+	}
+	if _, ok := n.meLog.Entities[b.ID()]; ok {
+		t.Error("our other devices are told to fetch a board that we left")
+	}
+}
