@@ -133,7 +133,7 @@ func TestHandlerSpeaksJSON(t *testing.T) {
 		{"POST", "/v1/boards", `{"name":"reading"}`, nil, 201, ""},
 		{"POST", "/v1/boards/reading/articles", `{"title":"t","body":"b"}`, nil, 201, ""},
 		{"POST", "/v1/invites", `{"kind":"board","board":"reading"}`, nil, 201, ""},
-		{"POST", "/v1/invites", `{"kind":"device"}`, nil, 400, "usage"},
+		{"POST", "/v1/invites", `{"kind":"device","uses":2}`, nil, 400, "usage"},
 		{"DELETE", "/v1/invites/i-zzz", "", nil, 404, "not_found"},
 		{"POST", "/v1/requests/r-zzz/approve", "", nil, 404, "not_found"},
 		{"GET", "/v1/events?since=x", "", nil, 400, "usage"},

@@ -151,6 +151,9 @@ func (tx *tx) admissible(r invite.Record, c invite.Claim) invite.Code {
 		if !n.me.State().SoleVoter(n.device.ID()) {
 			return invite.RefusedDevicesOffline
 		}
+		if !n.roomForDevice() {
+			return invite.RefusedProofTooLong
+		}
 	case entity.Friend:
 		if user == n.user {
 			return invite.RefusedIdentity

@@ -331,6 +331,9 @@ func (tx *tx) joined(j *protocol.Joined) error {
 		return err
 	}
 	tx.ops(h.Entity, o)
+	if j.Leave && s.Kind == entity.Board {
+		return tx.me(entity.TypeLeft, entity.Left{Entity: h.ID()})
+	}
 	return nil
 }
 

@@ -17,6 +17,7 @@ const (
 	syncTime     = 60 * time.Second       // for one sync stream, data included
 	linkTime     = 60 * time.Second       // for init-me-info until the device is alive; else it is asked anew
 	infoTime     = 20 * time.Second       // for init-friend-info and its answer
+	deviceRoom   = 3 << 10                // bytes of a proof left before a device is added: its two ops, and the path of a board
 	minFreeBytes = 16 << 20               // below this the store accepts nothing new
 	maxRecord    = 4096                   // bytes of a signed peer record kept: 20 addresses; it rides in every approval
 	syncChunk    = 256 << 10              // bytes of ops in one frame, so that memory stays bounded

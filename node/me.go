@@ -29,6 +29,11 @@ func (n *Node) Status() Status {
 			}
 		}
 	}
+	for joinID, r := range n.meLog.Requests {
+		if _, decided := n.meLog.Decisions[joinID]; r.By != n.device.ID() && n.askedState(r).Waiting() && !decided {
+			s.Waiting++
+		}
+	}
 	if e, ok := errors.AsType[*Error](n.store.ready()); ok && e.Code == "store_behind" {
 		s.Health = append(s.Health, Health{
 			Code: e.Code, Title: "this node's data is older than what this device has already written: a copy or an old backup",
