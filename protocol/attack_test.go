@@ -24,7 +24,7 @@ import (
 // TestAttackForgersCanBeHonest is the other half of every test here: what the
 // forgers make is accepted as long as they change nothing.
 func TestAttackForgersCanBeHonest(t *testing.T) {
-	for _, w := range []*world{boardWorld(t), friendWorld(t)} {
+	for _, w := range []*world{boardWorld(t), friendWorld(t), deviceWorld(t)} {
 		w.claimant(t, w.r.person).wantClaim()
 
 		x := w.run(t).toJoin()
@@ -95,7 +95,7 @@ func TestAttackH6(t *testing.T) {
 	w := boardWorld(t)
 	relabelled := w.m.link
 	relabelled.Kind = entity.Me
-	w.r.attempt = invite.NewAttempt("r-1", relabelled, "", w.now)
+	w.r = &requester{person: newDevice("rita"), attempt: invite.NewAttempt("r-1", relabelled, "", w.now)}
 	x := w.run(t).toJoin()
 	if eff, err := x.i.Step(w.now, x.join); !errors.Is(err, ErrUnexpected) || len(eff.Send) != 0 {
 		t.Errorf("a relabelled link: %+v, %v; want ErrUnexpected", eff, err)

@@ -25,8 +25,12 @@ type claimant struct {
 
 func (w *world) claimant(t testing.TB, p person) *claimant {
 	k := w.m.link.Keys()
-	b := JoinBody{
-		Nonce: [32]byte{1}, User: bytesOfDigest(p.user()), Device: p.id(), Chain: p.me.ControlStrand(), Box: keys.NewBox().ID(), Name: p.name,
+	b := JoinBody{Nonce: [32]byte{1}, User: []byte{}, Device: p.id(), Chain: [][]byte{}, Box: keys.NewBox().ID(), Name: p.name}
+	if p.me != nil {
+		b.User, b.Chain = bytesOfDigest(p.user()), p.me.ControlStrand()
+	}
+	if p.me == nil {
+		b.DeviceBox, b.Consent = new(p.box.ID()), p.consent(w.m.user())
 	}
 	if e := w.m.board.e; e != nil {
 		b.PolicyHash = bytesOfDigest(e.State().PolicyHash())
