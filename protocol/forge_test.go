@@ -70,6 +70,21 @@ func (c *claimant) claim() (*Inviter, Effects, error) {
 	return i, eff, err
 }
 
+// grind plays frames 1 and 2 against a fresh Inviter, after which the device knows the
+// code that it would have; it goes away, or says with frame 3 that it withdraws.
+func (c *claimant) grind(withdraw bool) (*Inviter, Effects, error) {
+	c.t.Helper()
+	if withdraw {
+		c.both(func(b *JoinBody) { b.Withdraw, b.DeviceBox, b.Consent = true, nil, nil })
+		return c.claim()
+	}
+	i := NewInviter(c.w.m.inviting(c.peer))
+	b := c.committed
+	c.join.Commitment = commitment(b.Nonce, b.User, b.Device, b.Box)
+	_, err := i.Step(c.w.now, c.join)
+	return i, Effects{}, err
+}
+
 // wantClaim fails the test unless the claim is taken: the honest case that every
 // forged one differs from in one thing.
 func (c *claimant) wantClaim() *invite.Claim {
