@@ -465,6 +465,36 @@ func TestNewDeviceElsewhere(t *testing.T) {
 		if m, _ := w.State().Member(me.ID()); !m.Party.Same(three) {
 			t.Errorf("%v: party %+v", kind, m.Party)
 		}
+		// An op that does not name the device lists it not.
+		checkAdded(t, w.Entity, sign(t, f, w.draft(f, oplog.Control, oplog.FamilyMember, entity.TypeDevices, entity.Devices{
+			Party: two, Cuts: []entity.Cut{{Device: newDevice("third").key.ID(), Strand: oplog.Content}},
+		})))
+		if got := w.Listing(me.ID(), newDevice("third").key.ID()); got != again.ID() {
+			t.Errorf("%v: the third is listed by %v, want %v still", kind, got, again.ID())
+		}
+	}
+}
+
+// TestListingIsTheUsers: what an owner writes for a member does not count as a word of
+// that member's own devices, nor what another says of the same key.
+func TestListingIsTheUsers(t *testing.T) {
+	t.Parallel()
+	w := settle(t, entity.Board)
+	m, d := w.who(t, "member"), newDevice("second").key.ID()
+	party := m.party()
+	party.Devices = sorted(append(party.Devices, d))
+	w.must(t, "founder", oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party})
+	if !w.State().Speaks(m.user(), d, entity.Member) {
+		t.Fatal("the owner's word is none")
+	}
+	for name, user := range map[string]keys.Digest{"the member": m.user(), "the owner": w.who(t, "founder").user()} {
+		if got := w.Listing(user, d); !got.IsZero() {
+			t.Errorf("listed by %v as %s's", got, name)
+		}
+	}
+	o := w.must(t, "member", oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party})
+	if got := w.Listing(m.user(), d); got != o.ID() {
+		t.Errorf("listed by %v, want the member's own %v", got, o.ID())
 	}
 }
 

@@ -353,6 +353,7 @@ func TestCreateOwnRefused(t *testing.T) {
 				x.ap.Admit = id
 			}
 		}, no, "lists the device"},
+		{"the genesis of Me", []entity.Kind{entity.Me}, func(_ *testing.T, x *handed) { x.ap.Admit = x.w.ID() }, no, "lists the device"},
 		{"for another device", every, func(_ *testing.T, x *handed) { x.device = newDevice("third").key.ID() }, no, "lists the device"},
 		{"a content op", every, func(t *testing.T, x *handed) { x.ap.Admit = x.w.post(t, "founder", "x").ID() }, no, "lists the device"},
 		{"a genesis without the device", both, func(t *testing.T, x *handed) { x.relist(t, nil, entity.Devices{}) }, no, "lists the device"},

@@ -158,6 +158,7 @@ func TestFoldMeUnopened(t *testing.T) {
 	if _, err := w.Write(w.who(t, "second").author(), w.ring, oplog.FamilyArticle, entity.TypeSetting, entity.Setting{Name: "c"}); err != nil {
 		t.Fatal(err)
 	}
+	w.note(t, entry{"second", entity.TypeSetting, entity.Setting{Name: "d"}})
 	p := w.who(t, "founder")
 	checkAdded(t, w.Entity, sign(t, p, w.draft(p, oplog.Content, oplog.FamilyMe, entity.TypeSetting, []byte("not sealed"))))
 
@@ -166,7 +167,7 @@ func TestFoldMeUnopened(t *testing.T) {
 		name string
 		ring entity.Keyring
 		want string
-	}{{"no key", nil, "[]"}, {"the first key", old, "[a]"}, {"both", w.ring, "[a b]"}} {
+	}{{"no key", nil, "[]"}, {"the first key", old, "[a]"}, {"both", w.ring, "[a b d]"}} {
 		l := w.FoldMe(c.ring, opened)
 		if got := fmt.Sprint(slices.Sorted(maps.Keys(l.Settings))); got != c.want {
 			t.Errorf("%s: settings %s, want %s", c.name, got, c.want)
