@@ -239,11 +239,11 @@ func TestVoters(t *testing.T) {
 			letter := bytes.ToUpper([]byte{c.devices[i]})[0]
 			s.Devices = append(s.Devices, entity.Device{ID: keys.ID{byte(i), 1}, Class: class[letter], Alive: letter == c.devices[i]})
 		}
-		got := ""
+		var got []byte
 		for _, v := range s.Voters() {
-			got += fmt.Sprint(v[0])
+			got = append(got, '0'+v[0])
 		}
-		if got != c.voters || len(got)%2 == 0 {
+		if string(got) != c.voters || len(got)%2 == 0 {
 			t.Errorf("devices %s: voters %s, want %s", c.devices, got, c.voters)
 		}
 		for i := range len(c.devices) {
