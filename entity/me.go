@@ -174,6 +174,10 @@ func (e *Entity) openMe(o oplog.Op, ring Keyring) any {
 		if len(b.Heads) > MaxSeen || !ascending(b.Heads, compare) {
 			return nil
 		}
+	case *Decision:
+		if b.Choice != Approve && b.Choice != Reject {
+			return nil // what is not understood must not stand for a no
+		}
 	case *Setting:
 		if !text(b.Name, MaxName) || len(b.Value) > MaxSetting {
 			return nil

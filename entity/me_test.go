@@ -101,6 +101,9 @@ func TestFoldMe(t *testing.T) {
 		{"and the other way round", []entry{decide("founder", entity.Approve), decide("second", entity.Reject)}, func(l state) string {
 			return diff(l.Decisions[j].Choice, entity.Approve)
 		}},
+		{"a decision that is none", []entry{decide("founder", 0), decide("founder", 3), decide("second", entity.Approve)}, func(l state) string {
+			return diff(l.Decisions[j].Choice, entity.Approve)
+		}},
 		{"the last setting counts", []entry{set("founder", "x", "1"), set("second", "x", "2"), set("second", "y", "3")}, func(l state) string {
 			return diff(l.Settings, map[string][]byte{"x": []byte("2"), "y": []byte("3")})
 		}},
