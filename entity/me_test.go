@@ -114,7 +114,7 @@ func TestFoldMe(t *testing.T) {
 		{"a setting just within", []entry{set("founder", strings.Repeat("n", entity.MaxName), strings.Repeat("v", entity.MaxSetting))}, func(l state) string {
 			return diff(len(l.Settings[strings.Repeat("n", entity.MaxName)]), entity.MaxSetting)
 		}},
-		{"a request follows the device that has it", []entry{asking("second", 1), asking("founder", 4), asking("second", 3)}, func(l state) string {
+		{"a request follows the device that has it", []entry{asking("second", 1), asking("founder", 4), asking("second", 3), asking("founder", 2)}, func(l state) string {
 			return diff(l.Requests[j].State, uint8(3)) + diff(l.Requests[j].By, newDevice("second").key.ID())
 		}},
 		{"a request out of bounds", []entry{
