@@ -174,13 +174,13 @@ func (e *Entity) openMe(o oplog.Op, ring Keyring) any {
 		if len(b.Heads) > MaxSeen || !ascending(b.Heads, compare) {
 			return nil
 		}
+	case *Decision:
+		if b.Choice != Approve && b.Choice != Reject {
+			return nil // what is not understood must not stand for a no
+		}
 	case *Setting:
 		if !text(b.Name, MaxName) || len(b.Value) > MaxSetting {
 			return nil
-		}
-	case *Decision:
-		if b.Choice != Approve && b.Choice != Reject {
-			return nil // the first decision counts: it must be one
 		}
 	case *Asking:
 		if !text(b.Name, MaxName) || !text(b.Note, MaxTitle) || len(b.Code) > 6 || b.Since > maxSeconds || b.Deadline > maxSeconds {

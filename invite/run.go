@@ -46,8 +46,8 @@ func (a Attempt) Unreachable(now, next time.Time) Attempt {
 // entity and user; another is ErrPinned and leaves the attempt as it was.
 //
 // A device run counts as unfinished from here until Sent, so that a process that
-// dies in between counts too; after MaxUnfinished of them the attempt fails for
-// good with RefusedLocked.
+// dies in between counts too; after MaxUnfinished of them, or MaxCodes runs in all, the attempt
+// fails for good with RefusedLocked.
 func (a Attempt) Checked(now time.Time, eid, user keys.Digest, name string) (Attempt, error) {
 	if !a.running() {
 		return a, nil
@@ -227,8 +227,12 @@ func (a Attempt) Expire(now time.Time) (Attempt, bool) {
 	return a, false
 }
 
-// ground reports whether the link has no run left on this device.
-func (a Attempt) ground() bool { return a.Kind == entity.Me && a.Unfinished >= MaxUnfinished }
+// ground reports whether the link has no run left on this device. A device's runs
+// that were finished count too: who answers in the issuer's place sees a code with
+// each and can break it off until he likes one.
+func (a Attempt) ground() bool {
+	return a.Kind == entity.Me && (a.Unfinished >= MaxUnfinished || len(a.Codes) >= MaxCodes)
+}
 
 func (a Attempt) lock(now time.Time) Attempt {
 	a = a.end(AttemptFailed, RefusedLocked).step(now, "check", false, RefusedLocked.String())

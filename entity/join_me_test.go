@@ -1,0 +1,217 @@
+package entity_test
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"pttnode/entity"
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// linked is the approval that makes a device one of the founder's, and what the device
+// wants.
+type linked struct {
+	w    *world
+	d    device
+	ap   entity.Approval
+	want entity.NewDevice
+}
+
+func linking(t *testing.T) *linked {
+	t.Helper()
+	w, d := found(t, entity.Me), newDevice("second")
+	heads := w.Log().Heads(oplog.Control)
+	o := w.link(t, d, 0)
+	x := &linked{w: w, d: d, want: d.of(w.ID(), w.ref)}
+	x.want.Heads = heads
+	x.ap = entity.Approval{Entity: w.ID(), Admit: o.ID()}
+	x.pack()
+	return x
+}
+
+// pack fills in what the Me is now.
+func (x *linked) pack() {
+	x.ap.Logs, x.ap.Keys = x.w.ControlStrand(), nil
+	for id, k := range x.w.ring {
+		x.ap.Keys = append(x.ap.Keys, entity.EpochKey{Epoch: id, Key: k.Secret()})
+	}
+}
+
+// TestCreateJoinMe: a new device has the Me with its keys, writes in it, and is
+// understood.
+func TestCreateJoinMe(t *testing.T) {
+	t.Parallel()
+	x := linking(t)
+	key := keys.NewOpKey()
+	b := x.w.nextEpoch()
+	b.Commitment, b.UserBox = key.Commitment(x.w.ID()), new(key.UserBox().ID())
+	x.w.ring[x.w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, b).ID()] = key
+	x.pack() // the Me went on since: what it has now is handed over
+	e, ring, err := entity.CreateJoinMe(x.ap, x.want)
+	if err != nil {
+		t.Fatalf("CreateJoinMe: %v", err)
+	}
+	if !bytes.Equal(snapshot(e), snapshot(x.w.Entity)) || len(ring) != 2 {
+		t.Errorf("%d keys, or another Me than the issuer's", len(ring))
+	}
+	there := &world{Entity: e, ring: ring, people: map[string]person{"me": x.w.who(t, "founder").by(x.d.key)}}
+	o, err := e.Write(there.people["me"].author(), ring, oplog.FamilyMe, entity.TypeSetting, entity.Setting{Name: "greeting", Value: []byte("hello")})
+	if err != nil {
+		t.Fatalf("Write: %v", err)
+	}
+	checkAdded(t, x.w.Entity, o)
+	if got := x.w.FoldMe(x.w.ring, nil).Settings["greeting"]; string(got) != "hello" {
+		t.Errorf("the first device reads %q", got)
+	}
+}
+
+// TestLinkRefused is what a hostile issuer may send a new device: it has an error and
+// nothing.
+func TestLinkRefused(t *testing.T) {
+	t.Parallel()
+	no := entity.ErrNotAuthorized
+	for _, c := range []struct {
+		name    string
+		change  func(*testing.T, *linked)
+		want    error
+		because string
+	}{
+		{"no logs", func(_ *testing.T, x *linked) { x.ap.Logs = nil }, entity.ErrBody, "empty"},
+		{"no genesis", func(_ *testing.T, x *linked) { x.ap.Logs = x.ap.Logs[1:] }, oplog.ErrForeign, ""},
+		{"an op missing", func(_ *testing.T, x *linked) { x.ap.Logs = slices.Delete(x.ap.Logs, 1, 2) }, oplog.ErrMissing, ""},
+		{"a content op", func(t *testing.T, x *linked) { x.ap.Logs = append(x.ap.Logs, x.w.post(t, "founder", "x").Bytes()) }, entity.ErrBody, "content"},
+		{"the Me of another user", func(t *testing.T, x *linked) {
+			m := &world{Entity: clone(t, x.w.who(t, "mallory").me.Entity), people: x.w.people, ref: x.w.ref}
+			o, err := entity.AddDevice(m.Entity, x.w.who(t, "mallory").author(), x.d.of(m.ID(), m.ref), entity.Phone)
+			if err != nil {
+				t.Fatal(err)
+			}
+			x.ap.Entity, x.ap.Admit, x.ap.Logs, x.want.Heads = m.ID(), o.ID(), m.ControlStrand(), nil
+		}, entity.ErrKind, ""},
+		{"a board in place of a Me", func(t *testing.T, x *linked) {
+			b := foundBy(t, entity.Board, x.w.people)
+			x.ap.Entity, x.ap.Logs, x.want.User, x.want.Heads = b.ID(), b.ControlStrand(), b.ID(), nil
+		}, entity.ErrKind, "board"},
+		{"a log older than the offer", func(_ *testing.T, x *linked) { x.want.Heads = append(x.want.Heads, keys.Digest{9}) }, no, "lacks a head"},
+		{"an op that is not there", func(_ *testing.T, x *linked) { x.ap.Admit = keys.Digest{9} }, no, "not in the log"},
+		{"a log without the device-add", func(_ *testing.T, x *linked) { x.ap.Logs = x.ap.Logs[:len(x.ap.Logs)-1] }, no, "not in the log"},
+		{"a genesis as device-add", func(_ *testing.T, x *linked) { x.ap.Admit = x.ap.Entity }, no, "adds another"},
+		{"a device-class as device-add", func(t *testing.T, x *linked) {
+			o, err := entity.SetDeviceClass(x.w.Entity, x.w.who(t, "founder").author(), x.d.key.ID(), entity.Phone)
+			if err != nil {
+				t.Fatal(err)
+			}
+			x.ap.Admit = o.ID()
+			x.pack()
+		}, no, "adds another"},
+		{"an op of an unknown type", func(t *testing.T, x *linked) {
+			x.ap.Admit = x.w.must(t, "founder", oplog.FamilyMember, 99, struct{}{}).ID()
+			x.pack()
+		}, no, "adds another"},
+		{"the device-add of another device", func(t *testing.T, x *linked) {
+			x.ap.Admit = x.w.link(t, newDevice("third"), 0).ID()
+			x.pack()
+		}, no, "adds another"},
+		{"another device wants it", func(_ *testing.T, x *linked) { x.want = newDevice("third").of(x.w.ID(), x.w.ref) }, no, "adds another"},
+		{"another box key of ours", func(_ *testing.T, x *linked) { x.want.Box = newDevice("third").box.ID() }, no, "adds another"},
+		{"by a consent that we did not give", func(_ *testing.T, x *linked) { x.want.Consent = newDevice("third").consent(x.w.ID()) }, no, "adds another"},
+		{"by another invite", func(_ *testing.T, x *linked) { x.want.Ref = [16]byte{9} }, no, "adds another"},
+		{"the device-add became void", func(t *testing.T, x *linked) {
+			f := x.w.who(t, "founder")
+			add, _ := x.w.Log().Get(x.ap.Admit)
+			d := x.w.draft(f, oplog.Control, oplog.FamilyPolicy, 99, entity.Text{Text: "fork"})
+			d.Seq, d.Prev, d.Parents = add.Seq(), add.Prev(), add.Parents()
+			checkAdded(t, x.w.Entity, sign(t, f, d))
+			x.pack()
+		}, no, "not in the log"},
+		{"no keys", func(_ *testing.T, x *linked) { x.ap.Keys = nil }, no, "not there"},
+		{"H31: another key", func(_ *testing.T, x *linked) { x.ap.Keys[0].Key[0] ^= 1 }, no, "commitment"},
+		{"H31: a key of zeros", func(_ *testing.T, x *linked) { x.ap.Keys[0].Key = [32]byte{} }, no, "commitment"},
+		{"H31: the key of an unknown epoch", func(_ *testing.T, x *linked) { x.ap.Keys[0].Epoch = keys.Digest{9} }, no, "commitment"},
+		{"H31: another key beside", func(_ *testing.T, x *linked) {
+			k := x.ap.Keys[0]
+			k.Key[31] ^= 1
+			x.ap.Keys = append(x.ap.Keys, k)
+		}, no, "commitment"},
+		{"the key of an epoch is missing", func(t *testing.T, x *linked) {
+			x.w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, x.w.nextEpoch())
+			x.pack()
+		}, no, "not there"},
+		{"a device-add by a device that does not decide", func(t *testing.T, x *linked) {
+			second := x.w.who(t, "founder").by(x.d.key)
+			third := newDevice("third")
+			b := x.w.deviceAdd(third)
+			o := sign(t, second, x.w.draft(second, oplog.Control, oplog.FamilyMember, entity.TypeDeviceAdd, b))
+			x.ap.Admit, x.ap.Logs, x.want = o.ID(), append(x.w.ControlStrand(), o.Bytes()), third.of(x.w.ID(), x.w.ref)
+		}, no, "one voter"},
+		{"a device-add by a stranger", func(t *testing.T, x *linked) {
+			third, m := newDevice("third"), x.w.who(t, "mallory")
+			o := sign(t, m, x.w.draft(m, oplog.Control, oplog.FamilyMember, entity.TypeDeviceAdd, x.w.deviceAdd(third)))
+			x.ap.Admit, x.ap.Logs, x.want = o.ID(), append(x.w.ControlStrand(), o.Bytes()), third.of(x.w.ID(), x.w.ref)
+		}, no, "does not speak"},
+	} {
+		x := linking(t)
+		if _, _, err := entity.CreateJoinMe(x.ap, x.want); err != nil {
+			t.Fatalf("%s: before the change: %v", c.name, err)
+		}
+		c.change(t, x)
+		e, ring, err := entity.CreateJoinMe(x.ap, x.want)
+		if e != nil || ring != nil || !errors.Is(err, c.want) || err != nil && !strings.Contains(err.Error(), c.because) {
+			t.Errorf("%s: CreateJoinMe = %v, %v, want %v that says %q", c.name, e != nil, err, c.want, c.because)
+		}
+	}
+}
+
+// TestLinkTampered is TestApprovalTampered for a new device.
+func TestLinkTampered(t *testing.T) {
+	t.Parallel()
+	x := linking(t)
+	tampered(t, x.ap, func(ap entity.Approval) error {
+		_, _, err := entity.CreateJoinMe(ap, x.want)
+		return err
+	})
+}
+
+// tampered flips each byte of an approval's log and keys, and truncates the log at
+// each op: create takes nothing of it.
+func tampered(t *testing.T, ap entity.Approval, create func(entity.Approval) error) {
+	t.Helper()
+	if err := create(ap); err != nil {
+		t.Fatalf("unchanged: %v", err)
+	}
+	for i := range ap.Logs {
+		for at := range ap.Logs[i] {
+			bad := ap
+			bad.Logs = slices.Clone(ap.Logs)
+			bad.Logs[i] = bytes.Clone(ap.Logs[i])
+			bad.Logs[i][at] ^= 1
+			if create(bad) == nil {
+				t.Fatalf("byte %d of op %d flipped: it is taken", at, i)
+			}
+		}
+		bad := ap
+		bad.Logs = ap.Logs[:i]
+		if create(bad) == nil {
+			t.Errorf("the first %d ops of %d are taken", i, len(ap.Logs))
+		}
+	}
+	for at := range 32 {
+		for name, change := range map[string]func(*entity.Approval, *entity.EpochKey){
+			"key":    func(_ *entity.Approval, k *entity.EpochKey) { k.Key[at] ^= 1 },
+			"epoch":  func(_ *entity.Approval, k *entity.EpochKey) { k.Epoch[at] ^= 1 },
+			"entity": func(ap *entity.Approval, _ *entity.EpochKey) { ap.Entity[at] ^= 1 },
+			"admit":  func(ap *entity.Approval, _ *entity.EpochKey) { ap.Admit[at] ^= 1 },
+		} {
+			bad := ap
+			bad.Keys = slices.Clone(ap.Keys)
+			change(&bad, &bad.Keys[0])
+			if create(bad) == nil {
+				t.Errorf("byte %d of the %s flipped: it is taken", at, name)
+			}
+		}
+	}
+}
