@@ -208,6 +208,9 @@ func apply(l *oplog.Log, s *State, o oplog.Op, body any, known bool) {
 		}
 	case *Accept:
 		s.Members[o.User()].Accepted = true
+		if s.Ended && s.EndReason == EndNotAccepted { // it was, beside the end
+			s.Ended, s.EndReason = false, 0
+		}
 	case *Epoch:
 		s.Epochs[o.ID()] = EpochInfo{ID: o.ID(), Depth: b.Depth, Commitment: b.Commitment, By: o.User()}
 		if s.Kind == Me {
@@ -218,7 +221,7 @@ func apply(l *oplog.Log, s *State, o oplog.Op, body any, known bool) {
 	case *DeviceClass:
 		s.setClass(b)
 	case *End:
-		if !s.Ended {
+		if !s.Ended && !(b.Reason == EndNotAccepted && s.accepted()) {
 			s.Ended, s.EndReason = true, b.Reason
 		}
 	case *Merged:

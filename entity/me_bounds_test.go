@@ -37,7 +37,7 @@ func TestFoldMeBounds(t *testing.T) {
 	if got := l.Decisions[id].Choice; got != Reject {
 		t.Errorf("the decision is %d, want that of the first one that is any, %d", got, Reject)
 	}
-	r := l.Requests[id]
+	r := l.Requests[AskedAt{id, a.Key.ID()}]
 	if r.Since != 2 || r.Deadline != maxSeconds {
 		t.Errorf("the request is since %d until %d, want the last printable one, 2 and %d", r.Since, r.Deadline, uint64(maxSeconds))
 	}

@@ -163,6 +163,12 @@ func (s *State) Alive() bool {
 	return m != nil && m.Accepted
 }
 
+// accepted reports whether the second party of a Friend has consented.
+func (s *State) accepted() bool {
+	m := s.Members[s.Other(s.Founder)]
+	return s.Kind == Friend && m != nil && m.Accepted
+}
+
 // WritingEpoch returns the epoch that writers use: of greatest depth, then of
 // lowest id, among those held reports true for.
 func (s *State) WritingEpoch(held func(keys.Digest) bool) (EpochInfo, bool) {

@@ -37,11 +37,15 @@ func (n *Node) loadDevices() error {
 		return nil
 	})
 	return errors.Join(err, n.scan("/q", func(key string, value []byte) error {
-		joinID, err := keys.ParseDigest(strings.TrimPrefix(key, "/q/"))
-		if err != nil {
+		joinID, by, _ := strings.Cut(strings.TrimPrefix(key, "/q/"), "/")
+		var at entity.AskedAt
+		var err1, err2 error
+		at.JoinID, err1 = keys.ParseDigest(joinID)
+		at.By, err2 = keys.ParseID(by)
+		if err := errors.Join(err1, err2); err != nil {
 			return fmt.Errorf("%w: %w", oplog.ErrCorrupt, err)
 		}
-		n.asked[joinID] = string(value)
+		n.asked[at] = string(value)
 		return nil
 	}))
 }

@@ -355,7 +355,7 @@ func (n *Node) grantDevice(c invite.Claim) (*protocol.Grant, invite.Code) {
 		return nil, invite.RefusedRemoved
 	}
 	g := &protocol.Grant{
-		Entity: n.user, Admit: c.Admit, Keys: epochKeys(n.me.ring), Addrs: n.memberAddrs(n.me, 4), Logs: n.me.ControlStrand(),
+		Entity: n.user, Admit: c.Admit, Keys: epochKeys(n.me.ring), Addrs: n.memberAddrs(n.me, maxOwnAddrs), Logs: n.me.ControlStrand(),
 	}
 	return g, invite.OK
 }

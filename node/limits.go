@@ -15,6 +15,7 @@ const (
 	staleAfter   = 300 * time.Millisecond // two connections made closer together crossed; neither side was away
 	dialTime     = 15 * time.Second       // for one dial: QUIC and TCP over a bad network
 	syncTime     = 60 * time.Second       // for one sync stream, data included
+	maxOwnAddrs  = 16                     // signed peer records of our devices that a new one gets
 	linkTime     = 60 * time.Second       // for init-me-info until the device is alive; else it is asked anew
 	infoTime     = 20 * time.Second       // for init-friend-info and its answer
 	deviceRoom   = 3 << 10                // bytes of a proof left before a device is added: its two ops, and the path of a board

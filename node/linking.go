@@ -134,11 +134,16 @@ func (n *Node) linkDevice(ctx context.Context, device keys.ID) (err error) {
 	if err := n.sendMeInfo(s, protocol.InfoBody{Step: protocol.InitMeInfo}); err != nil {
 		return err
 	}
-	for synced := false; ; {
+	synced, before := false, protocol.LinkStatus(0)
+	for {
 		ack, err := n.readMeInfo(s, protocol.InitMeInfoAck)
 		if err != nil {
 			return err
 		}
+		if ack.Status <= before || ack.Status > protocol.LinkAlive { // it only goes on, so there are four at most
+			return fmt.Errorf("%w: the status %v after %v", protocol.ErrUnexpected, ack.Status, before)
+		}
+		before = ack.Status
 		if err := n.heard(device, ack.Status); err != nil {
 			return err
 		}

@@ -29,8 +29,8 @@ func (n *Node) Status() Status {
 			}
 		}
 	}
-	for joinID, r := range n.meLog.Requests {
-		if _, decided := n.meLog.Decisions[joinID]; r.By != n.device.ID() && n.askedState(r).Waiting() && !decided {
+	for at, r := range n.meLog.Requests {
+		if _, decided := n.meLog.Decisions[at.JoinID]; r.By != n.device.ID() && n.askedState(r).Waiting() && !decided {
 			s.Waiting++
 		}
 	}

@@ -73,7 +73,7 @@ type Node struct {
 	meLog     entity.MeLog                   // what the content of Me says
 	opened    map[keys.Digest]any            // bodies of the me-oplog
 	devices   map[keys.ID]deviceRecord       // what is known of our other devices
-	asked     map[keys.Digest]string         // short ids of requests at our other devices, by joinid
+	asked     map[entity.AskedAt]string      // short ids of requests at our other devices,
 	entities  map[keys.Digest]*held          // all but Me
 	chains    map[keys.Digest]*entity.Entity // other users' Mes
 	invites   map[string]invite.Record
@@ -133,7 +133,7 @@ func New(h host.Host, ds datastore.Batching, cfg Config) (*Node, error) {
 	n := &Node{
 		host: h, store: &store{ds: ds, room: cfg.Room}, device: cfg.Device, vault: cfg.Vault, log: cfg.Log, now: cfg.Now, silent: cfg.NoGossip,
 		running: make(chan struct{}),
-		opened:  make(map[keys.Digest]any), devices: make(map[keys.ID]deviceRecord), asked: make(map[keys.Digest]string),
+		opened:  make(map[keys.Digest]any), devices: make(map[keys.ID]deviceRecord), asked: make(map[entity.AskedAt]string),
 		entities: make(map[keys.Digest]*held), chains: make(map[keys.Digest]*entity.Entity),
 		invites: make(map[string]invite.Record), byIID: make(map[[16]byte]string),
 		attempts: make(map[string]invite.Attempt), pursuits: make(map[string]*pursuit),

@@ -137,6 +137,7 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 		return err
 	}
 	if !n.shares(hello.Entity, s.peer) {
+		n.fetchSoon() // perhaps it is one that we miss, and that device of ours has it
 		return s.write(protocol.Frame(uint8(protocol.SyncNo), keys.Marshal(protocol.No{})))
 	}
 	n.mu.Lock()
