@@ -288,6 +288,7 @@ func (n *Node) commitJoining(c *protocol.Change) protocol.Event {
 		return protocol.Refused{Why: invite.RefusedDiskFull}
 	}
 	if c.Joined != nil {
+		n.gaveRecord(c.Attempt.Issuer) // in JOIN-ENTITY
 		n.poke()
 		n.syncSoon(c.Attempt.Issuer) // what was written before we joined
 	}

@@ -48,6 +48,15 @@ func (n *Node) newRecord(device keys.ID) []byte {
 	return raw
 }
 
+// gaveRecord notes that a device has our record by another way than a sync.
+func (n *Node) gaveRecord(device keys.ID) {
+	n.own.mu.Lock()
+	defer n.own.mu.Unlock()
+	if n.own.sent != nil {
+		n.own.sent[device] = true
+	}
+}
+
 func (n *Node) sealRecord() []byte {
 	addrs := n.host.Addrs()
 	of := fmt.Sprint(addrs)
@@ -78,19 +87,26 @@ func openRecord(device keys.ID, raw []byte) (*peer.PeerRecord, bool) {
 	return rec, ok && err == nil && rec.PeerID == p && p.MatchesPublicKey(env.PublicKey)
 }
 
+// storedRecord reads a record that was checked before it was stored.
+func storedRecord(raw []byte) (rec peer.PeerRecord, ok bool) {
+	env, err := record.UnmarshalEnvelope(raw)
+	return rec, err == nil && env.TypedRecord(&rec) == nil
+}
+
 // addrs keeps a device's record if it is newer than the one we have and names
 // other addresses. Records of others than the device named, and anything
 // malformed, are ignored: addresses are hints.
 func (tx *tx) addrs(device keys.ID, raw []byte) {
-	if len(raw) > maxRecord {
+	old, known := tx.n.records[device]
+	if len(raw) > maxRecord || known && bytes.Equal(old, raw) {
 		return
 	}
 	rec, ok := openRecord(device, raw)
 	if !ok {
 		return
 	}
-	if old, ok := tx.n.records[device]; ok {
-		prev, ok := openRecord(device, old)
+	if known {
+		prev, ok := storedRecord(old)
 		if ok && (prev.Seq >= rec.Seq || slices.EqualFunc(prev.Addrs, rec.Addrs, ma.Multiaddr.Equal)) {
 			return // every sync brings one that is newer; most say the same
 		}
