@@ -45,6 +45,9 @@ func New(cfg Config) *Handler {
 		h.log = slog.New(slog.DiscardHandler)
 	}
 	for _, r := range routes {
+		if !inSetup[r.pattern] {
+			r = withIdentity(r)
+		}
 		h.mux.Handle(r.pattern, h.handle(r))
 	}
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

@@ -214,7 +214,7 @@ func (h *Home) InitDevice(ctx context.Context, o InitDeviceOptions) (device Devi
 		return device, "", linkCode(err)
 	}
 	if link.Kind != entity.Me {
-		return device, "", refuse("link_kind")
+		return device, "", refuse("link_kind", "kind", linkKind(link.Kind))
 	}
 	resume := func(n *Node) bool {
 		for _, a := range n.attempts {
@@ -265,6 +265,37 @@ func (h *Home) vacant(passphrase []byte, resume func(*Node) bool) (resumed bool,
 		}
 	}
 	return false, nil
+}
+
+// Vacant returns nil when Init may make an identity here: has_identity, or linking
+// while this device is being linked, tell why not. What a linking that failed has
+// left counts as nothing.
+func (h *Home) Vacant(passphrase []byte) error {
+	if !h.HasIdentity() {
+		return nil
+	}
+	unlock, err := h.Lock()
+	if err != nil {
+		return err
+	}
+	_, err = h.vacant(passphrase, nil)
+	return errors.Join(err, unlock())
+}
+
+// Forget makes a home as new whose device was refused. It does nothing where there
+// is nothing, and fails as Vacant does.
+func (h *Home) Forget(passphrase []byte) error {
+	if !h.HasIdentity() {
+		return nil
+	}
+	unlock, err := h.Lock()
+	if err != nil {
+		return err
+	}
+	if _, err = h.vacant(passphrase, nil); err == nil {
+		err = os.Remove(h.file("identity")) // without it all else is of an init that did not finish
+	}
+	return errors.Join(err, unlock())
 }
 
 // newVault writes what the vault key comes from: a random key file, or the salt

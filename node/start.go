@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -66,6 +68,9 @@ func Start(_ context.Context, h *Home, o StartOptions) (n *Node, err error) {
 	n, err = New(host, ds, Config{Device: device, Vault: vault, Log: o.Log, Room: func() error { return diskRoom(h.paths.Store) }})
 	if err != nil {
 		return nil, err
+	}
+	if n.me == nil && !slices.ContainsFunc(slices.Collect(maps.Values(n.attempts)), n.unfinished) {
+		return nil, refuse("no_identity") // it was to be linked, and was refused
 	}
 	n.close = closers
 	return n, nil
