@@ -12,7 +12,7 @@ import (
 
 // UserView names a user.
 type UserView struct {
-	ID          keys.Digest `json:"id"`
+	ID          keys.Digest `json:"id,omitzero"` // not there while this device is being linked
 	Name        string      `json:"name"`
 	Fingerprint string      `json:"fingerprint,omitempty"`
 }

@@ -59,12 +59,15 @@ func (a *app) up(ctx context.Context, listen []string, passFile string) error {
 	defer closeLog()
 	a.serving.Store(true)
 	opt := node.StartOptions{Listen: listen, Passphrase: pass, Log: log}
-	err = serve(ctx, home, opt, a.isReady)
+	err = a.serveUntil(ctx, home, opt, a.isReady, a.upLinking)
 	if p := api.ProblemOf(err); p != nil && p.Code == "passphrase_needed" && a.asks() {
-		if opt.Passphrase, err = a.askPassphrase(); err != nil {
+		if opt.Passphrase, err = a.askHidden("Passphrase"); err != nil {
 			return err
 		}
-		err = serve(ctx, home, opt, a.isReady)
+		err = a.serveUntil(ctx, home, opt, a.isReady, a.upLinking)
+	}
+	if _, refused := errors.AsType[linkRefused](err); refused {
+		return errors.Join(err, home.Forget(opt.Passphrase))
 	}
 	if _, signalled := errors.AsType[stopped](context.Cause(ctx)); signalled && (errors.Is(err, context.Canceled) || err == nil) {
 		log.Info("stopped", "cause", context.Cause(ctx).Error())
@@ -77,6 +80,11 @@ func (a *app) up(ctx context.Context, listen []string, passFile string) error {
 func (a *app) isReady(n *node.Node, r ready) {
 	_ = a.result(r, func() {
 		s := n.Status()
+		if s.State == "setup" {
+			a.say("ready: %s is being linked, listening on %s\n", s.Device.Name, r.Addrs)
+			a.talk("Stop it with Ctrl-C; pttnode up goes on with it. In another terminal: pttnode status\n")
+			return
+		}
 		a.say("ready: %s on %s, listening on %s\n", s.User.Name, s.Device.Name, r.Addrs)
 		a.talk("Stop it with Ctrl-C. In another terminal: pttnode status · pttnode invite friend\n")
 	})
