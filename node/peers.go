@@ -235,11 +235,19 @@ func (n *Node) syncMembers(ctx context.Context) {
 	}
 }
 
-// dialMembers dials up to two unconnected members of every entity, so that a
-// member is found when the inviter is gone. The connection then syncs.
+// dialMembers dials our other devices, and up to two unconnected members of every
+// entity, so that a member is found when the inviter is gone. The connection then
+// syncs.
 func (n *Node) dialMembers(ctx context.Context) {
 	n.mu.Lock()
 	targets := make(map[peer.ID]bool)
+	if n.me != nil {
+		for _, d := range n.me.State().Devices {
+			if p, err := peerID(d.ID); err == nil && n.mine(d.ID) && !n.online([]keys.ID{d.ID}) && len(n.host.Peerstore().Addrs(p)) > 0 {
+				targets[p] = true
+			}
+		}
+	}
 	for _, h := range n.entities {
 		count := 0
 		members := h.State().Active()
