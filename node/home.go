@@ -256,13 +256,13 @@ func (h *Home) vacant(passphrase []byte, resume func(*Node) bool) (resumed bool,
 	if resume != nil && resume(n) {
 		return true, nil
 	}
-	if n.me != nil {
-		return false, refuse("has_identity", "name", n.name())
-	}
 	for _, a := range n.attempts {
-		if n.unfinished(a) {
+		if a.Kind == entity.Me && (n.unfinished(a) || a.State == invite.AttemptSyncing) {
 			return false, refuse("linking")
 		}
+	}
+	if n.me != nil {
+		return false, refuse("has_identity", "name", n.name())
 	}
 	return false, nil
 }

@@ -105,7 +105,7 @@ func (tx *tx) newInvite(o InviteOptions) (invite.Link, invite.Record, error) {
 			return none(refuse("proof_too_long", "name", n.boardName(h)))
 		}
 	case "device":
-		if o.Role != "" || o.History != "" || o.For != "" || o.Auto {
+		if o.Role != "" || o.History != "" || o.For != "" || o.Auto || o.Uses > 1 {
 			return none(refuse("usage", "what", "a device link is for one device of yours, and is always approved by a person"))
 		}
 		if !n.me.State().SoleVoter(n.device.ID()) {

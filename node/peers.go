@@ -235,19 +235,11 @@ func (n *Node) syncMembers(ctx context.Context) {
 	}
 }
 
-// dialMembers dials our other devices, and up to two unconnected members of every
-// entity, so that a member is found when the inviter is gone. The connection then
-// syncs.
+// dialMembers dials up to two unconnected members of every entity, so that a
+// member is found when the inviter is gone. The connection then syncs.
 func (n *Node) dialMembers(ctx context.Context) {
 	n.mu.Lock()
 	targets := make(map[peer.ID]bool)
-	if n.me != nil {
-		for _, d := range n.me.State().Devices {
-			if p, err := peerID(d.ID); err == nil && n.mine(d.ID) && !n.online([]keys.ID{d.ID}) && len(n.host.Peerstore().Addrs(p)) > 0 {
-				targets[p] = true
-			}
-		}
-	}
 	for _, h := range n.entities {
 		count := 0
 		members := h.State().Active()
@@ -264,6 +256,13 @@ func (n *Node) dialMembers(ctx context.Context) {
 			}
 		}
 	}
+	if n.me != nil {
+		for _, d := range n.me.State().Devices {
+			if p, err := peerID(d.ID); err == nil && n.mine(d.ID) && !n.online([]keys.ID{d.ID}) && len(n.host.Peerstore().Addrs(p)) > 0 {
+				targets[p] = true
+			}
+		}
+	}
 	n.mu.Unlock()
 	for p := range targets {
 		n.wg.Go(func() {
@@ -274,6 +273,24 @@ func (n *Node) dialMembers(ctx context.Context) {
 			}
 		})
 	}
+}
+
+// seek dials a device that we let in and that does not wait here: its request may
+// hang on a connection with a node that was killed, which QUIC believes in for 30 s
+// (see returned). The caller holds the lock.
+func (n *Node) seek(device keys.ID) {
+	p, err := peerID(device)
+	if err != nil || n.runCtx == nil || n.runCtx.Err() != nil || n.online([]keys.ID{device}) {
+		return
+	}
+	ctx := n.runCtx
+	n.wg.Go(func() {
+		dial, cancel := context.WithTimeout(ctx, dialTime)
+		defer cancel()
+		if _, err := n.host.Network().DialPeer(dial, p); err != nil {
+			n.log.Debug("dial who was let in", "peer", p.String(), "err", err)
+		}
+	})
 }
 
 // onConnected syncs over a connection that we dialled: one side is enough.
@@ -287,6 +304,7 @@ func (n *Node) onConnected(ctx context.Context, c network.Conn) {
 	device, err := deviceID(c.RemotePeer())
 	if err == nil && c.Stat().Direction == network.DirInbound {
 		n.returned(device, c)
+		n.dropOlder(c)
 	}
 	if err != nil {
 		return
@@ -297,6 +315,17 @@ func (n *Node) onConnected(ctx context.Context, c network.Conn) {
 	}
 	if c.Stat().Direction == network.DirOutbound && n.sharesAny(device) {
 		n.wg.Go(func() { n.syncLogged(ctx, device) })
+	}
+}
+
+// dropOlder closes the connections with a peer that are older than one which it has
+// just dialled: it was killed and has come back (see returned), and what waits on
+// them, as an exchange of init-me-info, is to begin anew. The caller holds the lock.
+func (n *Node) dropOlder(c network.Conn) {
+	for _, old := range n.host.Network().ConnsToPeer(c.RemotePeer()) {
+		if old != c && c.Stat().Opened.Sub(old.Stat().Opened) > staleAfter {
+			n.wg.Go(func() { _ = old.Close() })
+		}
 	}
 }
 

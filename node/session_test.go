@@ -661,7 +661,11 @@ func TestInviteRefuses(t *testing.T) {
 		code string
 	}{
 		"a friend approved unseen":  {InviteOptions{Kind: "friend", Auto: true}, "usage"},
-		"a device":                  {InviteOptions{Kind: "device"}, "usage"},
+		"a device approved unseen":  {InviteOptions{Kind: "device", Auto: true}, "usage"},
+		"two devices":               {InviteOptions{Kind: "device", Uses: 2}, "usage"},
+		"a device for a friend":     {InviteOptions{Kind: "device", For: "bob"}, "usage"},
+		"a device with a role":      {InviteOptions{Kind: "device", Role: "reader"}, "usage"},
+		"something else":            {InviteOptions{Kind: "me"}, "usage"},
 		"no end of uses":            {InviteOptions{Kind: "friend", Uses: invite.MaxUses + 1}, "usage"},
 		"less than a use":           {InviteOptions{Kind: "friend", Uses: -1}, "usage"},
 		"uses beyond a byte":        {InviteOptions{Kind: "friend", Uses: 257}, "usage"},
