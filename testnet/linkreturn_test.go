@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/marcopolo/simnet"
+
 	"pttnode/node"
 )
 
@@ -19,9 +21,10 @@ func TestLinkReturns(t *testing.T) {
 		},
 		"phone": func(t *testing.T, laptop, phone *Peer) {
 			phone.Crash()
-			typeCode(t, laptop, phone)
-			pass(time.Second)
+			phone.IP = simnet.IntToPublicIPv4(77).String() // nobody at the old address says that it is gone
 			phone.Start()
+			pass(time.Second)
+			typeCode(t, laptop, phone)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
