@@ -95,7 +95,7 @@ var catalogue = []Entry{
 	{"code_needed", "a device is let in with the code that it shows", "type it: pttnode requests approve ID --code CODE", ExitUsage, http.StatusPreconditionRequired},
 	{"code_elsewhere", "a device is let in where its link was made[: on {device}]", "type the code there", ExitRefused, http.StatusConflict},
 	{"decided_elsewhere", "you decided otherwise[ on {device}] already", "see: pttnode requests list", ExitRefused, http.StatusConflict},
-	{"wrong_code", "that is not the code on the other screen[; {left} more tries][; that was the third time, and the link ({taken_back}) is taken back]", "read it again from the new device's own screen[ · for another try: pttnode invite device (in place of {taken_back})]", ExitCheck, http.StatusForbidden},
+	{"wrong_code", "that is not the code on the other screen[; tries left: {left}][; that was the third time, and the link ({taken_back}) is taken back]", "read it again from the new device's own screen[ · for another try: pttnode invite device (in place of {taken_back})]", ExitCheck, http.StatusForbidden},
 	{"devices_offline", "too few of your devices are online for this, or it is for another one to decide", "bring them online; device links are made on the device that was first", ExitRefused, http.StatusServiceUnavailable},
 	{"clock_skew", "this computer's clock is wrong", "set the clock", ExitRefused, http.StatusConflict},
 	{"failed", "the request failed[: {detail}]", "try again: pttnode requests retry ID", ExitError, http.StatusBadGateway},

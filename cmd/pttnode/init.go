@@ -34,7 +34,7 @@ With --device this becomes another device of yours: on the one that you have,
 run pttnode invite device; here, paste its link when asked. A code appears, which
 you type there. The node runs until that is done; stopped before, pttnode up, or
 the same link once more, goes on with it.`,
-		Args: noLinkArg(cobra.NoArgs),
+		Args: cobra.NoArgs,
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.init(cmd, in) }
 	f := cmd.Flags()
@@ -46,19 +46,6 @@ the same link once more, goes on with it.`,
 	f.StringArrayVar(&in.link.listen, "listen", nil, "with --device: `MULTIADDR` to listen on, as for up; may be repeated")
 	f.Var(&in.link.wait, "wait", "with --device: how long to wait (default: as long as the link can live)")
 	return cmd
-}
-
-// noLinkArg refuses a device link among the arguments by its own code: it is in
-// the shell's history now.
-func noLinkArg(next cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		for _, arg := range args {
-			if isDeviceLink(arg) {
-				return api.NewProblem("device_link_here")
-			}
-		}
-		return next(cmd, args)
-	}
 }
 
 func (a *app) init(cmd *cobra.Command, in initialising) error {

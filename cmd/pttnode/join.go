@@ -67,8 +67,6 @@ func (a *app) linkText(cmd *cobra.Command, file string, args []string) (string, 
 		return "", usagef(cmd, "either a LINK or --file, not both")
 	case len(args) > 0 && args[0] != "-":
 		return args[0], nil
-	case isDeviceLink(file):
-		return "", api.NewProblem("device_link_here")
 	case file != "" || len(args) > 0:
 		if file == "" {
 			file = "-"

@@ -85,8 +85,6 @@ func (a *app) initDevice(cmd *cobra.Command, home *node.Home, pass []byte, in in
 // deviceLink reads the link from the file, stdin or a prompt that does not show it.
 func (a *app) deviceLink(cmd *cobra.Command, file string) (string, error) {
 	switch {
-	case isDeviceLink(file):
-		return "", api.NewProblem("device_link_here")
 	case file != "":
 		b, err := a.readAll(file, maxLinkText)
 		return string(b), err

@@ -61,7 +61,7 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "pttnode",
 		Short:         "your friends and your boards; no server",
-		Args:          noLinkArg(noSubcommand),
+		Args:          noSubcommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(*cobra.Command, []string) error {
