@@ -33,6 +33,12 @@ func serveNode(t *testing.T) *served {
 	if _, err := home.Init(t.Context(), node.InitOptions{Name: "alice", DeviceName: "laptop"}); err != nil {
 		t.Fatal(err)
 	}
+	return serveHome(t, home)
+}
+
+// serveHome starts the node of a home.
+func serveHome(t *testing.T, home *node.Home) *served {
+	t.Helper()
 	n, err := node.Start(t.Context(), home, node.StartOptions{Listen: []string{"/ip4/127.0.0.1/tcp/0"}})
 	if err != nil {
 		t.Fatal(err)
