@@ -54,6 +54,11 @@ func (c *Client) ChangeMe(ctx context.Context, change MeChange) (node.MeView, er
 	return call[node.MeView](ctx, c, http.MethodPatch, "/v1/me", change)
 }
 
+// Peers returns who is connected.
+func (c *Client) Peers(ctx context.Context) ([]node.PeerView, error) {
+	return call[[]node.PeerView](ctx, c, http.MethodGet, "/v1/peers", nil)
+}
+
 // Friends returns all friends.
 func (c *Client) Friends(ctx context.Context) ([]node.FriendView, error) {
 	return call[[]node.FriendView](ctx, c, http.MethodGet, "/v1/friends", nil)

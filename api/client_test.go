@@ -167,6 +167,7 @@ func TestClientHasEveryRoute(t *testing.T) {
 		err2(c.LeaveBoard(ctx, ref)), err2(c.Articles(ctx, ref)), err2(c.CreateArticle(ctx, ref, NewArticle{})),
 		err2(c.Article(ctx, ref, ref)), err2(c.View(ctx, ref)), err2(c.Log(ctx, ref, "member")), err2(c.Synced(ctx, ref)),
 		err2(c.Shutdown(ctx)), err2(c.Devices(ctx)), err2(c.Device(ctx, ref)), err2(c.RenameDevice(ctx, ref, "x")), err2(c.Why(ctx, ref, ref)),
+		err2(c.Peers(ctx)),
 	}
 	for _, err := range c.Watch(ctx, 3) {
 		calls = append(calls, err)

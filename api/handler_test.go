@@ -26,6 +26,12 @@ type served struct {
 // serveNode starts a node in a home of its own.
 func serveNode(t *testing.T) *served {
 	t.Helper()
+	return serveNodeWith(t, node.StartOptions{})
+}
+
+// serveNodeWith is serveNode with options.
+func serveNodeWith(t *testing.T, opt node.StartOptions) *served {
+	t.Helper()
 	home, err := node.OpenHome(filepath.Dir(socketIn(t)))
 	if err != nil {
 		t.Fatal(err)
@@ -33,13 +39,14 @@ func serveNode(t *testing.T) *served {
 	if _, err := home.Init(t.Context(), node.InitOptions{Name: "alice", DeviceName: "laptop"}); err != nil {
 		t.Fatal(err)
 	}
-	return serveHome(t, home)
+	return serveHome(t, home, opt)
 }
 
 // serveHome starts the node of a home.
-func serveHome(t *testing.T, home *node.Home) *served {
+func serveHome(t *testing.T, home *node.Home, opt node.StartOptions) *served {
 	t.Helper()
-	n, err := node.Start(t.Context(), home, node.StartOptions{Listen: []string{"/ip4/127.0.0.1/tcp/0"}})
+	opt.Listen = []string{"/ip4/127.0.0.1/tcp/0"}
+	n, err := node.Start(t.Context(), home, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,6 +149,7 @@ func TestHandlerSpeaksJSON(t *testing.T) {
 		{"PATCH", "/v1/devices/讀書機", `{"name":""}`, nil, 413, "too_long"},
 		{"GET", "/v1/boards/reading/members/Alice/why", "", nil, 200, ""},
 		{"GET", "/v1/boards/reading/members/nobody/why", "", nil, 404, "not_found"},
+		{"POST", "/v1/invites", `{"kind":"device","uses":2}`, nil, 400, "usage"},
 		{"DELETE", "/v1/invites/i-zzz", "", nil, 404, "not_found"},
 		{"POST", "/v1/requests/r-zzz/approve", "", nil, 404, "not_found"},
 		{"GET", "/v1/events?since=x", "", nil, 400, "usage"},

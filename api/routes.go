@@ -19,6 +19,8 @@ var routes = []route{
 	{"GET /v1/me", get(func(n *node.Node, _ *http.Request) (node.MeView, error) { return n.Me(), nil })},
 	{"PATCH /v1/me", send(http.StatusOK, changeMe)},
 
+	{"GET /v1/peers", list(func(n *node.Node, _ *http.Request) ([]node.PeerView, error) { return n.Peers(), nil })},
+
 	{"GET /v1/friends", list(func(n *node.Node, _ *http.Request) ([]node.FriendView, error) { return n.Friends(), nil })},
 	{"GET /v1/friends/{friend}", get(func(n *node.Node, r *http.Request) (node.FriendView, error) {
 		return n.Friend(r.PathValue("friend"))

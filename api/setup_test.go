@@ -22,7 +22,7 @@ func serveLinking(t *testing.T, alice *served) *served {
 	if _, _, err := home.InitDevice(t.Context(), node.InitDeviceOptions{Link: v.Link, DeviceName: "phone"}); err != nil {
 		t.Fatal(err)
 	}
-	return serveHome(t, home)
+	return serveHome(t, home, node.StartOptions{})
 }
 
 // TestSetup: on a device that is being linked each route answers linking, but for

@@ -178,8 +178,12 @@ func (e *Entity) openMe(o oplog.Op, ring Keyring) any {
 		if !text(b.Name, MaxName) || len(b.Value) > MaxSetting {
 			return nil
 		}
+	case *Decision:
+		if b.Choice != Approve && b.Choice != Reject {
+			return nil // the first decision counts: it must be one
+		}
 	case *Asking:
-		if !text(b.Name, MaxName) || !text(b.Note, MaxTitle) || len(b.Code) > 6 {
+		if !text(b.Name, MaxName) || !text(b.Note, MaxTitle) || len(b.Code) > 6 || b.Since > maxSeconds || b.Deadline > maxSeconds {
 			return nil
 		}
 	}

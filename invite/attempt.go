@@ -80,15 +80,16 @@ type Attempt struct {
 	User       keys.Digest  `cbor:"10,keyasint"`           // the issuer's, pinned by the first ACK
 	Since      int64        `cbor:"11,keyasint"`           //
 	Expires    int64        `cbor:"12,keyasint"`           // the link's
-	Deadline   int64        `cbor:"13,keyasint,omitempty"` // the claim's, from PENDING
+	Deadline   int64        `cbor:"13,keyasint,omitempty"` // the claim's, by this side's clock
 	NextTry    int64        `cbor:"14,keyasint,omitempty"` //
-	Tries      uint32       `cbor:"15,keyasint,omitempty"` // since the last success; the argument of Backoff
+	Tries      uint32       `cbor:"15,keyasint,omitempty"` // since the last one that was held; the argument of Backoff
 	State      AttemptState `cbor:"16,keyasint"`           //
 	Reason     Code         `cbor:"17,keyasint,omitempty"` // why it ended, or why it waits
 	Codes      []RunCode    `cbor:"18,keyasint,omitempty"` // of the runs whose JOIN-ENTITY may have arrived, oldest first
 	Code       string       `cbor:"19,keyasint,omitempty"` // the one that PENDING named
 	Unfinished uint8        `cbor:"20,keyasint,omitempty"` // device runs with an ACK and no JOIN-ENTITY
 	Steps      []Step       `cbor:"21,keyasint,omitempty"` // what happened, oldest first
+	Asked      int64        `cbor:"22,keyasint,omitempty"` // when JOIN-ENTITY went out last
 }
 
 // RunCode is the safety code of one run, by the id under which PENDING names it.
@@ -161,10 +162,16 @@ func (s Step) same(t Step) bool {
 
 // GiveUp returns when the attempt is over for its requester: ClockSkew after the
 // claim's deadline, or, while no claim is known, when the last claim that could
-// have been made would end.
+// have been made would end. A clock that is hours ahead of the issuer's, which
+// decides, makes it no earlier than a claim of the last JOIN-ENTITY could end, and
+// leaves MinTries for the first one.
 func (a Attempt) GiveUp() time.Time {
 	if a.Deadline != 0 {
 		return time.Unix(a.Deadline, 0).Add(ClockSkew)
 	}
-	return time.Unix(a.Expires, 0).Add(ClaimLife(a.Kind) + ClockSkew)
+	end := time.Unix(max(a.Expires, a.Asked), 0).Add(ClaimLife(a.Kind) + ClockSkew)
+	if first := time.Unix(a.Since, 0).Add(MinTries); end.Before(first) {
+		return first
+	}
+	return end
 }

@@ -27,7 +27,7 @@ var events = []struct {
 	{"checked", func(a invite.Attempt) invite.Attempt { a, _ = a.Checked(t0, eid, alice, "Alice"); return a }},
 	{"sent", func(a invite.Attempt) invite.Attempt { return a.Sent(t0, keys.Digest{1}, "111111") }},
 	{"pending", func(a invite.Attempt) invite.Attempt {
-		a, _ = a.Pending(t0, keys.Digest{1}, t0.Add(week), invite.OK)
+		a, _ = a.Pending(t0, keys.Digest{1}, invite.OK)
 		return a
 	}},
 	{"approved", func(a invite.Attempt) invite.Attempt { return a.Approved(t0) }},
@@ -178,10 +178,10 @@ func TestPinned(t *testing.T) {
 
 func TestCodes(t *testing.T) {
 	a := attempt(t, entity.Friend).Sent(t0, keys.Digest{0}, "000000")
-	if b, err := a.Pending(t0, keys.Digest{9}, t0, invite.OK); !errors.Is(err, invite.ErrForeignRun) || b.State != a.State {
+	if b, err := a.Pending(t0, keys.Digest{9}, invite.OK); !errors.Is(err, invite.ErrForeignRun) || b.State != a.State {
 		t.Errorf("foreign: %v, %v", err, b.State)
 	}
-	a, err := a.Pending(t0, keys.Digest{0}, t0.Add(week), invite.RefusedDevicesOffline)
+	a, err := a.Pending(t0, keys.Digest{0}, invite.RefusedDevicesOffline)
 	if err != nil || a.Code != "000000" || a.Reason != invite.RefusedDevicesOffline || a.Deadline != t0.Add(week).Unix() {
 		t.Fatalf("pending: %v, %+v", err, a)
 	}
@@ -191,7 +191,7 @@ func TestCodes(t *testing.T) {
 	if len(a.Codes) != invite.MaxCodes || a.Codes[invite.MaxCodes-1].Code != "100099" {
 		t.Errorf("%d codes, the last %v", len(a.Codes), a.Codes[len(a.Codes)-1])
 	}
-	if _, err := a.Pending(t0, keys.Digest{0}, t0.Add(week), invite.OK); err != nil {
+	if _, err := a.Pending(t0, keys.Digest{0}, invite.OK); err != nil {
 		t.Errorf("the run that reserved is forgotten: %v", err)
 	}
 	if b := a.Sent(t0, keys.Digest{1, 99}, "100099"); len(b.Codes) != invite.MaxCodes {
@@ -252,7 +252,7 @@ func TestGiveUp(t *testing.T) {
 		t.Errorf("before PENDING: %v, want %v", got, want)
 	}
 	a = a.Sent(t0, keys.Digest{1}, "1")
-	a, _ = a.Pending(t0, keys.Digest{1}, t0.Add(week), invite.OK)
+	a, _ = a.Pending(t0, keys.Digest{1}, invite.OK)
 	if b, ok := a.Expire(t0.Add(week)); ok || b.State != a.State {
 		t.Error("gave up within the clocks' difference")
 	}

@@ -34,6 +34,10 @@ const (
 	MaxCodes      = 32 // safety codes remembered; the issuer names the one of the run that reserved
 	MaxSteps      = 64 // steps shown to people; a retry that says the same again adds none
 
+	// MinTries is how long a request is tried whatever this side's clock says of the
+	// link's expiry.
+	MinTries = time.Hour
+
 	// ClockSkew is how far two people's clocks may differ before one of them
 	// draws a conclusion from the other's times.
 	ClockSkew = 5 * time.Minute

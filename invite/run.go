@@ -9,6 +9,16 @@ import (
 	"pttnode/keys"
 )
 
+// Held notes that a run was kept waiting by the issuer for as long as a try is
+// worth: the pauses begin anew. A shorter one counts as failed, or an issuer that
+// answers and hangs up would be asked without a pause.
+func (a Attempt) Held(lasted time.Duration) Attempt {
+	if a.running() && lasted >= backoffNear {
+		a.Tries = 0
+	}
+	return a
+}
+
 // Connecting notes that a try begins.
 func (a Attempt) Connecting(now time.Time) Attempt {
 	if !a.running() {
@@ -71,14 +81,16 @@ func (a Attempt) Sent(now time.Time, codeID keys.Digest, code string) Attempt {
 		i := slices.IndexFunc(codes, func(c RunCode) bool { return c.Code != a.Code })
 		codes = slices.Delete(codes, max(i, 0), max(i, 0)+1)
 	}
-	a.Codes = codes
+	a.Codes, a.Asked = codes, now.Unix()
 	return a.step(now, "send", true, "")
 }
 
-// Pending notes that the issuer holds the claim, until deadline, under the code
-// of the run codeID; reason is OK or why not even a person can decide yet. A
-// codeID of no run of ours is ErrForeignRun and leaves the attempt as it was.
-func (a Attempt) Pending(now time.Time, codeID keys.Digest, deadline time.Time, reason Code) (Attempt, error) {
+// Pending notes that the issuer holds the claim under the code of the run codeID;
+// reason is OK or why not even a person can decide yet. Until when it is held is
+// measured by this side's clock, from the first time that it is heard of: the two
+// clocks may be hours apart. A codeID of no run of ours is ErrForeignRun and leaves
+// the attempt as it was.
+func (a Attempt) Pending(now time.Time, codeID keys.Digest, reason Code) (Attempt, error) {
 	if !a.running() {
 		return a, nil
 	}
@@ -86,7 +98,10 @@ func (a Attempt) Pending(now time.Time, codeID keys.Digest, deadline time.Time, 
 	if i < 0 {
 		return a, fmt.Errorf("attempt %s: %w", a.ID, ErrForeignRun)
 	}
-	a.Code, a.Deadline, a.Reason, a.Tries, a.NextTry = a.Codes[i].Code, deadline.Unix(), reason, 0, 0
+	a.Code, a.Reason, a.NextTry = a.Codes[i].Code, reason, 0
+	if a.Deadline == 0 {
+		a.Deadline = now.Add(ClaimLife(a.Kind)).Unix()
+	}
 	detail := ""
 	if reason != OK {
 		detail = reason.String()

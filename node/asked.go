@@ -2,6 +2,7 @@ package node
 
 import (
 	"slices"
+	"time"
 
 	"pttnode/entity"
 	"pttnode/invite"
@@ -24,8 +25,8 @@ func (tx *tx) tellRequests() {
 		for _, c := range r.Claims {
 			told, ok := n.meLog.Requests[c.JoinID]
 			switch {
-			case ok && told.State == uint8(c.State):
-				continue
+			case ok && (told.By != n.device.ID() || told.State == uint8(c.State)):
+				continue // known, or taken by another device, which then is not honest
 			case !ok && (!c.State.Waiting() || r.Auto):
 				continue // over before anybody could be asked, or nobody is
 			}
@@ -126,9 +127,20 @@ func (tx *tx) decideElsewhere(r entity.Asked, approve bool) error {
 	return writeCode(tx.me(entity.TypeDecision, entity.Decision{Ref: r.Ref, JoinID: r.JoinID, Choice: choice}))
 }
 
+// askedState returns how a request at another device of ours stands. One that still
+// waits, as far as is known, but is past its deadline, has timed out: that device
+// will say so for good when it comes back.
+func (n *Node) askedState(r entity.Asked) invite.ClaimState {
+	state := invite.ClaimState(r.State)
+	if state.Waiting() && !n.now().Before(time.Unix(int64(r.Deadline), 0).Add(invite.ClockSkew)) {
+		return invite.TimedOut
+	}
+	return state
+}
+
 // askedView shows a request at another device of ours.
 func (n *Node) askedView(r entity.Asked) RequestView {
-	state := invite.ClaimState(r.State)
+	state := n.askedState(r)
 	v := RequestView{
 		ID: n.asked[r.JoinID], Kind: linkKind(r.Kind), Direction: "in", State: incoming[state], Code: r.Code, Note: r.Note,
 		Since: unix(int64(r.Since)), ExpiresAt: unix(int64(r.Deadline)), Extra: r.Extra, At: n.deviceName(r.By),

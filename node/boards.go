@@ -66,7 +66,7 @@ func (n *Node) boardView(h *held) BoardView {
 		v.Role = m.Role.String()
 	}
 	for _, p := range h.Posts(nil) {
-		if p.Author != n.user && !n.seen[h.ID()][p.ID] {
+		if p.Author != n.user && !n.hasSeen(h.ID(), p.ID) {
 			v.Unread++
 		}
 	}
@@ -225,7 +225,7 @@ func (n *Node) Article(_ context.Context, ref, article string) (ArticleView, err
 	h.OpenPost(h.ring, &p)
 	view = n.articleView(p)
 	view.Body, view.Thread = &p.Text, []CommentView{}
-	if !n.seen[h.ID()][p.ID] && p.Author != n.user {
+	if !n.hasSeen(h.ID(), p.ID) && p.Author != n.user {
 		n.markSeen(h.ID(), p.ID)
 		if n.runCtx != nil && n.runCtx.Err() == nil {
 			n.wg.Go(func() { n.storeSeen(h.ID(), p.ID) })
@@ -233,6 +233,9 @@ func (n *Node) Article(_ context.Context, ref, article string) (ArticleView, err
 	}
 	return view, nil
 }
+
+// hasSeen reports whether an article was read, on any device of ours.
+func (n *Node) hasSeen(eid, id keys.Digest) bool { return n.seen[eid][id] || n.meLog.Seen[eid][id] }
 
 func (n *Node) markSeen(eid, id keys.Digest) {
 	if n.seen[eid] == nil {

@@ -141,7 +141,7 @@ func (n *Node) sweep() error {
 		}
 		for _, h := range n.entities {
 			s := h.State()
-			if s.Kind != entity.Friend || s.Founder != n.user || s.Ended {
+			if s.Kind != entity.Friend || s.Founder != n.user || s.Ended || !n.founded(h) {
 				continue
 			}
 			if m, ok := s.Member(s.Other(n.user)); ok && !m.Accepted && tx.now.After(n.acceptBy(s, m)) {
@@ -155,6 +155,13 @@ func (n *Node) sweep() error {
 		}
 		return nil
 	})
+}
+
+// founded reports whether this very device founded an entity. Another one of ours,
+// which was away, may not have heard yet of what came of it.
+func (n *Node) founded(h *held) bool {
+	genesis, ok := h.Log().Get(h.ID())
+	return ok && genesis.Device() == n.device.ID()
 }
 
 // acceptBy returns until when a friendship must be accepted: the deadline of the

@@ -55,6 +55,14 @@ func (n *Node) mine(device keys.ID) bool {
 	return ok
 }
 
+// roomForDevice reports whether our device chain can grow by a device and still
+// prove our links: every link's ACK-CHALLENGE carries the whole of it. The caller
+// holds the lock.
+func (n *Node) roomForDevice() bool {
+	proof, _ := entity.ProveMaster(n.me.Entity, nil)
+	return proof.Size()+deviceRoom <= entity.MaxProof
+}
+
 // deviceStatus keeps how far a device says it is.
 func (tx *tx) deviceStatus(device keys.ID, s protocol.LinkStatus) {
 	r := tx.n.devices[device]
@@ -100,10 +108,11 @@ func (tx *tx) listDevicesIn(h *held) {
 	if s.Kind == entity.Me || !ok || m.Standing != entity.Active || s.Ended || s.Frozen || !n.me.State().SoleVoter(n.device.ID()) {
 		return
 	}
-	party := n.me.State().Party(n.name())
+	party := n.me.State().Party("")
 	if m.Party.Same(party) {
 		return
 	}
+	party.Name = n.name() // it takes opening the profile
 	o, err := h.Control(tx.author(), oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party, Cuts: []entity.Cut{}})
 	if err != nil {
 		n.log.Warn("list devices", "entity", h.ID().String(), "err", err)

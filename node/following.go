@@ -20,11 +20,6 @@ func (n *Node) foldMe() {
 		return
 	}
 	n.meLog = n.me.FoldMe(n.me.ring, n.opened)
-	for eid, ids := range n.meLog.Seen {
-		for id := range ids {
-			n.markSeen(eid, id)
-		}
-	}
 }
 
 // follow carries out what this transaction brought into the log of Me, and tells

@@ -174,7 +174,12 @@ func (h *Home) found(
 	if resumed, err := h.vacant(passphrase, resume); err != nil || resumed {
 		return err
 	}
-	if err := os.RemoveAll(h.paths.Store); err != nil { // of an init that did not finish
+	// What is here is of an init that did not finish, or of a linking that ended. The
+	// identity goes first: after a crash from here on the home is one without.
+	if err := h.removeIdentity(); err != nil {
+		return fmt.Errorf("init: %w", err)
+	}
+	if err := os.RemoveAll(h.paths.Store); err != nil {
 		return fmt.Errorf("init: %w", err)
 	}
 	vault, err := h.newVault(passphrase)
@@ -293,9 +298,19 @@ func (h *Home) Forget(passphrase []byte) error {
 		return err
 	}
 	if _, err = h.vacant(passphrase, nil); err == nil {
-		err = os.Remove(h.file("identity")) // without it all else is of an init that did not finish
+		err = h.removeIdentity() // without it all else is of an init that did not finish
 	}
 	return errors.Join(err, unlock())
+}
+
+func (h *Home) removeIdentity() error {
+	switch err := os.Remove(h.file("identity")); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	return syncDir(h.paths.Home)
 }
 
 // newVault writes what the vault key comes from: a random key file, or the salt
@@ -369,9 +384,17 @@ func writeFile(path string, data []byte) (err error) {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
+	if err := syncDir(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// syncDir makes what was renamed or removed in a directory durable.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
 }

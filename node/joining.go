@@ -9,7 +9,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peerstore"
-	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
 
 	"pttnode/entity"
@@ -128,10 +127,12 @@ func (n *Node) pursue(ctx context.Context, id string, p *pursuit) {
 		n.mu.Unlock()
 		n.changed()
 
+		began := time.Now()
 		reached, err := n.try(try, a)
 		cancel()
 		n.mu.Lock()
 		p.stop, p.conn = nil, nil
+		n.attempts[id] = n.attempts[id].Held(time.Since(began))
 		pause := n.rest(id, reached, err)
 		n.mu.Unlock()
 		n.changed()
@@ -206,9 +207,10 @@ func (n *Node) try(ctx context.Context, a invite.Attempt) (reached bool, err err
 			n.host.Peerstore().AddAddr(p, m, peerstore.TempAddrTTL)
 		}
 	}
-	if sw, ok := n.host.Network().(*swarm.Swarm); ok {
-		sw.Backoff().Clear(p) // our own pauses say when to dial, and so does a person who retries
-	}
+	n.mu.Lock()
+	n.lookNear(link.Issuer, p)
+	n.mu.Unlock()
+	n.forgive(link.Issuer) // our own pauses say when to dial, and so does a person who retries
 	s, err := n.openStream(ctx, link.Issuer, protocol.ID)
 	if err != nil {
 		return false, err
@@ -332,6 +334,9 @@ func (tx *tx) joined(j *protocol.Joined) error {
 		return err
 	}
 	tx.ops(h.Entity, o)
+	if j.Leave && s.Kind == entity.Board {
+		return tx.me(entity.TypeLeft, entity.Left{Entity: h.ID()})
+	}
 	return nil
 }
 

@@ -242,13 +242,14 @@ func (n *Node) ownInfo(device keys.ID) (protocol.InfoBody, error) {
 }
 
 // serveMeInfo is R's side: it answers init-me-info, takes init-me-info-sync, and
-// tells when it is alive.
+// tells when it is alive. Only the device that decides on the device set may ask:
+// another one, stolen perhaps, could name a profile and a board of its own making.
 func (n *Node) serveMeInfo(ctx context.Context, s *stream, payload []byte) error {
 	if _, err := n.openMeInfo(s, payload, protocol.InitMeInfo); err != nil {
 		return err
 	}
 	err := n.update(func(tx *tx) error {
-		if !n.mine(s.peer) {
+		if !n.me.State().SoleVoter(s.peer) {
 			return errStranger
 		}
 		if n.self.Status == protocol.LinkInit {

@@ -9,7 +9,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 
 	"pttnode/entity"
-	"pttnode/invite"
 	"pttnode/keys"
 	"pttnode/oplog"
 	"pttnode/protocol"
@@ -34,9 +33,8 @@ func (n *Node) Status() Status {
 			}
 		}
 	}
-	for _, r := range n.meLog.Requests {
-		_, decided := n.meLog.Decisions[r.JoinID]
-		if r.By != n.device.ID() && !decided && invite.ClaimState(r.State).Waiting() {
+	for joinID, r := range n.meLog.Requests {
+		if _, decided := n.meLog.Decisions[joinID]; r.By != n.device.ID() && n.askedState(r).Waiting() && !decided {
 			s.Waiting++
 		}
 	}

@@ -5,10 +5,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -171,108 +169,6 @@ func (n *Node) knowAddrs() {
 			n.host.Peerstore().AddAddrs(rec.PeerID, rec.Addrs, peerstore.PermanentAddrTTL)
 		}
 	}
-	for _, h := range n.entities {
-		if s := h.State(); s.Kind == entity.Friend && n.alive(h) {
-			for _, d := range s.Members[s.Other(n.user)].Party.Devices {
-				n.protect(d)
-			}
-		}
-	}
-}
-
-// protect keeps the connection to a friend's device when connections are trimmed
-// (PIP-12: the peer is important).
-func (n *Node) protect(device keys.ID) {
-	if p, err := peerID(device); err == nil {
-		n.host.ConnManager().Protect(p, "friend")
-	}
-}
-
-// keep dials members, syncs with them and ends what is over, at the start and
-// every 30 s.
-func (n *Node) keep(ctx context.Context) {
-	for {
-		if err := n.sweep(); err != nil && ctx.Err() == nil {
-			n.log.Warn("sweep", "err", err)
-		}
-		n.fetchSoon()
-		n.dialMembers(ctx)
-		n.syncMembers(ctx)
-		jitter := 0.8 + 0.4*rand.Float64()
-		select {
-		case <-time.After(time.Duration(float64(keepEvery) * jitter)):
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// syncMembers syncs every entity with two of its connected members.
-func (n *Node) syncMembers(ctx context.Context) {
-	type pair struct {
-		device keys.ID
-		eid    keys.Digest
-	}
-	var pairs []pair
-	n.mu.Lock()
-	for _, h := range n.all() {
-		id := h.ID()
-		devices := slices.DeleteFunc(n.others(h), func(d keys.ID) bool { return !n.online([]keys.ID{d}) })
-		rand.Shuffle(len(devices), func(i, j int) { devices[i], devices[j] = devices[j], devices[i] })
-		for _, d := range devices[:min(len(devices), memberSyncs)] {
-			pairs = append(pairs, pair{d, id})
-		}
-	}
-	n.mu.Unlock()
-	slices.SortFunc(pairs, func(a, b pair) int { return compareDigests(a.eid, b.eid) })
-	for _, p := range pairs {
-		if ctx.Err() != nil {
-			return
-		}
-		if err := n.syncEntity(ctx, p.device, p.eid); err != nil {
-			n.log.Debug("sync", "peer", p.device.String(), "entity", p.eid.String(), "err", err)
-		}
-	}
-}
-
-// dialMembers dials up to two unconnected members of every entity, so that a
-// member is found when the inviter is gone. The connection then syncs.
-func (n *Node) dialMembers(ctx context.Context) {
-	n.mu.Lock()
-	targets := make(map[peer.ID]bool)
-	for _, h := range n.entities {
-		count := 0
-		members := h.State().Active()
-		rand.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
-		for _, m := range members {
-			if m.Party.User == n.user || count >= memberDials || n.online(m.Party.Devices) {
-				continue
-			}
-			for _, d := range m.Party.Devices {
-				if p, err := peerID(d); err == nil && len(n.host.Peerstore().Addrs(p)) > 0 {
-					targets[p] = true
-					count++
-				}
-			}
-		}
-	}
-	if n.me != nil {
-		for _, d := range n.me.State().Devices {
-			if p, err := peerID(d.ID); err == nil && n.mine(d.ID) && !n.online([]keys.ID{d.ID}) && len(n.host.Peerstore().Addrs(p)) > 0 {
-				targets[p] = true
-			}
-		}
-	}
-	n.mu.Unlock()
-	for p := range targets {
-		n.wg.Go(func() {
-			dial, cancel := context.WithTimeout(ctx, dialTime)
-			defer cancel()
-			if _, err := n.host.Network().DialPeer(dial, p); err != nil {
-				n.log.Debug("dial member", "peer", p.String(), "err", err)
-			}
-		})
-	}
 }
 
 // seek dials a device that we let in and that does not wait here: its request may
@@ -305,6 +201,7 @@ func (n *Node) onConnected(ctx context.Context, c network.Conn) {
 	if err == nil && c.Stat().Direction == network.DirInbound {
 		n.returned(device, c)
 		n.dropOlder(c)
+		n.greet(device, c)
 	}
 	if err != nil {
 		return

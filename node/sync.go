@@ -77,14 +77,17 @@ func (n *Node) syncEntity(ctx context.Context, device keys.ID, eid keys.Digest) 
 	undo := context.AfterFunc(ctx, func() { _ = s.Reset() })
 	defer undo()
 	defer func() { s.finish(err) }()
+	defer func() { n.counts.sync(err); n.synced(eid, err) }()
 	hello := protocol.Hello{Entity: eid, Hash: vector.Hash(eid), Addrs: n.newRecord(device)}
 	if err := s.write(protocol.Frame(uint8(protocol.SyncHello), keys.Marshal(hello))); err != nil {
 		return err
 	}
+	asked := time.Now()
 	typ, payload, err := s.read(syncLimit)
 	if err != nil {
 		return err
 	}
+	n.host.Peerstore().RecordLatency(s.Conn().RemotePeer(), time.Since(asked))
 	switch protocol.SyncType(typ) {
 	case protocol.SyncEqual, protocol.SyncNo:
 		return nil
@@ -111,6 +114,9 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 	defer func() { s.finish(err) }()
 	if !n.knows(s.peer) {
 		return errStranger
+	}
+	if !n.afford(syncsOfPeer, s.peer) {
+		return errBusy
 	}
 	if err := s.SetReadDeadline(time.Now().Add(syncTime)); err != nil {
 		return err
@@ -160,6 +166,7 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 		return err
 	}
 	n.saw(hello.Entity, s.peer, theirs)
+	defer func() { n.synced(hello.Entity, err) }()
 	if !n.shares(hello.Entity, s.peer) { // what just came may have ended it
 		return nil
 	}
@@ -259,7 +266,8 @@ func cutOps(ops []oplog.Op) (chunk [][]byte, rest []oplog.Op) {
 
 // readOps takes frames of operations until the last.
 func (n *Node) readOps(s *stream, eid keys.Digest) error {
-	for {
+	for useless := 0; useless < maxUseless; {
+		before := n.have(eid)
 		typ, payload, err := s.read(syncLimit)
 		if err != nil {
 			return err
@@ -277,7 +285,23 @@ func (n *Node) readOps(s *stream, eid keys.Digest) error {
 		if !f.More {
 			return nil
 		}
+		if n.have(eid) == before {
+			useless++
+		}
 	}
+	return errEndless
+}
+
+var errEndless = errors.New("node: operations without end that bring nothing")
+
+// have returns how many operations of an entity are here.
+func (n *Node) have(eid keys.Digest) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if h, ok := n.entities[eid]; ok {
+		return h.Log().Len()
+	}
+	return 0
 }
 
 // take parses operations from a member, without the lock, and appends what is
@@ -298,42 +322,54 @@ func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool,
 		case !n.mayHave(h, from):
 			return errNoEntity
 		}
-		for _, o := range ops {
-			if _, known := h.Log().Get(o.ID()); !known && o.Entity() == eid && o.Device() == n.device.ID() {
-				// Our own key wrote what our store does not know: a clone or an old
-				// backup. Whatever we wrote next would be a second op at one place.
-				n.store.fail(refuse("store_behind"))
-				return refuse("store_behind")
-			}
-		}
-		tx.from = from
-		var refused error
-		for _, o := range ops {
-			added, err := h.Add(o)
-			switch {
-			case errors.Is(err, oplog.ErrMissing):
-				missing = true
-			case err != nil:
-				refused = cmp.Or(refused, err)
-			case added:
-				tx.ops(h.Entity, o)
-				tx.noticed(h, o)
-			}
-		}
-		if refused != nil { // one line for a batch: a member must not fill the log
-			n.log.Warn("refused operations", "peer", from.String(), "first", refused)
-		}
-		tx.takeKeys(h)
-		tx.listDevicesIn(h)
-		if s := h.State(); s.Kind == entity.Friend {
-			return tx.settle(s.Other(n.user))
-		}
-		return nil
+		var err error
+		missing, _, err = tx.take(h, from, ops)
+		return err
 	})
 	if errors.Is(err, errNoEntity) {
 		return false, nil
 	}
 	return missing, err
+}
+
+// take appends what is new and authorised of parsed operations from a member.
+// missing says that some build on what is not here, refused what the entity's
+// rules said to the first they did not let in.
+func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused, err error) {
+	n := tx.n
+	for _, o := range ops {
+		if _, known := h.Log().Get(o.ID()); !known && o.Entity() == h.ID() && o.Device() == n.device.ID() {
+			// Our own key wrote what our store does not know: a clone or an old
+			// backup. Whatever we wrote next would be a second op at one place.
+			n.store.fail(refuse("store_behind"))
+			return false, nil, refuse("store_behind")
+		}
+	}
+	tx.from = from
+	for _, o := range ops {
+		added, err := h.Add(o)
+		switch {
+		case errors.Is(err, oplog.ErrMissing):
+			missing = true
+			n.counts.ops.WithLabelValues("missing").Inc()
+		case err != nil:
+			refused = cmp.Or(refused, err)
+			n.counts.ops.WithLabelValues("refused").Inc()
+		case added:
+			n.counts.ops.WithLabelValues("taken").Inc()
+			tx.ops(h.Entity, o)
+			tx.noticed(h, o)
+		}
+	}
+	if refused != nil { // one line for a batch: a member must not fill the log
+		n.log.Warn("refused operations", "peer", from.String(), "first", refused)
+	}
+	tx.takeKeys(h)
+	tx.listDevicesIn(h)
+	if s := h.State(); s.Kind == entity.Friend {
+		return missing, refused, tx.settle(s.Other(n.user))
+	}
+	return missing, refused, nil
 }
 
 // unknown returns those of an entity's operations that are not here: a signature is

@@ -94,7 +94,7 @@ func TestAttackH4(t *testing.T) {
 func TestAttackH6(t *testing.T) {
 	w := boardWorld(t)
 	relabelled := w.m.link
-	relabelled.Kind = entity.Me
+	relabelled.Kind = entity.Friend
 	w.r.attempt = invite.NewAttempt("r-1", relabelled, "", w.now)
 	x := w.run(t).toJoin()
 	if eff, err := x.i.Step(w.now, x.join); !errors.Is(err, ErrUnexpected) || len(eff.Send) != 0 {

@@ -245,7 +245,7 @@ func (j *Joiner) onPending(now time.Time, b ApproveBody) (Effects, error) {
 	if b.CodeID == nil || b.Deadline > maxDeadline || j.in.Withdraw {
 		return Effects{}, fmt.Errorf("%w: PENDING", ErrFrame)
 	}
-	at, err := j.in.Attempt.Pending(now, *b.CodeID, time.Unix(int64(b.Deadline), 0), invite.ParseCode(b.Reason))
+	at, err := j.in.Attempt.Pending(now, *b.CodeID, invite.ParseCode(b.Reason))
 	if err != nil {
 		// Not a run of ours: somebody else stands between, or used our identity.
 		return j.distrust(now, "PENDING", err)

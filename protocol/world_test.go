@@ -161,6 +161,9 @@ func (m *issuer) inviting(peer keys.ID) Inviting {
 	in := Inviting{Record: m.rec, Device: m.key, Peer: peer}
 	in.Card, in.Proof = cardOf(m.person, m.board.e)
 	in.Card.Kind = m.rec.Kind
+	if m.rec.Kind == entity.Me {
+		in.Card.Heads = m.me.Log().Heads(oplog.Control)
+	}
 	return in
 }
 
@@ -291,9 +294,13 @@ func (r *requester) commit(c *Change) Event {
 }
 
 func (r *requester) joining() Joining {
-	return Joining{
+	in := Joining{
 		Attempt: r.attempt, Device: r.key, Me: r.me, Name: r.name, Addrs: []byte("rita's address"), Withdraw: r.attempt.Withdrawing(),
 	}
+	if r.attempt.Kind == entity.Me { // only a device without an identity opens such a link
+		in.Me, in.Box = nil, keys.NewBox().ID()
+	}
+	return in
 }
 
 // world is an issuer with a link and a requester who has it.

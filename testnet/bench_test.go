@@ -12,6 +12,7 @@ import (
 // Most that docs/PERFORMANCE.md allows.
 const (
 	mostJoin      = 2.0  // JoinBoard beside a bare exchange
+	mostLink      = 10   // JoinMe until alive beside a bare dial with four round trips
 	mostBoardRTT  = 3.2  // round trips of an approved JoinBoard
 	mostFriendRTT = 4.2  // round trips until a friendship is alive
 	mostUnknown   = 0.2  // JOIN with an unknown iid beside a signature check
@@ -42,6 +43,15 @@ func BenchmarkRatios(b *testing.B) {
 				s = tr.measure(b)
 			}
 			note(b, figure{"JoinBoard over " + tr.name + " / bare exchange and 5 synced writes", s.ratio(), mostJoin, s.String()}, "ratio")
+		})
+	}
+	for _, tr := range transports {
+		b.Run("link="+tr.name, func(b *testing.B) {
+			var s series
+			for b.Loop() {
+				s = tr.measureLink(b)
+			}
+			note(b, figure{"JoinMe over " + tr.name + " / bare dial and 4 round trips", s.ratio(), mostLink, s.String()}, "ratio")
 		})
 	}
 	for _, kind := range []string{"board", "friend"} {

@@ -26,9 +26,27 @@ func newChaos(t *testing.T, seed uint64) *chaos {
 
 func (c *chaos) add(name string) *Peer {
 	s := NewFailStore()
+	c.skew()
 	p := c.AddOn(name, s)
 	c.stores[p] = s
 	return p
+}
+
+// addDevice adds a device that is to be linked.
+func (c *chaos) addDevice(name, link string) *Peer {
+	s := NewFailStore()
+	c.skew()
+	p := c.AddDeviceOn(name, link, s)
+	c.stores[p] = s
+	return p
+}
+
+// skew sets every second clock up to three hours off.
+func (c *chaos) skew() {
+	c.Skew = 0
+	if c.rng.IntN(2) == 0 {
+		c.Skew = time.Duration((2*c.rng.Float64() - 1) * float64(3*time.Hour))
+	}
 }
 
 // pause lets some time pass, of the order of mean.
@@ -115,6 +133,29 @@ func TestChaos(t *testing.T) {
 				approveNew(bob)
 				return alive(alice, "bob") && alive(bob, "alice")
 			})
+		})
+		story(t, fmt.Sprintf("device/%d", seed), func(t *testing.T) {
+			c := newChaos(t, seed)
+			p := &linkPair{net: c.Net, laptop: c.add("alice"), bob: c.add("bob")}
+			befriend(t, p.laptop, p.bob)
+			newBoard(t, p.laptop, "plans", "friends")
+			write(t, p.laptop, "plans", "before")
+			p.phone = c.addDevice("alice-phone", newLink(t, p.laptop, node.InviteOptions{Kind: "device", Expires: time.Hour}).Link)
+			for range 40 {
+				c.pause(50 * time.Millisecond)
+				p.typeNew(t)
+				c.upset()
+			}
+			c.calm()
+			c.Until(30*time.Minute, "linked, or given up on both sides", func() bool {
+				p.typeNew(t)
+				return p.linked() || p.givenUp()
+			})
+			c.Settle()
+			if p.givenUp() {
+				t.Errorf("a link of an hour was given up after a minute: %+v", p.phone.Node.Requests())
+			}
+			p.theOne(t)
 		})
 		story(t, fmt.Sprintf("board/%d", seed), func(t *testing.T) {
 			c := newChaos(t, seed)

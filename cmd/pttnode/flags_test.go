@@ -103,7 +103,11 @@ func TestUsage(t *testing.T) {
 		{"join PTTNODE:D/AEBQ", "device_link_here", 7},
 		{"join -y " + deviceLink[:20], "device_link_here", 7},
 		{"join --file " + deviceLink, "device_link_here", 7},
+		{"completion", "usage", 2},
+		{"completion tcsh", "usage", 2},
+		{"completion bash zsh", "usage", 2},
 		{"status", "no_identity", 3},
+		{"peers", "no_identity", 3},
 		{"down", "", 0},
 		{"up", "no_identity", 3},
 		{"init", "usage", 2},
@@ -183,9 +187,9 @@ func TestCommands(t *testing.T) {
 	}
 	walk(root)
 	slices.Sort(got)
-	want := strings.Split("article,article list,article new,article show,board,board create,board leave,board list,board members,board show,demo,device,device list,device rename,device show,down,"+
+	want := strings.Split("article,article list,article new,article show,board,board create,board leave,board list,board members,board show,completion,demo,device,device list,device rename,device show,down,"+
 		"events,friend,friend list,friend show,init,invite,invite board,invite device,invite friend,invite list,invite revoke,invite show,join,log,me,me card,"+
-		"me fingerprint,me rename,me show,paths,requests,requests approve,requests cancel,requests list,requests reject,requests retry,requests show,"+
+		"me fingerprint,me rename,me show,paths,peers,requests,requests approve,requests cancel,requests list,requests reject,requests retry,requests show,"+
 		"status,up,version,view,wait,wait online,wait ready,wait request,wait synced,why", ",")
 	if !slices.Equal(got, want) {
 		t.Errorf("commands:\n got %v\nwant %v", got, want)
@@ -203,11 +207,26 @@ func TestHelp(t *testing.T) {
 		if exit != 0 || stderr != "" || stdout == "" {
 			t.Errorf("pttnode %s: %d, %d bytes, %q", args, exit, len(stdout), stderr)
 		}
-		for _, word := range []string{"oplog", "quorum", "op-key", "peer id", "master", "completion"} {
+		for _, word := range []string{"oplog", "quorum", "op-key", "peer id", "master"} {
 			if strings.Contains(stdout, word) {
 				t.Errorf("pttnode %s says %q, which is no word for screens", args, word)
 			}
 		}
+	}
+}
+
+// TestCompletion: each shell has its script, which asks this program.
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	for shell, begin := range map[string]string{"bash": "# bash", "zsh": "#compdef pttnode", "fish": "# fish", "powershell": "# powershell"} {
+		exit, stdout, stderr := runWith(t, "", "completion", shell)
+		if exit != 0 || stderr != "" || !strings.HasPrefix(stdout, begin) || !strings.Contains(stdout, "__complete") {
+			t.Errorf("pttnode completion %s: %d, %.40q, %q", shell, exit, stdout, stderr)
+		}
+	}
+	exit, stdout, _ := runWith(t, "", "__complete", "requests", "app")
+	if exit != 0 || !strings.HasPrefix(stdout, "approve\t") {
+		t.Errorf("completing requests app: %d, %q", exit, stdout)
 	}
 }
 

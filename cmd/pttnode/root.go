@@ -93,8 +93,8 @@ func (a *app) root() *cobra.Command {
 		groupStart:   {a.initCommand(), a.upCommand(), a.downCommand(), a.statusCommand(), a.demoCommand()},
 		groupPeople:  {a.meCommand(), a.deviceCommand(), a.friendCommand(), a.inviteCommand(), a.joinCommand(), a.requestsCommand()},
 		groupBoards:  {a.boardCommand(), a.articleCommand()},
-		groupLook:    {a.logCommand(), a.viewCommand(), a.whyCommand(), a.eventsCommand(), a.waitCommand()},
-		groupKeeping: {a.pathsCommand(), a.versionCommand()},
+		groupLook:    {a.logCommand(), a.viewCommand(), a.whyCommand(), a.eventsCommand(), a.peersCommand(), a.waitCommand()},
+		groupKeeping: {a.pathsCommand(), a.versionCommand(), a.completionCommand()},
 	} {
 		for _, c := range cmds {
 			c.GroupID = id
