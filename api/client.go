@@ -169,6 +169,11 @@ func (c *Client) Members(ctx context.Context, board string) ([]node.MemberView, 
 	return call[[]node.MemberView](ctx, c, http.MethodGet, path("boards", board, "members"), nil)
 }
 
+// Why says by which operations somebody is, or is not any more, a member of a board.
+func (c *Client) Why(ctx context.Context, board, member string) (node.WhyView, error) {
+	return call[node.WhyView](ctx, c, http.MethodGet, path("boards", board, "members", member, "why"), nil)
+}
+
 // LeaveBoard ends our membership of a board.
 func (c *Client) LeaveBoard(ctx context.Context, board string) (Left, error) {
 	return call[Left](ctx, c, http.MethodPost, path("boards", board, "leave"), nil)

@@ -45,6 +45,9 @@ func New(cfg Config) *Handler {
 		h.log = slog.New(slog.DiscardHandler)
 	}
 	for _, r := range routes {
+		if !inSetup[r.pattern] {
+			r = withIdentity(r)
+		}
 		h.mux.Handle(r.pattern, h.handle(r))
 	}
 	h.mux.Handle("GET /metrics", h.handle(route{"GET /metrics", (*Handler).metrics})) // for Prometheus, which has no versions

@@ -219,7 +219,7 @@ func (h *Home) InitDevice(ctx context.Context, o InitDeviceOptions) (device Devi
 		return device, "", linkCode(err)
 	}
 	if link.Kind != entity.Me {
-		return device, "", refuse("link_kind")
+		return device, "", refuse("link_kind", "kind", linkKind(link.Kind))
 	}
 	resume := func(n *Node) bool {
 		for _, a := range n.attempts {
@@ -235,51 +235,6 @@ func (h *Home) InitDevice(ctx context.Context, o InitDeviceOptions) (device Devi
 		return err
 	})
 	return device, request, err
-}
-
-// vacant says whether the home's identity file, if there is one, may be replaced:
-// when it is of a linking that ended without an identity. It fails with
-// has_identity, and with linking while one goes on; resumed says that resume knew
-// it.
-func (h *Home) vacant(passphrase []byte, resume func(*Node) bool) (resumed bool, err error) {
-	if !h.HasIdentity() {
-		return false, nil
-	}
-	device, vault, err := h.open(passphrase)
-	if err != nil {
-		return false, because("has_identity", err) // whatever it is of, it stays
-	}
-	ds, err := openStore(h.paths.Store)
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, ds.Close()) }()
-	n, err := New(nil, ds, Config{Device: device, Vault: vault})
-	if err != nil {
-		return false, err
-	}
-	if resume != nil && resume(n) {
-		return true, nil
-	}
-	if n.me != nil {
-		return false, refuse("has_identity", "name", n.name())
-	}
-	for _, a := range n.attempts {
-		if n.unfinished(a) {
-			return false, refuse("linking")
-		}
-	}
-	return false, nil
-}
-
-func (h *Home) removeIdentity() error {
-	switch err := os.Remove(h.file("identity")); {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	}
-	return syncDir(h.paths.Home)
 }
 
 // newVault writes what the vault key comes from: a random key file, or the salt

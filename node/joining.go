@@ -175,6 +175,9 @@ func (n *Node) rest(id string, reached bool, err error) time.Duration {
 	if err != nil {
 		n.log.Debug("join", "request", id, "reached", reached, "err", err)
 	}
+	if left := a.GiveUp().Sub(now); left < pause {
+		pause = max(left, 0) + time.Second // its end is not to be told a pause too late
+	}
 	n.attempts[id] = a.Unreachable(now, now.Add(pause))
 	return pause
 }

@@ -349,6 +349,9 @@ func (n *Node) takeOwn(from keys.ID, body protocol.InfoBody) error {
 			}
 		}
 		tx.linkStatus(protocol.LinkSync)
+		r := n.devices[from] // its connection is older than our knowing that it is ours
+		r.Seen = tx.now.Unix()
+		tx.deviceRecord(from, r)
 		return nil
 	})
 }

@@ -187,6 +187,24 @@ func (n *Node) knowAddrs() {
 	}
 }
 
+// seek dials a device that we let in and that does not wait here: its request may
+// hang on a connection with a node that was killed, which QUIC believes in for 30 s
+// (see returned). The caller holds the lock.
+func (n *Node) seek(device keys.ID) {
+	p, err := peerID(device)
+	if err != nil || n.runCtx == nil || n.runCtx.Err() != nil || n.online([]keys.ID{device}) {
+		return
+	}
+	ctx := n.runCtx
+	n.wg.Go(func() {
+		dial, cancel := context.WithTimeout(ctx, dialTime)
+		defer cancel()
+		if _, err := n.host.Network().DialPeer(dial, p); err != nil {
+			n.log.Debug("dial who was let in", "peer", p.String(), "err", err)
+		}
+	})
+}
+
 // onConnected syncs over a connection that we dialled: one side is enough.
 func (n *Node) onConnected(ctx context.Context, c network.Conn) {
 	n.mu.Lock()
@@ -198,6 +216,7 @@ func (n *Node) onConnected(ctx context.Context, c network.Conn) {
 	device, err := deviceID(c.RemotePeer())
 	if err == nil && c.Stat().Direction == network.DirInbound {
 		n.returned(device, c)
+		n.dropOlder(c)
 		n.greet(device, c)
 	}
 	if err != nil {
@@ -209,6 +228,17 @@ func (n *Node) onConnected(ctx context.Context, c network.Conn) {
 	}
 	if c.Stat().Direction == network.DirOutbound && n.sharesAny(device) {
 		n.wg.Go(func() { n.syncLogged(ctx, device) })
+	}
+}
+
+// dropOlder closes the connections with a peer that are older than one which it has
+// just dialled: it was killed and has come back (see returned), and what waits on
+// them, as an exchange of init-me-info, is to begin anew. The caller holds the lock.
+func (n *Node) dropOlder(c network.Conn) {
+	for _, old := range n.host.Network().ConnsToPeer(c.RemotePeer()) {
+		if old != c && c.Stat().Opened.Sub(old.Stat().Opened) > staleAfter {
+			n.wg.Go(func() { _ = old.Close() })
+		}
 	}
 }
 

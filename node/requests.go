@@ -56,6 +56,9 @@ func (n *Node) attemptView(a invite.Attempt) RequestView {
 	if a.Kind == entity.Board {
 		v.Board, v.With.Name = new(a.Name), ""
 	}
+	if a.Code != "" && a.Deadline > 0 && !a.State.Terminal() {
+		v.CodeUntil = new(unix(a.Deadline))
+	}
 	if !a.User.IsZero() {
 		v.With.UserID, v.With.Fingerprint = &a.User, keys.Fingerprint(a.User)
 		if name := n.nameOf(a.User); name != v.With.Fingerprint {

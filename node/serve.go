@@ -214,6 +214,9 @@ func (n *Node) unpark(joinID keys.Digest, inbox chan protocol.Event) {
 func (n *Node) tell(c invite.Claim) {
 	inbox, ok := n.parked[c.JoinID]
 	if !ok {
+		if c.State == invite.Approved {
+			n.seek(c.Device)
+		}
 		return
 	}
 	delete(n.parked, c.JoinID)

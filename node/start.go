@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -75,6 +77,9 @@ func Start(_ context.Context, h *Home, o StartOptions) (n *Node, err error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if n.me == nil && !slices.ContainsFunc(slices.Collect(maps.Values(n.attempts)), n.unfinished) {
+		return nil, refuse("no_identity") // it was to be linked, and was refused
 	}
 	n.close = closers
 	return n, nil

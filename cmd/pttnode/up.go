@@ -62,12 +62,15 @@ func (a *app) up(ctx context.Context, opt node.StartOptions, passFile string) er
 	defer closeLog()
 	a.serving.Store(true)
 	opt.Passphrase, opt.Log = pass, log
-	err = serve(ctx, home, opt, a.isReady)
+	err = a.serveUntil(ctx, home, opt, a.isReady, a.upLinking)
 	if p := api.ProblemOf(err); p != nil && p.Code == "passphrase_needed" && a.asks() {
-		if opt.Passphrase, err = a.askPassphrase(); err != nil {
+		if opt.Passphrase, err = a.askHidden("Passphrase"); err != nil {
 			return err
 		}
-		err = serve(ctx, home, opt, a.isReady)
+		err = a.serveUntil(ctx, home, opt, a.isReady, a.upLinking)
+	}
+	if _, refused := errors.AsType[linkRefused](err); refused {
+		return errors.Join(err, home.Forget(opt.Passphrase))
 	}
 	if _, signalled := errors.AsType[stopped](context.Cause(ctx)); signalled && (errors.Is(err, context.Canceled) || err == nil) {
 		log.Info("stopped", "cause", context.Cause(ctx).Error())
@@ -80,6 +83,11 @@ func (a *app) up(ctx context.Context, opt node.StartOptions, passFile string) er
 func (a *app) isReady(n *node.Node, r ready) {
 	_ = a.result(r, func() {
 		s := n.Status()
+		if s.State == "setup" {
+			a.say("ready: %s is being linked, listening on %s\n", s.Device.Name, r.Addrs)
+			a.talk("Stop it with Ctrl-C; pttnode up goes on with it. In another terminal: pttnode status\n")
+			return
+		}
 		a.say("ready: %s on %s, listening on %s\n", s.User.Name, s.Device.Name, r.Addrs)
 		a.talk("Stop it with Ctrl-C. In another terminal: pttnode status · pttnode invite friend\n")
 	})
