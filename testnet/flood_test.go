@@ -40,15 +40,24 @@ var both = transport{"both", "/ip4/127.0.0.1/udp/0/quic-v1", libp2p.ChainOptions
 	libp2p.Transport(libp2pquic.NewTransport), libp2p.Transport(tcp.NewTCPTransport), libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"),
 )}
 
+// requester joins one board and leaves.
+type requester interface {
+	join(ctx context.Context, link string) error
+	leave()
+}
+
 // asker is a requester with a host of its own and its store in memory: outside of
 // measurements each has a computer of its own.
 type asker struct {
 	*node.Node
 	host host.Host
+	to   host.Host
 	stop func()
 }
 
-func (tr transport) asker(tb testing.TB, name string) *asker {
+func (a *asker) leave() { a.stop() }
+
+func (tr transport) asker(tb testing.TB, name string, to host.Host) *asker {
 	tb.Helper()
 	device, vault, ds := keys.New(), keys.OpenVault(keys.NewVaultKey()), dssync.MutexWrap(datastore.NewMapDatastore())
 	_, _, err := node.Found(tb.Context(), ds, node.Founding{
@@ -65,7 +74,7 @@ func (tr transport) asker(tb testing.TB, name string) *asker {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(ctx) }()
-	return &asker{n, h, func() {
+	return &asker{n, h, to, func() {
 		cancel()
 		if err := errors.Join(<-ended, h.Close()); err != nil {
 			tb.Error(err)
@@ -73,8 +82,10 @@ func (tr transport) asker(tb testing.TB, name string) *asker {
 	}}
 }
 
-// join opens a link and returns when the board is there.
+// join opens a link and returns when the board is there and the issuer's connection
+// is closed.
 func (a *asker) join(ctx context.Context, link string) error {
+	defer func() { _ = a.host.Network().ClosePeer(a.to.ID()) }()
 	changed, stop := a.Watch()
 	defer stop()
 	r, err := a.Join(ctx, link, "")
@@ -129,7 +140,7 @@ func exchangeOnce(ctx context.Context, h, to host.Host, frames []int) error {
 
 // flood has many join at once, wave after wave, and as many bare exchanges in
 // turns; it returns how many of each there were a second.
-func (tr transport) flood(tb testing.TB, boards, uses, wave int) (joins, bare float64) {
+func (tr transport) flood(tb testing.TB, boards, uses, wave int, thin bool) (joins, bare float64) {
 	tb.Helper()
 	frames := tr.learn(tb).frames
 	m := tr.start(tb, "alice", asIs)
@@ -155,13 +166,17 @@ func (tr transport) flood(tb testing.TB, boards, uses, wave int) (joins, bare fl
 	var joining, dialling time.Duration
 	for begun := 0; begun < boards*uses; begun += wave {
 		join := func() {
-			askers := make([]*asker, wave)
+			askers := make([]requester, wave)
 			for i := range askers {
-				askers[i] = tr.asker(tb, "asker "+strconv.Itoa(begun+i))
+				if thin {
+					askers[i] = tr.thinAsker(tb, m.host)
+				} else {
+					askers[i] = tr.asker(tb, "asker "+strconv.Itoa(begun+i), m.host)
+				}
 			}
 			joining += atOnce(tb, wave, func(i int) error { return askers[i].join(ctx, links[(begun+i)%boards]) })
 			for _, a := range askers {
-				a.stop()
+				a.leave()
 			}
 		}
 		dial := func() {
@@ -213,11 +228,19 @@ func atOnce(tb testing.TB, n int, f func(int) error) time.Duration {
 
 // BenchmarkFlood measures joins beside bare exchanges.
 func BenchmarkFlood(b *testing.B) {
-	for _, tr := range append(transports, both) {
-		b.Run(tr.name, func(b *testing.B) {
+	for _, c := range []struct {
+		tr   transport
+		thin bool
+	}{{transports[0], true}, {transports[1], true}, {both, true}, {transports[0], false}, {transports[1], false}, {both, false}} {
+		tr, thin := c.tr, c.thin
+		name := tr.name
+		if thin {
+			name += "/issuer"
+		}
+		b.Run(name, func(b *testing.B) {
 			var joins, bare float64
 			for b.Loop() {
-				joins, bare = tr.flood(b, floodBoards, floodUses, floodWave)
+				joins, bare = tr.flood(b, floodBoards, floodUses, floodWave, thin)
 			}
 			b.ReportMetric(joins/bare, "ratio")
 			b.ReportMetric(joins, "joins/s")
@@ -234,6 +257,6 @@ func TestFlood(t *testing.T) {
 	if testing.Short() {
 		boards, uses, wave = 2, 20, 40
 	}
-	joins, bare := both.flood(t, boards, uses, wave)
+	joins, bare := both.flood(t, boards, uses, wave, false)
 	t.Logf("%.0f joins a second beside %.0f bare exchanges", joins, bare)
 }
