@@ -341,57 +341,6 @@ func (tx *tx) joined(j *protocol.Joined) error {
 	return nil
 }
 
-// Cancel withdraws a request of ours.
-func (n *Node) Cancel(_ context.Context, id string) (RequestView, error) {
-	return n.change(id, func(a invite.Attempt, now time.Time) (invite.Attempt, error) {
-		if a.State == invite.AttemptDone || a.State == invite.AttemptSyncing {
-			return a, refuse("already_approved")
-		}
-		return a.Cancel(now), nil
-	})
-}
-
-// Retry tries a waiting request now, and begins a failed one again.
-func (n *Node) Retry(_ context.Context, id string) (RequestView, error) {
-	return n.change(id, func(a invite.Attempt, now time.Time) (invite.Attempt, error) {
-		r := a.Retry(now)
-		if r.State.Terminal() {
-			return a, refuse(a.Reason.String(), "name", a.Name)
-		}
-		return r, nil
-	})
-}
-
-func (n *Node) change(id string, f func(invite.Attempt, time.Time) (invite.Attempt, error)) (RequestView, error) {
-	var view RequestView
-	err := n.transact(func(tx *tx) error {
-		a, ok := n.attempts[id]
-		if !ok {
-			return refuse("not_found", "what", "request", "name", id)
-		}
-		a, err := f(a, tx.now)
-		if err != nil {
-			return err
-		}
-		tx.attempt(a)
-		view = n.attemptView(a)
-		return nil
-	})
-	if err != nil {
-		return view, err
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if p := n.pursuits[id]; p != nil {
-		if p.stop != nil && n.attempts[id].State.Terminal() {
-			p.stop() // the present try is for what is no longer wanted
-		}
-		n.pokeLocked(id)
-	}
-	n.pursueLocked(id)
-	return view, nil
-}
-
 func (n *Node) ownDevices() []keys.ID {
 	n.mu.Lock()
 	defer n.mu.Unlock()
