@@ -259,23 +259,23 @@ func (g *gossip) scores() (*pubsub.PeerScoreParams, *pubsub.PeerScoreThresholds)
 		private = append(private, n)
 	}
 	return &pubsub.PeerScoreParams{
-			Topics: make(map[string]*pubsub.TopicScoreParams),
-			AppSpecificScore: func(p peer.ID) float64 {
-				if g.admits(p) {
-					return 10
-				}
-				return 0
-			},
-			AppSpecificWeight:        1,
-			IPColocationFactorWeight: -5, IPColocationFactorThreshold: 8, IPColocationFactorWhitelist: private,
-			BehaviourPenaltyWeight: -10, BehaviourPenaltyThreshold: 6, BehaviourPenaltyDecay: pubsub.ScoreParameterDecay(scoreDecay),
-			DecayInterval: pubsub.DefaultDecayInterval, DecayToZero: pubsub.DefaultDecayToZero,
-			RetainScore: retainScore, SeenMsgTTL: seenMessages,
-		}, &pubsub.PeerScoreThresholds{
-			GossipThreshold: -100, PublishThreshold: -500, GraylistThreshold: -1000,
-			AcceptPXThreshold:           1 << 20, // nobody gets there: whom to dial is for members' records to say
-			OpportunisticGraftThreshold: 2,
-		}
+		Topics: make(map[string]*pubsub.TopicScoreParams),
+		AppSpecificScore: func(p peer.ID) float64 {
+			if g.admits(p) {
+				return 10
+			}
+			return 0
+		},
+		AppSpecificWeight:        1,
+		IPColocationFactorWeight: -5, IPColocationFactorThreshold: 8, IPColocationFactorWhitelist: private,
+		BehaviourPenaltyWeight: -10, BehaviourPenaltyThreshold: 6, BehaviourPenaltyDecay: pubsub.ScoreParameterDecay(scoreDecay),
+		DecayInterval: pubsub.DefaultDecayInterval, DecayToZero: pubsub.DefaultDecayToZero,
+		RetainScore: retainScore, SeenMsgTTL: seenMessages,
+	}, &pubsub.PeerScoreThresholds{
+		GossipThreshold: -100, PublishThreshold: -500, GraylistThreshold: -1000,
+		AcceptPXThreshold:           1 << 20, // nobody gets there: whom to dial is for members' records to say
+		OpportunisticGraftThreshold: 2,
+	}
 }
 
 func topicScore() *pubsub.TopicScoreParams {
