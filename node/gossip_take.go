@@ -258,7 +258,7 @@ func (g *gossip) scores() (*pubsub.PeerScoreParams, *pubsub.PeerScoreThresholds)
 		_, n, _ := net.ParseCIDR(cidr) // they are
 		private = append(private, n)
 	}
-	return &pubsub.PeerScoreParams{
+	params := &pubsub.PeerScoreParams{
 		Topics: make(map[string]*pubsub.TopicScoreParams),
 		AppSpecificScore: func(p peer.ID) float64 {
 			if g.admits(p) {
@@ -271,7 +271,8 @@ func (g *gossip) scores() (*pubsub.PeerScoreParams, *pubsub.PeerScoreThresholds)
 		BehaviourPenaltyWeight: -10, BehaviourPenaltyThreshold: 6, BehaviourPenaltyDecay: pubsub.ScoreParameterDecay(scoreDecay),
 		DecayInterval: pubsub.DefaultDecayInterval, DecayToZero: pubsub.DefaultDecayToZero,
 		RetainScore: retainScore, SeenMsgTTL: seenMessages,
-	}, &pubsub.PeerScoreThresholds{
+	}
+	return params, &pubsub.PeerScoreThresholds{
 		GossipThreshold: -100, PublishThreshold: -500, GraylistThreshold: -1000,
 		AcceptPXThreshold:           1 << 20, // nobody gets there: whom to dial is for members' records to say
 		OpportunisticGraftThreshold: 2,
