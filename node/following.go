@@ -45,11 +45,16 @@ func (tx *tx) follow() {
 func (tx *tx) followed(before entity.MeLog) {
 	n := tx.n
 	missing := false
-	for eid := range n.meLog.Entities {
+	for eid, entry := range n.meLog.Entities {
 		if h, ok := n.entities[eid]; ok {
 			tx.takeKeys(h)
 		} else {
 			missing = true
+		}
+		if _, had := before.Entities[eid]; !had {
+			for _, raw := range entry.Addrs[:min(len(entry.Addrs), maxEntryAddrs)] {
+				tx.anyAddrs(raw)
+			}
 		}
 	}
 	if missing {

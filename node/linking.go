@@ -233,12 +233,16 @@ func (n *Node) ownInfo(device keys.ID) (protocol.InfoBody, error) {
 			if !ok {
 				return fmt.Errorf("%w: %v", errNoEntity, id)
 			}
-			box, err := protocol.SealApproval(d.Box, n.user, id, n.device.ID(), device, epochKeys(h.ring))
+			box := protocol.BoxBody{Keys: epochKeys(h.ring)}
+			if id == n.user { // whom we know how to reach, it reaches without us
+				box.Addrs = n.knownAddrs(device)
+			}
+			sealed, err := protocol.SealApproval(d.Box, n.user, id, n.device.ID(), device, box)
 			if err != nil {
 				return err
 			}
 			body.Approvals = append(body.Approvals, protocol.InfoApproval{
-				Entity: id, Admit: h.Listing(n.user, device), Logs: h.ControlStrand(), Box: box, Kind: h.State().Kind,
+				Entity: id, Admit: h.Listing(n.user, device), Logs: h.ControlStrand(), Box: sealed, Kind: h.State().Kind,
 			})
 		}
 		return nil
@@ -325,6 +329,7 @@ func (n *Node) takeOwn(from keys.ID, body protocol.InfoBody) error {
 			e    *entity.Entity
 			ring entity.Keyring
 		}
+		var addrs [][]byte
 		found := make(map[entity.Kind]taken)
 		for _, ap := range body.Approvals {
 			box, err := protocol.OpenApproval(n.box(), n.user, ap.Entity, from, n.device.ID(), ap.Box)
@@ -337,6 +342,7 @@ func (n *Node) takeOwn(from keys.ID, body protocol.InfoBody) error {
 				return err
 			}
 			found[ap.Kind] = taken{e, ring}
+			addrs = append(addrs, box.Addrs...)
 		}
 		me, profile, board := found[entity.Me], found[entity.Profile], found[entity.Board]
 		if me.e == nil || me.e.ID() != n.user || profile.e == nil || board.e == nil {
@@ -347,6 +353,9 @@ func (n *Node) takeOwn(from keys.ID, body protocol.InfoBody) error {
 			if err := tx.merge(tx.hold(t.e), t.e, t.ring); err != nil {
 				return err
 			}
+		}
+		for _, raw := range addrs[:min(len(addrs), maxHanded)] {
+			tx.anyAddrs(raw)
 		}
 		tx.linkStatus(protocol.LinkSync)
 		r := n.devices[from] // its connection is older than our knowing that it is ours

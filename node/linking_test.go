@@ -82,7 +82,7 @@ func TestAttackOtherOwnDevice(t *testing.T) {
 	body := protocol.InfoBody{In: n.user, Step: protocol.InitMeInfoSync, Ops: [][]byte{}}
 	add := func(e *entity.Entity, ring entity.Keyring) {
 		t.Helper()
-		box, err := protocol.SealApproval(r.box().ID(), n.user, e.ID(), third.ID(), r.device.ID(), epochKeys(ring))
+		box, err := protocol.SealApproval(r.box().ID(), n.user, e.ID(), third.ID(), r.device.ID(), protocol.BoxBody{Keys: epochKeys(ring)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -116,21 +116,44 @@ func (tx *tx) addrs(device keys.ID, raw []byte) {
 	tx.n.host.Peerstore().AddAddrs(rec.PeerID, rec.Addrs, peerstore.PermanentAddrTTL)
 }
 
-// addrsOf keeps a record if it is of a device of a member.
-func (tx *tx) addrsOf(s *entity.State, raw []byte) {
-	env, err := record.UnmarshalEnvelope(raw) // checked below, once it says that it is a member's
+// anyAddrs keeps a record that a device of ours had, of whichever device it is: what
+// it belongs to may still be on its way here.
+func (tx *tx) anyAddrs(raw []byte) {
+	if device, ok := recordOf(raw); ok && device != tx.n.device.ID() {
+		tx.addrs(device, raw)
+	}
+}
+
+// knownAddrs returns the records we have, but for that of the device they are for.
+// The caller holds the lock.
+func (n *Node) knownAddrs(to keys.ID) [][]byte {
+	out := [][]byte{}
+	for device, raw := range n.records {
+		if device != to && len(out) < maxHanded {
+			out = append(out, raw)
+		}
+	}
+	return out
+}
+
+// recordOf returns the device that a record says it is of, which is not checked.
+func recordOf(raw []byte) (keys.ID, bool) {
+	env, err := record.UnmarshalEnvelope(raw)
 	if err != nil {
-		return
+		return keys.ID{}, false
 	}
 	p, err := peer.IDFromPublicKey(env.PublicKey)
 	if err != nil {
-		return
+		return keys.ID{}, false
 	}
 	device, err := deviceID(p)
-	if err != nil {
-		return
-	}
-	if _, member := s.UserOf(device); member {
+	return device, err == nil
+}
+
+// addrsOf keeps a record if it is of a device of a member.
+func (tx *tx) addrsOf(s *entity.State, raw []byte) {
+	device, ok := recordOf(raw)
+	if _, member := s.UserOf(device); ok && member {
 		tx.addrs(device, raw)
 	}
 }
@@ -138,21 +161,13 @@ func (tx *tx) addrsOf(s *entity.State, raw []byte) {
 // know gives the peerstore a signed peer record for as long as a fetch may take,
 // and returns whose it is.
 func (n *Node) know(raw []byte) (keys.ID, bool) {
-	env, err := record.UnmarshalEnvelope(raw) // checked below
-	if err != nil || len(raw) > maxRecord {
-		return keys.ID{}, false
-	}
-	p, err := peer.IDFromPublicKey(env.PublicKey)
-	if err != nil {
-		return keys.ID{}, false
-	}
-	device, err := deviceID(p)
-	if err != nil {
+	device, ok := recordOf(raw)
+	if !ok || len(raw) > maxRecord {
 		return keys.ID{}, false
 	}
 	rec, ok := openRecord(device, raw)
 	if ok {
-		n.host.Peerstore().AddAddrs(p, rec.Addrs, peerstore.TempAddrTTL)
+		n.host.Peerstore().AddAddrs(rec.PeerID, rec.Addrs, peerstore.TempAddrTTL)
 	}
 	return device, ok
 }

@@ -174,7 +174,7 @@ func TestInfoBox(t *testing.T) {
 	from, to := newPerson(t, "rita").id(), newPerson(t, "mia").id()
 	box := keys.NewBox()
 	ring := []entity.EpochKey{{Epoch: keys.Digest{3}, Key: [32]byte{4}}}
-	sealed, err := SealApproval(box.ID(), friend, e, from, to, ring)
+	sealed, err := SealApproval(box.ID(), friend, e, from, to, BoxBody{Keys: ring})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func TestInfoBox(t *testing.T) {
 		}
 		sealed[at] ^= 1
 	}
-	if _, err := SealApproval(keys.BoxID{}, friend, e, from, to, ring); !errors.Is(err, keys.ErrBox) {
+	if _, err := SealApproval(keys.BoxID{}, friend, e, from, to, BoxBody{Keys: ring}); !errors.Is(err, keys.ErrBox) {
 		t.Errorf("to no key: %v, want ErrBox", err)
 	}
 	bad, err := box.ID().Seal(infoBoxInfo(friend, e, from, to), []byte{0xff})

@@ -364,3 +364,22 @@ func TestAcceptedWhileAway(t *testing.T) {
 		}
 	})
 }
+
+// TestPhoneWithoutLaptop: friends and members are found from the phone when the
+// laptop is off for good, though neither ever had the phone's address from it.
+func TestPhoneWithoutLaptop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(t, 20*time.Millisecond)
+		laptop, bob, carol := n.Add("alice"), n.Add("bob"), n.Add("carol")
+		befriend(t, laptop, bob)
+		phone := linkDevice(t, laptop, "alice-phone")
+		befriend(t, laptop, carol) // after the phone: it hears of her by the me-oplog
+		n.Until(time.Minute, "carol on the phone", func() bool { return alive(phone, "carol") })
+		laptop.Crash()
+		phone.Restart()
+		write(t, phone, "@alice", "on my own")
+		reads(t, bob, "@alice", "on my own", 2*time.Minute)
+		reads(t, carol, "@alice", "on my own", 2*time.Minute)
+		laptop.Start()
+	})
+}
