@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,10 +226,10 @@ func TestAttackG13(t *testing.T) {
 		bob := n.Add("bob")
 		a := n.attacker(0, "mallory")
 		a.host.Peerstore().AddAddrs(alice.Host.ID(), alice.Host.Addrs(), peerstore.PermanentAddrTTL)
-		seen := 0
+		var made atomic.Int64
 		alice.Host.Network().Notify(&network.NotifyBundle{ConnectedF: func(_ network.Network, c network.Conn) {
 			if c.RemotePeer() == a.host.ID() {
-				seen++
+				made.Add(1)
 			}
 		}})
 		churn := make(chan struct{})
@@ -251,6 +252,7 @@ func TestAttackG13(t *testing.T) {
 		start := time.Now()
 		<-churn
 		limit := 200 + 5*int((10*time.Second+time.Since(start)+2*time.Second)/time.Second)
+		seen := int(made.Load())
 		t.Logf("%d of 1,000 connections were made", seen)
 		if seen < 100 || seen > limit {
 			t.Errorf("one address made %d connections, want 200 and 5 a second: at most %d", seen, limit)
