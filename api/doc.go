@@ -8,6 +8,7 @@
 //
 // Whatever fails is a Problem (RFC 9457) with a code of the one catalogue in
 // catalogue.go, which also says the text, the hint, the exit code and the HTTP
-// status. Watch follows what happens as server-sent events. The package knows
+// status. A device that is being linked to its user answers linking where an
+// identity is needed. Watch follows what happens as server-sent events. The package knows
 // nothing of the network between nodes.
 package api

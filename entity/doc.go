@@ -11,7 +11,12 @@
 // The four kinds differ by a table ([rules]) and not by code: who may admit, how
 // many members, who may write. [CreateEntity], [ApproveJoinEntity] and
 // [CreateJoinEntity] are the standard procedures of PIP-12 and exist once, for
-// every kind.
+// every kind. What a device of the user is given has two of its own: [CreateJoinMe]
+// for the Me it becomes a part of, [CreateOwn] for what another device hands over.
+//
+// A Me has no members but a chain of devices; [State.Voters] says which of them
+// decide on the next. Its content strand is the me-oplog, by which the devices
+// follow one another; [Entity.FoldMe] reads it.
 //
 // The package is pure: no clock, no I/O, no goroutine. docs/PROTOCOL.md §2 and §6
 // are the specification.

@@ -7,15 +7,22 @@
 //	pursue     one per outgoing request that has not ended: dials, runs a
 //	           protocol.Joiner, waits, tries again
 //	befriend   one: sends init-friend-info of friendships that are not alive yet
-//	keep       one: every 30 s dials members, syncs, ends what is over
+//	link       one: brings new devices of the user up to date, where this one decides on them
+//	keep       one: every 30 s dials devices and members, syncs, ends what is over
 //	reach      one: protects connections, sends strangers away, notices new addresses
 //	lookAround one, with LAN: announces this node and hears of others
 //	announce   one: tells members of what is new, by gossip and push
+//	gossipsub  its loop and its one worker, which validates; see [gossip]
 //	serve*     one per incoming stream, counted, ended by Run
 //
 // All that a node knows stands in memory under one lock and on disk under
 // [store]: a transaction ([Node.update]) takes the lock, re-reads what it decides
 // on, changes memory, and is durable when its batch is; transactions that wait
 // at once share one sync. Whatever is told to a peer or a person is told after
-// that.
+// that; only what gossip brought is forwarded before, since others could have it
+// from its author.
+//
+// The devices of one user follow one another by the me-oplog: what one joins, reads,
+// renames, is asked or decides is an entry there, and a transaction that brings an
+// entry carries it out ([tx.follow]).
 package node

@@ -20,6 +20,11 @@
 // whatever depends on it is sent only then. After an error a machine is dead and
 // every further Step fails.
 //
-// docs/PROTOCOL.md §5 is the specification; its state × event table is walked by a
-// test.
+// A [Joiner] without a Me asks to become a device of the issuer's user, and then has
+// to show its consent in place of an identity. What follows the approval of a friend
+// or a device is an [Info], one signed frame each way or a few; [Hello] and the
+// frames after it are those of a sync; a [Gossip] is what goes over a topic.
+//
+// docs/PROTOCOL.md §5 is the specification, and its state × event table is walked
+// by a test; §6 and §8 are that of the others.
 package protocol

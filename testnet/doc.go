@@ -4,5 +4,7 @@
 // go-libp2p's simulated network, so minutes of network take seconds, and a round
 // trip takes exactly what the test says. [Net.Partition], [Net.Loss], [Peer.Crash],
 // [Peer.Restart] and [Peer.Skew] are the faults; [Net.Check] is what must hold
-// after every test. Nothing here is part of the product.
+// after every test; its stores can stop at any write. Where real time matters, in
+// benchmarks of joins and floods, the nodes run over loopback with stores on disk
+// instead. Nothing here is part of the product.
 package testnet
