@@ -46,6 +46,7 @@ const (
 	strangerSweep    = 5 * time.Second  // how often strangers are looked at, while there are any
 	tiesPause        = time.Second      // from a change to the connections that are protected: a flood of joins is one change
 	sleptFor         = 10 * time.Second // of wall clock that the monotonic clock lacks: the machine slept
+	frameHead        = 16               // bytes of an ops frame beside the ops: type, map, array and more
 	maxUseless       = 16               // frames of one sync that bring nothing new: another sync may have brought it
 	maxNear          = 256              // announcements on the local network that are remembered
 	maxLANAddrs      = 8                // addresses taken of one announcement

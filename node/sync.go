@@ -252,15 +252,12 @@ func (n *Node) sendLacking(s *stream, eid keys.Digest, theirs oplog.Vector) erro
 
 // cutOps returns the bytes of as many operations as fit a frame, and the rest.
 func cutOps(ops []oplog.Op) (chunk [][]byte, rest []oplog.Op) {
-	chunk = [][]byte{}
-	size := 0
-	for i, o := range ops {
-		if size += len(o.Bytes()); size > syncChunk && i > 0 {
-			return chunk, ops[i:]
-		}
+	ops, rest = oplog.CutBatch(ops, syncChunk, protocol.MaxSync-frameHead)
+	chunk = make([][]byte, 0, len(ops))
+	for _, o := range ops {
 		chunk = append(chunk, o.Bytes())
 	}
-	return chunk, nil
+	return chunk, rest
 }
 
 // readOps takes frames of operations until the last.

@@ -51,7 +51,7 @@ func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused
 		}
 	}
 	tx.from = from
-	for _, o := range ops {
+	add := func(o oplog.Op) {
 		added, err := h.Add(o)
 		switch {
 		case errors.Is(err, oplog.ErrMissing):
@@ -65,6 +65,17 @@ func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused
 			tx.ops(h.Entity, o)
 			tx.noticed(h, o)
 		}
+	}
+	var content []oplog.Op
+	for _, o := range ops {
+		if o.Strand() == oplog.Content {
+			content = append(content, o) // after control, by which it is judged
+			continue
+		}
+		add(o)
+	}
+	for _, o := range h.Vouched(content) {
+		add(o)
 	}
 	if refused != nil { // one line for a batch: a member must not fill the log
 		n.log.Warn("refused operations", "peer", from.String(), "first", refused)

@@ -7,11 +7,12 @@ import "pttnode/keys"
 // checked one by one. Content ops of one device that follow one another are
 // checked as ParseChain does, by the last signature that verifies; what comes
 // after it is left out, as are malformed ones: a later batch brings them again if
-// they were authentic after all.
+// they were authentic after all. An op of the result may thus have a bad signature
+// of its own; see Signed.
 func ParseBatch(raws [][]byte) []Op {
 	ops := make([]Op, 0, len(raws))
-	tips := make(map[keys.ID]int)        // where the running chain of a device ends in ops
-	chainOf := make([]int, 0, len(raws)) // the op before it in its chain, -1 for none
+	at := make(map[keys.Digest]int, len(raws)) // where in ops the content ops are; a chain may fork
+	chainOf := make([]int, 0, len(raws))       // the op before it in its chain, -1 for none
 	for _, raw := range raws {
 		o, err := decode(raw)
 		if err != nil {
@@ -19,10 +20,10 @@ func ParseBatch(raws [][]byte) []Op {
 		}
 		before := -1
 		if o.Strand() == Content {
-			if i, ok := tips[o.Device()]; ok && follows(ops[i], o) {
+			if i, ok := at[o.Prev()]; ok && follows(ops[i], o) {
 				before = i
 			}
-			tips[o.Device()] = len(ops)
+			at[o.ID()] = len(ops)
 		}
 		ops, chainOf = append(ops, o), append(chainOf, before)
 	}
@@ -31,7 +32,8 @@ func ParseBatch(raws [][]byte) []Op {
 	authentic := make([]bool, len(ops))
 	for i := len(ops) - 1; i >= 0; i-- {
 		if !authentic[i] {
-			authentic[i] = ops[i].verify() == nil
+			ops[i].signed = ops[i].verify() == nil
+			authentic[i] = ops[i].signed
 		}
 		if b := chainOf[i]; authentic[i] && b >= 0 {
 			authentic[b] = true

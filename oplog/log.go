@@ -55,10 +55,13 @@ func (l *Log) Get(id keys.Digest) (Op, bool) {
 
 // Missing returns what o builds on and the log does not have: prev, parents and
 // auth.
-func (l *Log) Missing(o Op) []keys.Digest {
+func (l *Log) Missing(o Op) []keys.Digest { return l.missingAfter(o, nil) }
+
+func (l *Log) missingAfter(o Op, coming map[keys.Digest]Op) []keys.Digest {
 	var missing []keys.Digest
 	need := func(id keys.Digest) {
-		if _, ok := l.ops[id]; !ok && !slices.Contains(missing, id) {
+		_, comes := coming[id]
+		if _, ok := l.ops[id]; !ok && !comes && !slices.Contains(missing, id) {
 			missing = append(missing, id)
 		}
 	}
@@ -77,26 +80,35 @@ func (l *Log) Missing(o Op) []keys.Digest {
 // Check says whether o may be appended: ErrForeign for another entity's op,
 // ErrMissing when it builds on ops the log lacks, ErrChain when prev or a parent
 // is not what it must be. An op that the log already has passes.
-func (l *Log) Check(o Op) error {
+func (l *Log) Check(o Op) error { return l.CheckAfter(o, nil) }
+
+// CheckAfter is Check as if the ops of coming had been appended.
+func (l *Log) CheckAfter(o Op, coming map[keys.Digest]Op) error {
 	if o.Entity() != l.entity {
 		return fmt.Errorf("%w: %v of %v", ErrForeign, o.ID(), o.Entity())
 	}
-	if m := l.Missing(o); len(m) > 0 {
+	if m := l.missingAfter(o, coming); len(m) > 0 {
 		return fmt.Errorf("%w: %v needs %d ops, first %v", ErrMissing, o.ID(), len(m), m[0])
 	}
+	get := func(id keys.Digest) Op {
+		if o, ok := coming[id]; ok {
+			return o
+		}
+		return l.ops[id]
+	}
 	if p := o.Prev(); !p.IsZero() {
-		prev := l.ops[p]
+		prev := get(p)
 		if prev.Device() != o.Device() || prev.Strand() != o.Strand() || prev.Seq()+1 != o.Seq() {
 			return fmt.Errorf("%w: %v seq %d after %v seq %d", ErrChain, o.ID(), o.Seq(), p, prev.Seq())
 		}
 	}
 	for _, id := range o.Parents() {
-		if l.ops[id].Strand() != o.Strand() {
+		if get(id).Strand() != o.Strand() {
 			return fmt.Errorf("%w: parent %v is of the other strand", ErrChain, id)
 		}
 	}
 	for _, id := range o.Auth() {
-		if l.ops[id].Strand() != Control {
+		if get(id).Strand() != Control {
 			return fmt.Errorf("%w: auth %v is not a control op", ErrChain, id)
 		}
 	}

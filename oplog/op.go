@@ -80,6 +80,7 @@ type op struct {
 	user   keys.Digest
 	epoch  keys.Digest
 	env    envelope
+	signed bool // the signature was checked and is good; else nobody has looked, or it is bad
 }
 
 // envelope is the wire form. The order of keys is the order of the bytes, so
@@ -150,7 +151,11 @@ func Sign(k keys.Private, d Draft) (Op, error) {
 	raw := keys.Marshal(env)
 	env.Sig = k.Sign(env.purpose(), raw[:len(raw)-sigSize])
 	copy(raw[len(raw)-len(env.Sig):], env.Sig[:])
-	return parse(raw, env)
+	o, err := parse(raw, env)
+	if err == nil {
+		o.signed = true
+	}
+	return o, err
 }
 
 func opt(d keys.Digest) []byte {
@@ -184,6 +189,7 @@ func Parse(raw []byte) (Op, error) {
 	if err := o.verify(); err != nil {
 		return Op{}, err
 	}
+	o.signed = true
 	return o, nil
 }
 
@@ -321,6 +327,10 @@ func (o Op) verify() error {
 	}
 	return nil
 }
+
+// Signed reports whether o's own signature is good. A content op without is authentic
+// by the op that names it (docs/PROTOCOL.md §2.3).
+func (o Op) Signed() bool { return o.signed || o.verify() == nil }
 
 // IDOf returns the id that raw has as an operation, whether it is one or not.
 func IDOf(raw []byte) keys.Digest { return sha256.Sum256(raw) }

@@ -31,8 +31,8 @@ const settleTime = 5 * time.Minute
 //
 //   - nodes that share an entity have the same operations of it, fold them to the
 //     same state and show the same members;
-//   - every stored operation, of stopped nodes too, parses with its signature, and
-//     the store folds to what the node shows;
+//   - every stored operation, of stopped nodes too, is authentic by what the store
+//     holds, and the store folds to what the node shows;
 //   - of several friendships of one pair one is left;
 //   - no invite has more approved claims than uses, and every approved claim has
 //     one admit in the log, which names its ref;
@@ -139,12 +139,25 @@ func (p *Peer) stored(signatures bool) (*stored, error) {
 		return nil
 	})
 	if err == nil && signatures {
-		err = p.each("/o", func(_ string, value []byte) error {
-			_, err := oplog.Parse(value)
-			return err
-		})
+		err = s.authentic()
 	}
 	return s, err
+}
+
+// authentic checks that whoever gets a stored log whole believes all of it.
+func (s *stored) authentic() error {
+	for id, e := range s.entities {
+		var raws [][]byte
+		for _, strand := range []oplog.Strand{oplog.Control, oplog.Content} {
+			for o := range e.Log().All(strand) {
+				raws = append(raws, o.Bytes())
+			}
+		}
+		if got := len(oplog.ParseBatch(raws)); got != len(raws) {
+			return fmt.Errorf("of %d operations of %v %d are authentic", len(raws), id, got)
+		}
+	}
+	return nil
 }
 
 // each calls f with every entry of the store below a prefix.
