@@ -86,10 +86,10 @@ func (s *State) Device(id keys.ID) (Device, bool) {
 	return s.Devices[i], true
 }
 
-// Voters returns the devices that decide on the next device op of a Me, elder
-// first (docs/PROTOCOL.md §7.2): those alive of the highest class; if their number
-// is even, with the eldest of the next lower class that has one, else without the
-// youngest.
+// Voters returns the devices that decide on the next device op of a Me
+// (docs/PROTOCOL.md §7.2): those alive of the highest class, elder first; if their
+// number is even, then the eldest of the next lower class that has one, else
+// without the youngest.
 func (s *State) Voters() []keys.ID {
 	if s.Kind != Me {
 		return nil
@@ -122,9 +122,9 @@ func (s *State) SoleVoter(device keys.ID) bool {
 }
 
 // PartyAt returns the user's Party as of an op of the device chain; it reports
-// false when head is none.
+// false when head is none, or became void.
 func (e *Entity) PartyAt(head keys.Digest, name string) (Party, bool) {
-	if _, ok := e.log.Get(head); !ok || e.state.Kind != Me {
+	if _, ok := e.log.Get(head); !ok || e.state.Kind != Me || e.state.Void[head] {
 		return Party{}, false
 	}
 	s, err := e.stateAt([]keys.Digest{head})

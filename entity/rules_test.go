@@ -49,6 +49,12 @@ var verbs = map[string]func(testing.TB, *world, person) oplog.Draft{
 		}
 		return b
 	}),
+	"device-add": control(oplog.FamilyMember, entity.TypeDeviceAdd, func(_ testing.TB, w *world, _ person) any {
+		return w.deviceAdd(newDevice("newcomer"))
+	}),
+	"device-class": control(oplog.FamilyMember, entity.TypeDeviceClass, func(tb testing.TB, w *world, _ person) any {
+		return entity.DeviceClass{Device: w.who(tb, "founder").key.ID(), Class: entity.Desktop, Chain: w.nextLink()}
+	}),
 	"join-policy": control(oplog.FamilyPolicy, entity.TypeJoinPolicy, fixed(entity.SetJoinPolicy{Join: entity.JoinFriends})),
 	"history":     control(oplog.FamilyPolicy, entity.TypeHistory, fixed(entity.SetHistory{History: entity.History{Mode: entity.HistoryFromJoin}})),
 	"title":       control(oplog.FamilyPolicy, entity.TypeTitle, fixed(entity.Text{Text: "new"})),
@@ -117,6 +123,8 @@ func TestRules(t *testing.T) {
 			critical         yes      yes     no      no      no    no
 			RESET            no       no      no      no      no    no
 			write            yes      yes     yes     no      no    no
+			device-add       no       no      no      no      no    no
+			device-class     no       no      no      no      no    no
 		`},
 		{name: "ended board", kind: entity.Board, setup: func(t *testing.T, w *world) {
 			w.must(t, "founder", oplog.FamilyPolicy, entity.TypeEnd, entity.End{})
@@ -154,6 +162,8 @@ func TestRules(t *testing.T) {
 			critical         yes      no      no    no
 			RESET            no       no      no    no
 			write            yes      no      no    no
+			device-add       no       no      no    no
+			device-class     no       no      no    no
 		`},
 		{name: "friend, before consent", kind: entity.Friend, table: `
 			                 founder  other  stranger
@@ -173,6 +183,8 @@ func TestRules(t *testing.T) {
 			critical         yes      no     no
 			RESET            no       no     no
 			write            yes      yes    no
+			device-add       no       no     no
+			device-class     no       no     no
 		`},
 		{name: "friend, both owners", kind: entity.Friend, setup: func(t *testing.T, w *world) {
 			w.must(t, "other", oplog.FamilyMember, entity.TypeAccept, entity.Accept{})
@@ -227,6 +239,55 @@ func TestRules(t *testing.T) {
 			critical         yes      no
 			RESET            no       no
 			write            yes      no
+			device-add       yes      no
+			device-class     yes      no
+		`},
+		{name: "me, a second device just added", kind: entity.Me, setup: second(0), table: `
+			                 founder  second  unlisted  stranger
+			device-add       yes      no      no        no
+			device-class     yes      no      no        no
+			epoch            yes      no      no        no
+			leave            no       no      no        no
+			my-party         no       no      no        no
+			admit            no       no      no        no
+			title            no       no      no        no
+			end              no       no      no        no
+			unknown          yes      yes     no        no
+			critical         yes      yes     no        no
+			RESET            no       no      no        no
+			write            yes      yes     no        no
+		`},
+		{name: "me, a second device alive", kind: entity.Me, setup: second(entity.Phone), table: `
+			                 founder  second  unlisted  stranger
+			device-add       yes      no      no        no
+			device-class     yes      no      no        no
+			epoch            yes      no      no        no
+			RESET            no       no      no        no
+			write            yes      yes     no        no
+		`},
+		{name: "me, a second device of the same class", kind: entity.Me, setup: second(entity.Desktop), table: `
+			                 founder  second  unlisted  stranger
+			device-add       yes      no      no        no
+			device-class     yes      no      no        no
+			epoch            yes      no      no        no
+		`},
+		{name: "me, a second device that outranks the first", kind: entity.Me, setup: second(entity.Server), table: `
+			                 founder  second  unlisted  stranger
+			device-add       no       yes     no        no
+			device-class     no       yes     no        no
+			epoch            no       yes     no        no
+			write            yes      yes     no        no
+		`},
+		{name: "me, three voters", kind: entity.Me, setup: func(t *testing.T, w *world) {
+			second(entity.Desktop)(t, w)
+			w.link(t, newDevice("third"), entity.Desktop)
+		}, table: `
+			                 founder  second  unlisted  stranger
+			device-add       no       no      no        no
+			device-class     no       no      no        no
+			epoch            no       no      no        no
+			unknown          yes      yes     no        no
+			write            yes      yes     no        no
 		`},
 	} {
 		w := settle(t, c.kind)

@@ -174,6 +174,14 @@ func TestRecordsSurviveStorage(t *testing.T) {
 	if k := l.Keys(); r2.Key().Secret() != k.MAC.Secret() || r2.IID != k.IID || r2.PK != k.Sign.ID() || len(r2.Claims) != 1 {
 		t.Errorf("got %+v", r2)
 	}
+	d, c, _ := record(t, entity.Me, 1).Reserve(claimant(1, entity.Me), t0, true)
+	var d2 invite.Record
+	if err := keys.Unmarshal(keys.Marshal(d), &d2); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := d2.Claim(c.JoinID); got.Consent == nil || *got.Consent != *c.Consent || !got.User.IsZero() {
+		t.Errorf("a device's claim comes back as %+v", got)
+	}
 	a := invite.NewAttempt("r-1", l, "hello", t0)
 	a = a.Sent(t0, eid, "123456")
 	var a2 invite.Attempt

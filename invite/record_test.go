@@ -25,8 +25,21 @@ func record(t testing.TB, kind entity.Kind, uses uint8) invite.Record {
 	return invite.NewRecord("i-1", link(t, kind, invite.Options{Uses: uses}), eid, invite.Terms{Created: t0})
 }
 
+// claimant returns what device n shows to a link of kind: a new device has no user
+// and consents to become one of alice's.
+func claimant(n byte, kind entity.Kind) invite.Claim {
+	if kind != entity.Me {
+		return claim(n, alice)
+	}
+	c := claim(n, keys.Digest{})
+	c.Devices, c.Consent = nil, &keys.Signature{n}
+	return c
+}
+
 // id returns the joinid of claim n in r.
-func id(r invite.Record, n byte) keys.Digest { return invite.JoinID(r.Ref, alice, keys.ID{n}) }
+func id(r invite.Record, n byte) keys.Digest {
+	return invite.JoinID(r.Ref, claimant(n, r.Kind).User, keys.ID{n})
+}
 
 const (
 	hour = time.Hour
@@ -46,7 +59,7 @@ func apply(r invite.Record, s step) (invite.Record, invite.Claim, invite.Code) {
 	j := id(r, s.n)
 	switch s.do {
 	case "reserve", "policy":
-		return r.Reserve(claim(s.n, alice), now, s.do == "reserve")
+		return r.Reserve(claimant(s.n, r.Kind), now, s.do == "reserve")
 	case "propose":
 		return r.Propose(j, now)
 	case "approve", "deny":
@@ -191,13 +204,13 @@ func TestBound(t *testing.T) {
 }
 
 func TestReserveSetsTheClaim(t *testing.T) {
-	c := claim(1, alice)
-	c.State, c.Extra, c.Admit, c.Reason, c.JoinID = invite.Approved, true, keys.Digest{9}, invite.RefusedBound, keys.Digest{8}
-	c.Note = string(make([]byte, 500))
 	for _, tt := range []struct {
 		kind entity.Kind
 		life time.Duration
 	}{{entity.Friend, week}, {entity.Board, week}, {entity.Me, 10 * time.Minute}} {
+		c := claimant(1, tt.kind)
+		c.State, c.Extra, c.Admit, c.Reason, c.JoinID = invite.Approved, true, keys.Digest{9}, invite.RefusedBound, keys.Digest{8}
+		c.Note = string(make([]byte, 500))
 		r, got, refused := record(t, tt.kind, 1).Reserve(c, t0, true)
 		if refused != invite.OK || got.State != invite.Reserved || got.Extra || !got.Admit.IsZero() || got.Reason != invite.OK ||
 			got.JoinID != id(r, 1) || got.Reserved != t0.Unix() || got.Deadline != t0.Add(tt.life).Unix() || len(got.Note) != invite.MaxNote {
@@ -277,12 +290,16 @@ func TestWalk(t *testing.T) {
 	for seed := range uint64(400) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		uses := uint8(1 + rnd.IntN(3))
-		r := record(t, entity.Friend, uses)
+		kind, unit := entity.Friend, hour
+		if seed%4 == 3 {
+			kind, unit = entity.Me, time.Minute/6 // what is hours to a friend is seconds to a device
+		}
+		r := record(t, kind, uses)
 		final := map[keys.Digest]invite.Code{} // of claims that ended or were approved
 		approved := map[keys.Digest]bool{}
 		var log []step
 		for range 60 {
-			s := step{do: verbs[rnd.IntN(len(verbs))], n: byte(1 + rnd.IntN(5)), at: time.Duration(rnd.IntN(100)) * hour}
+			s := step{do: verbs[rnd.IntN(len(verbs))], n: byte(1 + rnd.IntN(5)), at: time.Duration(rnd.IntN(100)) * unit}
 			switch {
 			case rnd.IntN(20) == 0:
 				s.at = 2 * week // the clock goes forth and back
@@ -311,6 +328,9 @@ func TestWalk(t *testing.T) {
 					n++
 					approved[c.JoinID] = true
 				}
+				if ended := !c.State.Waiting() && c.State != invite.Approved; ended && (c.Consent != nil || !c.Box.IsZero()) {
+					t.Fatalf("seed %d: claim %s is %v and keeps what an approval needs: %v", seed, c.ID, c.State, log)
+				}
 				if want, ok := final[c.JoinID]; ok && want != c.Outcome() || approved[c.JoinID] && c.State != invite.Approved {
 					t.Fatalf("seed %d: claim %s ended %v, now %v: %v", seed, c.ID, want, c.State, log)
 				}
@@ -328,7 +348,7 @@ func TestWalk(t *testing.T) {
 		for n := byte(1); n <= 5; n++ { // who asks again hears what the claim says
 			j := id(r, n)
 			c, known := r.Claim(j)
-			_, got, why := r.Reserve(claim(n, alice), t0, true)
+			_, got, why := r.Reserve(claimant(n, kind), t0, true)
 			if known && (got.JoinID != j || why != c.Outcome()) {
 				t.Fatalf("seed %d: claim %d is %v and hears %v", seed, n, c.State, why)
 			}
