@@ -81,7 +81,7 @@ type Admission struct {
 // sends anything.
 func ApproveJoinEntity(e *Entity, a Author, ring Keyring, how Admission) (oplog.Op, error) {
 	var epochs []keys.Digest
-	for id := range e.state.Epochs {
+	for id := range e.State().Epochs {
 		if _, ok := ring[id]; ok {
 			epochs = append(epochs, id)
 		}
@@ -123,7 +123,7 @@ func CreateJoinEntity(ap Approval, want Wanted) (*Entity, Keyring, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s := e.state
+	s := e.State()
 	if s.Kind != want.Kind {
 		return nil, nil, fmt.Errorf("%w: a %v, want a %v", ErrKind, s.Kind, want.Kind)
 	}
@@ -256,13 +256,13 @@ func OpenDeviceChain(raws [][]byte) (*Entity, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch s := e.state; {
+	switch s := e.State(); {
 	case s.Kind != Me:
 		return nil, fmt.Errorf("%w: the device chain of a %v", ErrKind, s.Kind)
 	case s.UserBox.IsZero():
 		return nil, fmt.Errorf("%w: a device chain without a user box key", ErrBody)
 	}
-	if err := e.state.UserBox.Check(); err != nil {
+	if err := e.State().UserBox.Check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBody, err) // nothing could be sealed to this user
 	}
 	return e, nil
@@ -292,13 +292,13 @@ func ProveMaster(me, e *Entity) (Proof, bool) {
 	if e == nil {
 		return p, true
 	}
-	m := e.state.Members[me.ID()]
+	m := e.State().Members[me.ID()]
 	if m == nil || m.Standing != Active || m.Role != Master {
 		return Proof{}, false
 	}
 	// Each master was added by an older one; walk from him up to the founder.
 	var path []oplog.Op
-	for user := me.ID(); user != e.state.Founder; {
+	for user := me.ID(); user != e.State().Founder; {
 		o, ok := e.masterAddOf(user)
 		if !ok {
 			return Proof{}, false
@@ -341,7 +341,7 @@ func (p Proof) Verify(kind Kind, eid16 [16]byte, device keys.ID) (me *Entity, ei
 	refuse := func(why string) (*Entity, keys.Digest, error) {
 		return nil, keys.Digest{}, fmt.Errorf("%w: proof of %v: %s", ErrNotAuthorized, device, why)
 	}
-	if !me.state.Speaks(me.ID(), device, Master) {
+	if !me.State().Speaks(me.ID(), device, Master) {
 		return refuse("not a device of the user it shows")
 	}
 	if kind != Board {

@@ -44,8 +44,6 @@ type Membership struct {
 	Ref      [16]byte    // the invite it came through, zero if none
 	Since    time.Time   // for display
 	Accepted bool        // Friend: consented
-
-	gone []keys.Digest // leaves, to tell an admission after them from one beside them
 }
 
 // EpochInfo is one epoch of an entity's op-key.
