@@ -55,7 +55,8 @@ func Open(log *oplog.Log) (*Entity, error) {
 	if len(e.facts.reach.ops) == 0 {
 		return nil, fmt.Errorf("%w: %v has no genesis", ErrBody, log.Entity())
 	}
-	if _, err := begin(e.facts.reach.ops[0], e.facts.bodies[0]); err != nil {
+	var err error
+	if e.facts.founded, err = begin(e.facts.reach.ops[0], e.facts.bodies[0]); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -109,6 +110,9 @@ func (e *Entity) Add(o oplog.Op) (bool, error) {
 	}
 	if _, err := e.log.Append(o); err != nil {
 		return false, err
+	}
+	if genesis {
+		e.facts.founded, _ = begin(o, body) // judged just now
 	}
 	clashed := e.facts.lastClash
 	e.facts.add(e.log, o, body)

@@ -20,6 +20,7 @@ type facts struct {
 	conflicts []conflict                // ops beside a removal that voids them, unless the removal is void
 	lastClash int                       // greatest number in conflicts, -1 for none
 	forks     map[keys.ID]uint64        // devices that signed two ops at one place, from where on
+	founded   *State                    // of the genesis alone
 	position  []int                     // by number, the place in the log's order; nil after an append
 }
 
@@ -31,6 +32,17 @@ func newFacts() *facts {
 		reach: newReach(), about: make(map[keys.Digest][]int), acts: make(map[keys.Digest][]int),
 		claimed: make(map[keys.ID][]keys.Digest), epochs: make(map[keys.Digest]int), forks: make(map[keys.ID]uint64), lastClash: -1,
 	}
+}
+
+// founding returns the state of the genesis alone, to be folded on.
+func (f *facts) founding() *State {
+	s := *f.founded
+	s.Members = make(map[keys.Digest]*Membership, len(f.founded.Members))
+	for u, m := range f.founded.Members {
+		s.Members[u] = new(*m)
+	}
+	s.Epochs, s.Cuts, s.Void = make(map[keys.Digest]EpochInfo), make(map[Writer]uint64), make(map[keys.Digest]bool)
+	return &s
 }
 
 // subjects returns whose standing a control op changes.
