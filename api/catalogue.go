@@ -49,7 +49,7 @@ var catalogue = []Entry{
 	{"locked", "this home is already in use[ by process {holder}]", "use the running node: pttnode status · or stop it: pttnode down", ExitLocked, http.StatusConflict},
 	{"bad_config", "the configuration is wrong[: {detail}]", "mend it and start again", ExitConfig, http.StatusInternalServerError},
 	{"data_newer", "the data was written by a newer pttnode", "upgrade this one", ExitConfig, http.StatusConflict},
-	{"linking", "this device is not linked to anybody yet", "see how far it is: pttnode requests list", ExitNotRunning, http.StatusConflict},
+	{"linking", "this device is not linked to anybody yet", "see how far it is: pttnode requests list · go on with it: pttnode up", ExitNotRunning, http.StatusConflict},
 	{"not_found", "cannot find that[ {what}][: {name}]", "the lists show what there is", ExitNotFound, http.StatusNotFound},
 	{"has_identity", "there is an identity already[: {name}]", "for another one use another home: pttnode --home DIR init", ExitRefused, http.StatusConflict},
 	{"internal", "something went wrong inside the node[: {detail}]", "the node's log says more; see: pttnode paths", ExitError, http.StatusInternalServerError},
@@ -59,12 +59,12 @@ var catalogue = []Entry{
 	{"terminated", "stopped; what the node has begun goes on", "", 143, http.StatusServiceUnavailable},
 
 	// The link as a text.
-	{"link_not_pttnode", "this is not a pttnode link", "links begin with pttnode:friend/ or pttnode:board/", ExitInvite, http.StatusUnprocessableEntity},
+	{"link_not_pttnode", "this is not a pttnode link", "links begin with pttnode:friend/, pttnode:board/ or pttnode:device/", ExitInvite, http.StatusUnprocessableEntity},
 	{"link_incomplete", "the link is incomplete or has a typo", "copy it again, up to its last character", ExitInvite, http.StatusUnprocessableEntity},
 	{"link_newer", "a newer pttnode made this link", "upgrade this node", ExitInvite, http.StatusUnprocessableEntity},
-	{"link_kind", "the link does not say truly what it is for", "ask for a new link", ExitInvite, http.StatusUnprocessableEntity},
+	{"link_kind", "this link is of the wrong kind[: it is a {kind} link]", "ask for a new link[ · to link this device: pttnode invite device, where you are already · a {kind} link opens with: pttnode join]", ExitInvite, http.StatusUnprocessableEntity},
 	{"link_own", "this is your own invite", "send it to somebody else · withdraw it: pttnode invite revoke ID", ExitInvite, http.StatusConflict},
-	{"device_link_here", "this is a device link: whoever opens it becomes you", "open it on your new device only; if you typed it here, your shell remembers it: withdraw it where you made it", ExitInvite, http.StatusUnprocessableEntity},
+	{"device_link_here", "this is a device link: whoever opens it becomes you", "open it on your new device only, with pttnode init --device, and never as an argument; if you typed it here, your shell remembers it: withdraw it where you made it", ExitInvite, http.StatusUnprocessableEntity},
 
 	// The invite, as its maker knows it.
 	{"invite_unknown", "the one who made this link does not know it any more", "ask for a new link", ExitInvite, http.StatusGone},
@@ -95,8 +95,8 @@ var catalogue = []Entry{
 	{"code_needed", "a device is let in with the code that it shows", "type it: pttnode requests approve ID --code CODE", ExitUsage, http.StatusPreconditionRequired},
 	{"code_elsewhere", "a device is let in where its link was made[: on {device}]", "type the code there", ExitRefused, http.StatusConflict},
 	{"decided_elsewhere", "you decided otherwise[ on {device}] already", "see: pttnode requests list", ExitRefused, http.StatusConflict},
-	{"wrong_code", "that is not the code on the other screen", "compare the codes again; they must be the same", ExitCheck, http.StatusForbidden},
-	{"devices_offline", "too few of your devices are online for this", "bring them online", ExitRefused, http.StatusServiceUnavailable},
+	{"wrong_code", "that is not the code on the other screen[; tries left: {left}][; that was the third time, and the link ({taken_back}) is taken back]", "read it again from the new device's own screen[ · for another try: pttnode invite device (in place of {taken_back})]", ExitCheck, http.StatusForbidden},
+	{"devices_offline", "too few of your devices are online for this, or it is for another one to decide", "bring them online; device links are made on the device that was first", ExitRefused, http.StatusServiceUnavailable},
 	{"clock_skew", "this computer's clock is wrong", "set the clock", ExitRefused, http.StatusConflict},
 	{"failed", "the request failed[: {detail}]", "try again: pttnode requests retry ID", ExitError, http.StatusBadGateway},
 	{"still_pending", "still waiting[: {detail}]", "nothing is lost; the node goes on with it", ExitPending, http.StatusAccepted},

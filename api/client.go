@@ -54,6 +54,11 @@ func (c *Client) ChangeMe(ctx context.Context, change MeChange) (node.MeView, er
 	return call[node.MeView](ctx, c, http.MethodPatch, "/v1/me", change)
 }
 
+// Peers returns who is connected.
+func (c *Client) Peers(ctx context.Context) ([]node.PeerView, error) {
+	return call[[]node.PeerView](ctx, c, http.MethodGet, "/v1/peers", nil)
+}
+
 // Friends returns all friends.
 func (c *Client) Friends(ctx context.Context) ([]node.FriendView, error) {
 	return call[[]node.FriendView](ctx, c, http.MethodGet, "/v1/friends", nil)
@@ -162,6 +167,11 @@ func (c *Client) Board(ctx context.Context, ref string) (node.BoardView, error) 
 // Members returns the members of a board, the founder included.
 func (c *Client) Members(ctx context.Context, board string) ([]node.MemberView, error) {
 	return call[[]node.MemberView](ctx, c, http.MethodGet, path("boards", board, "members"), nil)
+}
+
+// Why says by which operations somebody is, or is not any more, a member of a board.
+func (c *Client) Why(ctx context.Context, board, member string) (node.WhyView, error) {
+	return call[node.WhyView](ctx, c, http.MethodGet, path("boards", board, "members", member, "why"), nil)
 }
 
 // LeaveBoard ends our membership of a board.

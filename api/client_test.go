@@ -149,7 +149,7 @@ func TestClientHasEveryRoute(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			reached[r.pattern]++
-			for _, name := range []string{"friend", "invite", "request", "board", "article", "entity"} {
+			for _, name := range []string{"friend", "invite", "request", "board", "article", "entity", "device", "member"} {
 				if v := req.PathValue(name); v != "" && v != "讀 書/會?#%" {
 					t.Errorf("%s: %s arrived as %q", r.pattern, name, v)
 				}
@@ -166,7 +166,8 @@ func TestClientHasEveryRoute(t *testing.T) {
 		err2(c.Boards(ctx)), err2(c.CreateBoard(ctx, NewBoard{})), err2(c.Board(ctx, ref)), err2(c.Members(ctx, ref)),
 		err2(c.LeaveBoard(ctx, ref)), err2(c.Articles(ctx, ref)), err2(c.CreateArticle(ctx, ref, NewArticle{})),
 		err2(c.Article(ctx, ref, ref)), err2(c.View(ctx, ref)), err2(c.Log(ctx, ref, "member")), err2(c.Synced(ctx, ref)),
-		err2(c.Shutdown(ctx)),
+		err2(c.Shutdown(ctx)), err2(c.Devices(ctx)), err2(c.Device(ctx, ref)), err2(c.RenameDevice(ctx, ref, "x")), err2(c.Why(ctx, ref, ref)),
+		err2(c.Peers(ctx)),
 	}
 	for _, err := range c.Watch(ctx, 3) {
 		calls = append(calls, err)

@@ -45,8 +45,12 @@ func New(cfg Config) *Handler {
 		h.log = slog.New(slog.DiscardHandler)
 	}
 	for _, r := range routes {
+		if !inSetup[r.pattern] {
+			r = withIdentity(r)
+		}
 		h.mux.Handle(r.pattern, h.handle(r))
 	}
+	h.mux.Handle("GET /metrics", h.handle(route{"GET /metrics", (*Handler).metrics})) // for Prometheus, which has no versions
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, NewProblem("not_found", "what", "route", "name", r.Method+" "+r.URL.Path))
 	})

@@ -26,6 +26,12 @@ type served struct {
 // serveNode starts a node in a home of its own.
 func serveNode(t *testing.T) *served {
 	t.Helper()
+	return serveNodeWith(t, node.StartOptions{})
+}
+
+// serveNodeWith is serveNode with options.
+func serveNodeWith(t *testing.T, opt node.StartOptions) *served {
+	t.Helper()
 	home, err := node.OpenHome(filepath.Dir(socketIn(t)))
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +39,14 @@ func serveNode(t *testing.T) *served {
 	if _, err := home.Init(t.Context(), node.InitOptions{Name: "alice", DeviceName: "laptop"}); err != nil {
 		t.Fatal(err)
 	}
-	n, err := node.Start(t.Context(), home, node.StartOptions{Listen: []string{"/ip4/127.0.0.1/tcp/0"}})
+	return serveHome(t, home, opt)
+}
+
+// serveHome starts the node of a home.
+func serveHome(t *testing.T, home *node.Home, opt node.StartOptions) *served {
+	t.Helper()
+	opt.Listen = []string{"/ip4/127.0.0.1/tcp/0"}
+	n, err := node.Start(t.Context(), home, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +139,17 @@ func TestHandlerSpeaksJSON(t *testing.T) {
 		{"POST", "/v1/boards", `{"name":"reading"}`, nil, 201, ""},
 		{"POST", "/v1/boards/reading/articles", `{"title":"t","body":"b"}`, nil, 201, ""},
 		{"POST", "/v1/invites", `{"kind":"board","board":"reading"}`, nil, 201, ""},
-		{"POST", "/v1/invites", `{"kind":"device"}`, nil, 400, "usage"},
+		{"POST", "/v1/invites", `{"kind":"device"}`, nil, 201, ""},
+		{"POST", "/v1/invites", `{"kind":"devices"}`, nil, 400, "usage"},
+		{"POST", "/v1/invites", `{"kind":"device","auto_approve":true}`, nil, 400, "usage"},
+		{"GET", "/v1/devices", "", nil, 200, ""},
+		{"GET", "/v1/devices/laptop", "", nil, 200, ""},
+		{"GET", "/v1/devices/phone", "", nil, 404, "not_found"},
+		{"PATCH", "/v1/devices/laptop", `{"name":"讀書機"}`, nil, 200, ""},
+		{"PATCH", "/v1/devices/讀書機", `{"name":""}`, nil, 413, "too_long"},
+		{"GET", "/v1/boards/reading/members/Alice/why", "", nil, 200, ""},
+		{"GET", "/v1/boards/reading/members/nobody/why", "", nil, 404, "not_found"},
+		{"POST", "/v1/invites", `{"kind":"device","uses":2}`, nil, 400, "usage"},
 		{"DELETE", "/v1/invites/i-zzz", "", nil, 404, "not_found"},
 		{"POST", "/v1/requests/r-zzz/approve", "", nil, 404, "not_found"},
 		{"GET", "/v1/events?since=x", "", nil, 400, "usage"},

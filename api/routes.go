@@ -19,6 +19,8 @@ var routes = []route{
 	{"GET /v1/me", get(func(n *node.Node, _ *http.Request) (node.MeView, error) { return n.Me(), nil })},
 	{"PATCH /v1/me", send(http.StatusOK, changeMe)},
 
+	{"GET /v1/peers", list(func(n *node.Node, _ *http.Request) ([]node.PeerView, error) { return n.Peers(), nil })},
+
 	{"GET /v1/friends", list(func(n *node.Node, _ *http.Request) ([]node.FriendView, error) { return n.Friends(), nil })},
 	{"GET /v1/friends/{friend}", get(func(n *node.Node, r *http.Request) (node.FriendView, error) {
 		return n.Friend(r.PathValue("friend"))
@@ -68,6 +70,9 @@ var routes = []route{
 	{"GET /v1/boards/{board}/members", list(func(n *node.Node, r *http.Request) ([]node.MemberView, error) {
 		return n.Members(r.PathValue("board"))
 	})},
+	{"GET /v1/boards/{board}/members/{member}/why", get(func(n *node.Node, r *http.Request) (node.WhyView, error) {
+		return n.Why(r.PathValue("board"), r.PathValue("member"))
+	})},
 	{"POST /v1/boards/{board}/leave", get(func(n *node.Node, r *http.Request) (Left, error) {
 		err := n.LeaveBoard(r.Context(), r.PathValue("board"))
 		return Left{Left: err == nil}, err
@@ -94,6 +99,23 @@ var routes = []route{
 
 	{"GET /v1/events", (*Handler).follow},
 	{"POST /v1/shutdown", (*Handler).shutdown},
+}
+
+// inSetup are the routes that answer while the node's device is being linked.
+var inSetup = map[string]bool{
+	"GET /v1/status": true, "GET /v1/requests": true, "GET /v1/requests/{request}": true,
+	"POST /v1/requests/{request}/cancel": true, "POST /v1/requests/{request}/retry": true,
+	"GET /v1/events": true, "POST /v1/shutdown": true,
+}
+
+// withIdentity makes a route one that needs an identity.
+func withIdentity(r route) route {
+	return route{r.pattern, func(h *Handler, w http.ResponseWriter, req *http.Request) error {
+		if h.node.Linking() {
+			return NewProblem("linking")
+		}
+		return r.serve(h, w, req)
+	}}
 }
 
 // approve decides a request: yes. The body, with a device's code, may be left out.

@@ -17,7 +17,7 @@ type MeChange struct {
 
 // NewInvite is the body of POST /v1/invites.
 type NewInvite struct {
-	Kind        string   `json:"kind"`                 // friend, board
+	Kind        string   `json:"kind"`                 // friend, board, device
 	Board       string   `json:"board,omitempty"`      // name or id, with kind board
 	Uses        int      `json:"uses,omitempty"`       // 0 is 1
 	ExpiresIn   int64    `json:"expires_in,omitempty"` // seconds; 0 is the kind's default

@@ -153,6 +153,8 @@ func (r removal) hits(k Kind, o oplog.Op, body any) bool {
 		return b.Party.User == r.user && r.device.IsZero() && !r.mastery
 	case *MasterAdd:
 		return b.Party != nil && b.Party.User == r.user && r.device.IsZero()
+	case *MasterTransfer:
+		return b.Party.User == r.user && r.device.IsZero()
 	case *SetRole:
 		return b.User == r.user && r.device.IsZero() && !r.mastery
 	}

@@ -175,8 +175,13 @@ func apply(s *State, o oplog.Op, body any) {
 			}
 		}
 	case *Accept:
-		if m := s.Members[o.User()]; m != nil {
-			m.Accepted = true
+		m := s.Members[o.User()]
+		if m == nil {
+			return
+		}
+		m.Accepted = true
+		if s.Ended && s.EndReason == EndNotAccepted { // it was, beside the end
+			s.Ended, s.EndReason = false, 0
 		}
 	case *Epoch:
 		s.addEpoch(o.ID(), o.User(), body)
@@ -188,7 +193,7 @@ func apply(s *State, o oplog.Op, body any) {
 	case *DeviceClass:
 		s.setClass(b)
 	case *End:
-		if !s.Ended {
+		if !s.Ended && !(b.Reason == EndNotAccepted && s.accepted()) {
 			s.Ended, s.EndReason = true, b.Reason
 		}
 	case *Merged:
@@ -221,8 +226,10 @@ func (s *State) addEpoch(id, by keys.Digest, body any) {
 // keepEpoch keeps the epoch of a void op: what was written under it must stay
 // readable.
 func (s *State) keepEpoch(o oplog.Op, body any) {
-	if o.Family() == oplog.FamilyOpKey {
-		s.addEpoch(o.ID(), o.User(), body)
+	s.addEpoch(o.ID(), o.User(), body)
+	if e, ok := s.Epochs[o.ID()]; ok && o.Family() != oplog.FamilyOpKey {
+		e.Void = true
+		s.Epochs[o.ID()] = e
 	}
 }
 

@@ -10,5 +10,6 @@ const (
 	MaxProof     = 12 << 10  // bytes of a proof of mastership (docs/PROTOCOL.md §5.2)
 	MaxSeen      = 256       // ops that one me/read names
 	MaxSetting   = 4096      // bytes of a setting's value
+	maxSeconds   = 1 << 37   // Unix seconds of a request, the year 6325: printable
 	maxPastCache = 32        // states at pasts kept for checking content; each holds the memberships of an entity
 )

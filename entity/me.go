@@ -106,7 +106,14 @@ type MeLog struct {
 	Seen      map[keys.Digest]map[keys.Digest]bool // by entity, the ops that were read
 	Decisions map[keys.Digest]Decided              // by joinid, the first
 	Settings  map[string][]byte                    // the last of each name
-	Requests  map[keys.Digest]Asked                // by joinid, the last of the first device that wrote one
+	Requests  map[AskedAt]Asked                    // the last of each
+}
+
+// AskedAt names a request by its joinid and the device that says it has it: no
+// device can take the request of another one away.
+type AskedAt struct {
+	JoinID keys.Digest
+	By     keys.ID
 }
 
 // FoldMe reads the me-oplog with the keys of Me. What cannot be opened or is out
@@ -115,7 +122,7 @@ type MeLog struct {
 func (e *Entity) FoldMe(ring Keyring, opened map[keys.Digest]any) MeLog {
 	l := MeLog{
 		Entities: make(map[keys.Digest]Joined), Seen: make(map[keys.Digest]map[keys.Digest]bool),
-		Decisions: make(map[keys.Digest]Decided), Settings: make(map[string][]byte), Requests: make(map[keys.Digest]Asked),
+		Decisions: make(map[keys.Digest]Decided), Settings: make(map[string][]byte), Requests: make(map[AskedAt]Asked),
 	}
 	if opened == nil {
 		opened = make(map[keys.Digest]any)
@@ -154,9 +161,7 @@ func (e *Entity) FoldMe(ring Keyring, opened map[keys.Digest]any) MeLog {
 		case *Setting:
 			l.Settings[b.Name] = b.Value
 		case *Asking:
-			if old, ok := l.Requests[b.JoinID]; !ok || old.By == o.Device() {
-				l.Requests[b.JoinID] = Asked{*b, o.Device()}
-			}
+			l.Requests[AskedAt{b.JoinID, o.Device()}] = Asked{*b, o.Device()}
 		}
 	}
 	return l
@@ -174,12 +179,16 @@ func (e *Entity) openMe(o oplog.Op, ring Keyring) any {
 		if len(b.Heads) > MaxSeen || !ascending(b.Heads, compare) {
 			return nil
 		}
+	case *Decision:
+		if b.Choice != Approve && b.Choice != Reject {
+			return nil // what is not understood must not stand for a no
+		}
 	case *Setting:
 		if !text(b.Name, MaxName) || len(b.Value) > MaxSetting {
 			return nil
 		}
 	case *Asking:
-		if !text(b.Name, MaxName) || !text(b.Note, MaxTitle) || len(b.Code) > 6 {
+		if !text(b.Name, MaxName) || !text(b.Note, MaxTitle) || len(b.Code) > 6 || b.Since > maxSeconds || b.Deadline > maxSeconds {
 			return nil
 		}
 	}

@@ -101,6 +101,9 @@ func TestFoldMe(t *testing.T) {
 		{"and the other way round", []entry{decide("founder", entity.Approve), decide("second", entity.Reject)}, func(l state) string {
 			return diff(l.Decisions[j].Choice, entity.Approve)
 		}},
+		{"a decision that is none", []entry{decide("founder", 0), decide("founder", 3), decide("second", entity.Approve)}, func(l state) string {
+			return diff(l.Decisions[j].Choice, entity.Approve)
+		}},
 		{"the last setting counts", []entry{set("founder", "x", "1"), set("second", "x", "2"), set("second", "y", "3")}, func(l state) string {
 			return diff(l.Settings, map[string][]byte{"x": []byte("2"), "y": []byte("3")})
 		}},
@@ -111,15 +114,21 @@ func TestFoldMe(t *testing.T) {
 		{"a setting just within", []entry{set("founder", strings.Repeat("n", entity.MaxName), strings.Repeat("v", entity.MaxSetting))}, func(l state) string {
 			return diff(len(l.Settings[strings.Repeat("n", entity.MaxName)]), entity.MaxSetting)
 		}},
-		{"a request follows the device that has it", []entry{asking("second", 1), asking("founder", 4), asking("second", 3)}, func(l state) string {
-			return diff(l.Requests[j].State, uint8(3)) + diff(l.Requests[j].By, newDevice("second").key.ID())
+		{"a request follows the device that has it", []entry{asking("second", 1), asking("founder", 4), asking("second", 3), asking("founder", 2)}, func(l state) string {
+			second := l.Requests[entity.AskedAt{JoinID: j, By: newDevice("second").key.ID()}]
+			return diff(second.State, uint8(3)) + diff(len(l.Requests), 2)
 		}},
 		{"a request out of bounds", []entry{
 			{"founder", entity.TypeRequest, entity.Asking{JoinID: keys.Digest{1}, Name: strings.Repeat("n", entity.MaxName+1)}},
 			{"founder", entity.TypeRequest, entity.Asking{JoinID: keys.Digest{2}, Note: strings.Repeat("n", entity.MaxTitle+1)}},
 			{"founder", entity.TypeRequest, entity.Asking{JoinID: keys.Digest{3}, Code: "1234567"}},
 			{"founder", entity.TypeRequest, entity.Asking{JoinID: keys.Digest{4}, Name: strings.Repeat("n", entity.MaxName), Note: strings.Repeat("n", entity.MaxTitle), Code: "123456"}},
-		}, func(l state) string { return diff(slices.Collect(maps.Keys(l.Requests)), []keys.Digest{{4}}) }},
+		}, func(l state) string {
+			for at := range l.Requests {
+				return diff(at.JoinID, keys.Digest{4}) + diff(len(l.Requests), 1)
+			}
+			return "no request"
+		}},
 		{"what no version knows", []entry{{"founder", 99, entity.Left{Entity: a}}, set("founder", "x", "1"), {"founder", entity.TypeSetting, entity.Left{Entity: a}}}, func(l state) string {
 			return diff(l.Settings, map[string][]byte{"x": []byte("1")})
 		}},
@@ -158,6 +167,7 @@ func TestFoldMeUnopened(t *testing.T) {
 	if _, err := w.Write(w.who(t, "second").author(), w.ring, oplog.FamilyArticle, entity.TypeSetting, entity.Setting{Name: "c"}); err != nil {
 		t.Fatal(err)
 	}
+	w.note(t, entry{"second", entity.TypeSetting, entity.Setting{Name: "d"}})
 	p := w.who(t, "founder")
 	checkAdded(t, w.Entity, sign(t, p, w.draft(p, oplog.Content, oplog.FamilyMe, entity.TypeSetting, []byte("not sealed"))))
 
@@ -166,7 +176,7 @@ func TestFoldMeUnopened(t *testing.T) {
 		name string
 		ring entity.Keyring
 		want string
-	}{{"no key", nil, "[]"}, {"the first key", old, "[a]"}, {"both", w.ring, "[a b]"}} {
+	}{{"no key", nil, "[]"}, {"the first key", old, "[a]"}, {"both", w.ring, "[a b d]"}} {
 		l := w.FoldMe(c.ring, opened)
 		if got := fmt.Sprint(slices.Sorted(maps.Keys(l.Settings))); got != c.want {
 			t.Errorf("%s: settings %s, want %s", c.name, got, c.want)

@@ -52,6 +52,7 @@ type EpochInfo struct {
 	Depth      uint64
 	Commitment keys.Digest
 	By         keys.Digest // the user who made it
+	Void       bool        // of a removal that is void: read with, not written with
 }
 
 // Writer is a device as that of one user: what a user says of a key, its cuts
@@ -161,13 +162,19 @@ func (s *State) Alive() bool {
 	return m != nil && m.Accepted
 }
 
+// accepted reports whether the second party of a Friend has consented.
+func (s *State) accepted() bool {
+	m := s.Members[s.Other(s.Founder)]
+	return s.Kind == Friend && m != nil && m.Accepted
+}
+
 // WritingEpoch returns the epoch that writers use: of greatest depth, then of
 // lowest id, among those held reports true for.
 func (s *State) WritingEpoch(held func(keys.Digest) bool) (EpochInfo, bool) {
 	var best EpochInfo
 	found := false
 	for id, e := range s.Epochs {
-		if !held(id) {
+		if e.Void || !held(id) {
 			continue
 		}
 		if !found || e.Depth > best.Depth || e.Depth == best.Depth && compare(id, best.ID) < 0 {

@@ -82,7 +82,7 @@ type Attempt struct {
 	Expires    int64        `cbor:"12,keyasint"`           // the link's
 	Deadline   int64        `cbor:"13,keyasint,omitempty"` // the claim's, by this side's clock
 	NextTry    int64        `cbor:"14,keyasint,omitempty"` //
-	Tries      uint32       `cbor:"15,keyasint,omitempty"` // since the last success; the argument of Backoff
+	Tries      uint32       `cbor:"15,keyasint,omitempty"` // since the last one that was held; the argument of Backoff
 	State      AttemptState `cbor:"16,keyasint"`           //
 	Reason     Code         `cbor:"17,keyasint,omitempty"` // why it ended, or why it waits
 	Codes      []RunCode    `cbor:"18,keyasint,omitempty"` // of the runs whose JOIN-ENTITY may have arrived, oldest first

@@ -225,6 +225,30 @@ func TestUnfinished(t *testing.T) {
 	}
 }
 
+// TestDeviceRuns: a device has MaxCodes runs with one link, whatever becomes of them,
+// so that nobody breaks them off until he likes the code. A user has as many as he
+// likes: his code is compared, not typed.
+func TestDeviceRuns(t *testing.T) {
+	for _, tt := range []struct {
+		kind entity.Kind
+		want invite.AttemptState
+	}{{entity.Me, invite.AttemptFailed}, {entity.Friend, invite.AttemptWaitingApproval}} {
+		a := attempt(t, tt.kind)
+		for n := range invite.MaxCodes {
+			var err error
+			if a, err = a.Checked(t0, eid, eid, ""); err != nil || a.State.Terminal() {
+				t.Fatalf("%v: run %d: %v, %v", tt.kind, n, a.State, err)
+			}
+			a = a.Sent(t0, keys.Digest{byte(n)}, "123456")
+			a, _ = a.Pending(t0, keys.Digest{byte(n)}, invite.OK)
+		}
+		a, _ = a.Checked(t0, eid, eid, "")
+		if a.State != tt.want || (a.Body == nil) != (tt.kind == entity.Me) {
+			t.Errorf("%v: one run more: %v, want %v", tt.kind, a.State, tt.want)
+		}
+	}
+}
+
 func TestCancel(t *testing.T) {
 	a := attempt(t, entity.Friend)
 	if b := a.Cancel(t0); b.Withdrawing() || b.State != invite.AttemptCancelled {

@@ -165,6 +165,23 @@ func TestEndedClaimForgets(t *testing.T) {
 	}
 }
 
+// TestDeviceClaimsAreBounded: devices that come, look at their code and withdraw lock
+// the link long before they find the code of another.
+func TestDeviceClaimsAreBounded(t *testing.T) {
+	r := record(t, entity.Me, 1)
+	for n := range byte(invite.MaxDeviceClaims) {
+		var why invite.Code
+		if r, _, why = r.Reserve(claimant(n, entity.Me), t0, true); why != invite.OK {
+			t.Fatalf("device %d: %v", n, why)
+		}
+		r, _, _ = r.Cancel(id(r, n), t0)
+	}
+	r, c, why := r.Reserve(claimant(99, entity.Me), t0, true)
+	if why != invite.RefusedLocked || r.State != invite.Locked || len(r.Claims) != invite.MaxDeviceClaims || !c.JoinID.IsZero() {
+		t.Errorf("one more: %v, link %v with %d claims", why, r.State, len(r.Claims))
+	}
+}
+
 // TestClaimsOfKinds: one device that uses two links, or one link as itself and as a
 // user's, has a claim for each.
 func TestClaimsOfKinds(t *testing.T) {

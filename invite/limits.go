@@ -20,18 +20,19 @@ const (
 
 // Bounds of a record and its claims.
 const (
-	MaxNote       = 200 // bytes; one sentence that a person reads before deciding
-	MaxName       = 64  // bytes of a claimant's name
-	MaxFailed     = 10  // failed proofs that lock a link: more is someone trying, not mistyping
-	MaxWrongCodes = 3   // typed codes that revoke a device link: a guess in 3 of 10^6
-	MaxExtra      = 3   // claimants shown beside the first: enough to see that a link leaked
-	MaxClaims     = 256 // claims kept, dead ones too, since their outcome must not change; one more locks the link
+	MaxNote         = 200 // bytes; one sentence that a person reads before deciding
+	MaxName         = 64  // bytes of a claimant's name
+	MaxFailed       = 10  // failed proofs that lock a link: more is someone trying, not mistyping
+	MaxWrongCodes   = 3   // typed codes that revoke a device link: a guess in 3 of 10^6
+	MaxExtra        = 3   // claimants shown beside the first: enough to see that a link leaked
+	MaxDeviceClaims = 10  // the same of a device link, which has one use: each is a guess at a code
+	MaxClaims       = 256 // claims kept, dead ones too, since their outcome must not change; one more locks the link
 )
 
 // Bounds of an attempt.
 const (
 	MaxUnfinished = 10 // device runs that end after the ACK without a JOIN-ENTITY, else the code can be ground
-	MaxCodes      = 32 // safety codes remembered; the issuer names the one of the run that reserved
+	MaxCodes      = 32 // safety codes remembered, the issuer names the one of the run that reserved; so many runs has a device
 	MaxSteps      = 64 // steps shown to people; a retry that says the same again adds none
 
 	// MinTries is how long a request is tried whatever this side's clock says of the
@@ -53,6 +54,15 @@ const (
 	backoffFar    = 10 * time.Minute // while it is not: a phone's battery counts
 	backoffJitter = 0.2              // so that a restarted issuer does not meet everybody at once
 )
+
+// maxClaims returns how many claims a link of a kind keeps. The codes of claims that
+// come and go for a device are guesses of a code that somebody shows elsewhere.
+func maxClaims(kind entity.Kind) int {
+	if kind == entity.Me {
+		return MaxDeviceClaims
+	}
+	return MaxClaims
+}
 
 const day = 24 * time.Hour
 

@@ -49,7 +49,7 @@ func (r Record) Reserve(c Claim, now time.Time, policyOK bool) (Record, Claim, C
 	if !policyOK {
 		return r, Claim{}, RefusedPolicyChanged
 	}
-	if len(r.Claims) >= MaxClaims {
+	if len(r.Claims) >= maxClaims(r.Kind) {
 		r.State = Locked // uses that are taken and given back without end
 		return r, Claim{}, RefusedLocked
 	}
@@ -65,7 +65,7 @@ func (r Record) extra(c Claim) (Record, Claim, Code) {
 			n++
 		}
 	}
-	if n >= MaxExtra || len(r.Claims) >= MaxClaims {
+	if n >= MaxExtra || len(r.Claims) >= maxClaims(r.Kind) {
 		return r, Claim{}, RefusedUsedUp
 	}
 	c.Extra = true

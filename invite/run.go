@@ -9,6 +9,16 @@ import (
 	"pttnode/keys"
 )
 
+// Held notes that a run was kept waiting by the issuer for as long as a try is
+// worth: the pauses begin anew. A shorter one counts as failed, or an issuer that
+// answers and hangs up would be asked without a pause.
+func (a Attempt) Held(lasted time.Duration) Attempt {
+	if a.running() && lasted >= backoffNear {
+		a.Tries = 0
+	}
+	return a
+}
+
 // Connecting notes that a try begins.
 func (a Attempt) Connecting(now time.Time) Attempt {
 	if !a.running() {
@@ -36,8 +46,8 @@ func (a Attempt) Unreachable(now, next time.Time) Attempt {
 // entity and user; another is ErrPinned and leaves the attempt as it was.
 //
 // A device run counts as unfinished from here until Sent, so that a process that
-// dies in between counts too; after MaxUnfinished of them the attempt fails for
-// good with RefusedLocked.
+// dies in between counts too; after MaxUnfinished of them, or MaxCodes runs in all, the attempt
+// fails for good with RefusedLocked.
 func (a Attempt) Checked(now time.Time, eid, user keys.Digest, name string) (Attempt, error) {
 	if !a.running() {
 		return a, nil
@@ -88,7 +98,7 @@ func (a Attempt) Pending(now time.Time, codeID keys.Digest, reason Code) (Attemp
 	if i < 0 {
 		return a, fmt.Errorf("attempt %s: %w", a.ID, ErrForeignRun)
 	}
-	a.Code, a.Reason, a.Tries, a.NextTry = a.Codes[i].Code, reason, 0, 0
+	a.Code, a.Reason, a.NextTry = a.Codes[i].Code, reason, 0
 	if a.Deadline == 0 {
 		a.Deadline = now.Add(ClaimLife(a.Kind)).Unix()
 	}
@@ -217,8 +227,12 @@ func (a Attempt) Expire(now time.Time) (Attempt, bool) {
 	return a, false
 }
 
-// ground reports whether the link has no run left on this device.
-func (a Attempt) ground() bool { return a.Kind == entity.Me && a.Unfinished >= MaxUnfinished }
+// ground reports whether the link has no run left on this device. A device's runs
+// that were finished count too: who answers in the issuer's place sees a code with
+// each and can break it off until he likes one.
+func (a Attempt) ground() bool {
+	return a.Kind == entity.Me && (a.Unfinished >= MaxUnfinished || len(a.Codes) >= MaxCodes)
+}
 
 func (a Attempt) lock(now time.Time) Attempt {
 	a = a.end(AttemptFailed, RefusedLocked).step(now, "check", false, RefusedLocked.String())

@@ -4,8 +4,10 @@ import (
 	"crypto/ecdh"
 	"crypto/hpke"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // BoxID is the public half of a BoxKey: an X25519 key, 32 bytes.
@@ -103,15 +105,31 @@ func (k BoxKey) Open(info Digest, box []byte) ([]byte, error) {
 // Check fails with ErrBox for a key of low order, to which nothing can be
 // sealed. It is what Seal would find out too late, after a member was admitted.
 func (id BoxID) Check() error {
-	pub, err := ecdh.X25519().NewPublicKey(id[:])
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrBox, err)
-	}
-	if _, err := probe.ECDH(pub); err != nil {
-		return fmt.Errorf("%w: %w", ErrBox, err)
+	id[31] &= 0x7f // X25519 does not read this bit (RFC 7748 §5)
+	if slices.Contains(lowOrder[:], id) {
+		return fmt.Errorf("%w: low order point", ErrBox)
 	}
 	return nil
 }
 
-// probe is any scalar: a point of low order gives zero with every one.
-var probe = BoxFromSecret([32]byte{1}).key()
+// lowOrder are the points that give zero with every scalar, on the curve and on its
+// twist, and their encodings that are not reduced: 0, 1, the two of order 8, and
+// p-1, p, p+1 for p = 2^255-19. A member's key is checked for each op that names
+// it, so a comparison stands here and no multiplication.
+var lowOrder = [...]BoxID{
+	{},
+	{1},
+	hexBox("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
+	hexBox("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
+	hexBox("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+	hexBox("edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+	hexBox("eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+}
+
+func hexBox(s string) BoxID {
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		panic("keys: " + err.Error())
+	}
+	return BoxID(b)
+}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"slices"
+	"time"
 
 	"pttnode/entity"
 	"pttnode/invite"
@@ -22,7 +23,7 @@ func (tx *tx) tellRequests() {
 	for _, id := range slices.SortedFunc(mapKeys(n.invites), compareShort) {
 		r := n.invites[id]
 		for _, c := range r.Claims {
-			told, ok := n.meLog.Requests[c.JoinID]
+			told, ok := n.meLog.Requests[entity.AskedAt{JoinID: c.JoinID, By: n.device.ID()}]
 			switch {
 			case ok && told.State == uint8(c.State):
 				continue
@@ -50,21 +51,21 @@ func asking(r invite.Record, c invite.Claim) entity.Asking {
 
 // followRequest notices a request at another device of ours: a new one, or that it
 // has ended.
-func (tx *tx) followRequest(joinID keys.Digest, r entity.Asked, before entity.MeLog) {
+func (tx *tx) followRequest(at entity.AskedAt, r entity.Asked, before entity.MeLog) {
 	n := tx.n
 	if r.By == n.device.ID() {
 		return
 	}
-	id, known := n.asked[joinID]
+	id, known := n.asked[at]
 	if !known {
 		id = tx.shortID("r")
-		n.asked[joinID] = id
-		tx.put("/q/"+joinID.String(), []byte(id))
+		n.asked[at] = id
+		tx.put("/q/"+at.JoinID.String()+"/"+at.By.String(), []byte(id))
 		tx.event("request.in", map[string]any{
 			"id": id, "kind": linkKind(r.Kind), "name": r.Name, "extra": r.Extra, "device": n.deviceName(r.By),
 		})
 	}
-	if state := invite.ClaimState(r.State); !state.Waiting() && (!known || before.Requests[joinID].State != r.State) {
+	if state := invite.ClaimState(r.State); !state.Waiting() && (!known || before.Requests[at].State != r.State) {
 		tx.event("request.decided", map[string]any{"id": id, "state": state.String(), "reason": invite.ParseCode(r.Reason).String()})
 	}
 }
@@ -90,9 +91,9 @@ func (tx *tx) carryOut() {
 // askedElsewhere finds a request at another device of ours by its short id. The
 // caller holds the lock.
 func (n *Node) askedElsewhere(id string) (entity.Asked, bool) {
-	for joinID, short := range n.asked {
+	for at, short := range n.asked {
 		if short == id {
-			r, ok := n.meLog.Requests[joinID]
+			r, ok := n.meLog.Requests[at]
 			return r, ok
 		}
 	}
@@ -126,11 +127,22 @@ func (tx *tx) decideElsewhere(r entity.Asked, approve bool) error {
 	return writeCode(tx.me(entity.TypeDecision, entity.Decision{Ref: r.Ref, JoinID: r.JoinID, Choice: choice}))
 }
 
+// askedState returns how a request at another device of ours stands. One that still
+// waits, as far as is known, but is past its deadline, has timed out: that device
+// will say so for good when it comes back.
+func (n *Node) askedState(r entity.Asked) invite.ClaimState {
+	state := invite.ClaimState(r.State)
+	if state.Waiting() && !n.now().Before(time.Unix(int64(r.Deadline), 0).Add(invite.ClockSkew)) {
+		return invite.TimedOut
+	}
+	return state
+}
+
 // askedView shows a request at another device of ours.
 func (n *Node) askedView(r entity.Asked) RequestView {
-	state := invite.ClaimState(r.State)
+	state := n.askedState(r)
 	v := RequestView{
-		ID: n.asked[r.JoinID], Kind: linkKind(r.Kind), Direction: "in", State: incoming[state], Code: r.Code, Note: r.Note,
+		ID: n.asked[entity.AskedAt{JoinID: r.JoinID, By: r.By}], Kind: linkKind(r.Kind), Direction: "in", State: incoming[state], Code: r.Code, Note: r.Note,
 		Since: unix(int64(r.Since)), ExpiresAt: unix(int64(r.Deadline)), Extra: r.Extra, At: n.deviceName(r.By),
 		With: WithView{Name: r.Name, UserID: r.User},
 	}

@@ -71,7 +71,7 @@ func (w *friendWorld) approval(e entity.Created, by claimant) protocol.InfoAppro
 	}
 	m, _ := e.State().Member(w.n.user)
 	box, err := protocol.SealApproval(w.n.me.State().UserBox, w.f.ID(), e.ID(), by.key.ID(), w.n.device.ID(),
-		[]entity.EpochKey{{Epoch: e.Epoch, Key: e.Key.Secret()}})
+		protocol.BoxBody{Keys: []entity.EpochKey{{Epoch: e.Epoch, Key: e.Key.Secret()}}})
 	if err != nil {
 		w.t.Fatal(err)
 	}

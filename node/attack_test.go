@@ -260,9 +260,9 @@ func TestAttackH1(t *testing.T) {
 			t.Fatalf("%v, %v", in, err)
 		}
 	}
-	if len(n.buckets) != 0 || len(n.parked) != 0 || n.live != 0 || len(n.invites) != 1 || len(n.events) != events || len(n.chains) != 0 {
-		t.Errorf("20,000 unknown iids left %d buckets, %d parked, %d live, %d invites, %d events, %d chains",
-			len(n.buckets), len(n.parked), n.live, len(n.invites), len(n.events)-events, len(n.chains))
+	if len(n.spending.of) != 0 || len(n.parked) != 0 || n.live != 0 || len(n.invites) != 1 || len(n.events) != events || len(n.chains) != 0 {
+		t.Errorf("20,000 unknown iids left %d accounts, %d parked, %d live, %d invites, %d events, %d chains",
+			len(n.spending.of), len(n.parked), n.live, len(n.invites), len(n.events)-events, len(n.chains))
 	}
 	if got := testing.AllocsPerRun(100, func() { _, _, _ = n.answerJoin(keys.ID{1}, uint8(protocol.TypeJoin), joinPayload([16]byte{2})) }); got > 100 {
 		t.Errorf("%v allocations for an unknown iid", got)

@@ -155,6 +155,9 @@ func (n *Node) serveInfo(ctx context.Context, s *stream) (err error) {
 	if !n.knows(s.peer) {
 		return errStranger
 	}
+	if !n.afford(infosOfPeer, s.peer) {
+		return errBusy
+	}
 	typ, payload, err := s.read(infoLimit)
 	if err != nil {
 		return err
@@ -240,7 +243,7 @@ func (tx *tx) infoBody(h *held, friend keys.Digest, device keys.ID, step protoco
 			tx.ops(p.Entity, o)
 			member, _ = p.State().Member(friend)
 		}
-		box, err := protocol.SealApproval(party.Box, h.ID(), id, n.device.ID(), device, epochKeys(p.ring))
+		box, err := protocol.SealApproval(party.Box, h.ID(), id, n.device.ID(), device, protocol.BoxBody{Keys: epochKeys(p.ring)})
 		if err != nil {
 			return body, err
 		}
@@ -309,7 +312,6 @@ func (tx *tx) takeInfo(h *held, device keys.ID, body protocol.InfoBody) error {
 	}
 	if !was && n.alive(h) {
 		tx.event("friend.added", map[string]any{"id": h.ID().String(), "user_id": friend.String(), "name": n.nameOf(friend)})
-		n.protect(device)
 	}
 	for _, a := range n.attempts {
 		if a.State == invite.AttemptSyncing && a.Ref == s.Ref && n.alive(h) {

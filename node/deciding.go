@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/subtle"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -72,12 +73,16 @@ func (tx *tx) typed(r invite.Record, c invite.Claim, code string) (invite.Record
 		return r, refuse("code_needed", "name", c.Name)
 	case subtle.ConstantTimeCompare([]byte(digits), []byte(c.Code)) == 0:
 		r, ended := r.WrongCode(tx.now)
+		left, taken := strconv.Itoa(int(invite.MaxWrongCodes-r.Wrong)), ""
+		if r.State == invite.Revoked {
+			left, taken = "", r.ID
+		}
 		tx.record(r)
 		tx.event("request.wrong_code", map[string]any{"id": c.ID, "invite": r.ID, "revoked": r.State == invite.Revoked})
 		for _, c := range ended {
 			tx.decided(c)
 		}
-		return r, refuse("wrong_code", "name", c.Name)
+		return r, refuse("wrong_code", "name", c.Name, "left", left, "taken_back", taken)
 	}
 	r, _, why := r.Propose(c.JoinID, tx.now)
 	if why != invite.OK {
@@ -136,7 +141,7 @@ func (n *Node) sweep() error {
 		}
 		for _, h := range n.entities {
 			s := h.State()
-			if s.Kind != entity.Friend || s.Founder != n.user || s.Ended {
+			if s.Kind != entity.Friend || s.Founder != n.user || s.Ended || !n.founded(h) {
 				continue
 			}
 			if m, ok := s.Member(s.Other(n.user)); ok && !m.Accepted && tx.now.After(n.acceptBy(s, m)) {
@@ -150,6 +155,13 @@ func (n *Node) sweep() error {
 		}
 		return nil
 	})
+}
+
+// founded reports whether this very device founded an entity. Another one of ours,
+// which was away, may not have heard yet of what came of it.
+func (n *Node) founded(h *held) bool {
+	genesis, ok := h.Log().Get(h.ID())
+	return ok && genesis.Device() == n.device.ID()
 }
 
 // acceptBy returns until when a friendship must be accepted: the deadline of the

@@ -37,11 +37,15 @@ func (n *Node) loadDevices() error {
 		return nil
 	})
 	return errors.Join(err, n.scan("/q", func(key string, value []byte) error {
-		joinID, err := keys.ParseDigest(strings.TrimPrefix(key, "/q/"))
-		if err != nil {
+		joinID, by, _ := strings.Cut(strings.TrimPrefix(key, "/q/"), "/")
+		var at entity.AskedAt
+		var err1, err2 error
+		at.JoinID, err1 = keys.ParseDigest(joinID)
+		at.By, err2 = keys.ParseID(by)
+		if err := errors.Join(err1, err2); err != nil {
 			return fmt.Errorf("%w: %w", oplog.ErrCorrupt, err)
 		}
-		n.asked[joinID] = string(value)
+		n.asked[at] = string(value)
 		return nil
 	}))
 }
@@ -53,6 +57,14 @@ func (n *Node) mine(device keys.ID) bool {
 	}
 	_, ok := n.me.State().Device(device)
 	return ok
+}
+
+// roomForDevice reports whether our device chain can grow by a device and still
+// prove our links: every link's ACK-CHALLENGE carries the whole of it. The caller
+// holds the lock.
+func (n *Node) roomForDevice() bool {
+	proof, _ := entity.ProveMaster(n.me.Entity, nil)
+	return proof.Size()+deviceRoom <= entity.MaxProof
 }
 
 // deviceStatus keeps how far a device says it is.
@@ -100,10 +112,11 @@ func (tx *tx) listDevicesIn(h *held) {
 	if s.Kind == entity.Me || !ok || m.Standing != entity.Active || s.Ended || s.Frozen || !n.me.State().SoleVoter(n.device.ID()) {
 		return
 	}
-	party := n.me.State().Party(n.name())
+	party := n.me.State().Party("")
 	if m.Party.Same(party) {
 		return
 	}
+	party.Name = n.name() // it takes opening the profile
 	o, err := h.Control(tx.author(), oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party, Cuts: []entity.Cut{}})
 	if err != nil {
 		n.log.Warn("list devices", "entity", h.ID().String(), "err", err)

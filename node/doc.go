@@ -8,6 +8,9 @@
 //	           protocol.Joiner, waits, tries again
 //	befriend   one: sends init-friend-info of friendships that are not alive yet
 //	keep       one: every 30 s dials members, syncs, ends what is over
+//	reach      one: protects connections, sends strangers away, notices new addresses
+//	lookAround one, with LAN: announces this node and hears of others
+//	announce   one: tells members of what is new, by gossip and push
 //	serve*     one per incoming stream, counted, ended by Run
 //
 // All that a node knows stands in memory under one lock and on disk under

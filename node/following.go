@@ -45,18 +45,23 @@ func (tx *tx) follow() {
 func (tx *tx) followed(before entity.MeLog) {
 	n := tx.n
 	missing := false
-	for eid := range n.meLog.Entities {
+	for eid, entry := range n.meLog.Entities {
 		if h, ok := n.entities[eid]; ok {
 			tx.takeKeys(h)
 		} else {
 			missing = true
 		}
+		if _, had := before.Entities[eid]; !had {
+			for _, raw := range entry.Addrs[:min(len(entry.Addrs), maxEntryAddrs)] {
+				tx.anyAddrs(raw)
+			}
+		}
 	}
 	if missing {
 		tx.after = append(tx.after, n.fetchSoon)
 	}
-	for joinID, r := range n.meLog.Requests {
-		tx.followRequest(joinID, r, before)
+	for at, r := range n.meLog.Requests {
+		tx.followRequest(at, r, before)
 	}
 	tx.carryOut()
 	tx.settleLink()
@@ -159,33 +164,43 @@ func (n *Node) fetchSoon() {
 func (n *Node) fetch(ctx context.Context) {
 	n.mu.Lock()
 	missing := n.missing()
-	sources := make(map[keys.Digest][]keys.ID)
-	for _, eid := range missing {
-		for _, d := range n.me.State().Devices {
-			if d.ID != n.device.ID() && n.online([]keys.ID{d.ID}) {
-				sources[eid] = append(sources[eid], d.ID)
-			}
-		}
-		for _, raw := range n.meLog.Entities[eid].Addrs {
-			if d, ok := n.know(raw); ok && !n.mine(d) && d != n.device.ID() {
-				sources[eid] = append(sources[eid], d)
-			}
-		}
-	}
 	n.mu.Unlock()
-	for _, eid := range missing {
-		for _, d := range sources[eid] {
-			if ctx.Err() != nil {
-				return
-			}
-			if err := n.syncEntity(ctx, d, eid); err != nil {
-				n.log.Debug("fetch", "entity", eid.String(), "peer", d.String(), "err", err)
-			}
-			if _, ok := n.here(eid); ok {
-				break
+	for _, sources := range []func(keys.Digest) []keys.ID{n.siblings, n.named} { // dead members must not keep us from our own
+		for _, eid := range missing {
+			for _, d := range sources(eid) {
+				if _, ok := n.here(eid); ok {
+					break
+				}
+				if ctx.Err() != nil {
+					return
+				}
+				if err := n.syncEntity(ctx, d, eid); err != nil {
+					n.log.Debug("fetch", "entity", eid.String(), "peer", d.String(), "err", err)
+				}
 			}
 		}
 	}
+}
+
+// siblings returns our other devices that are connected.
+func (n *Node) siblings(keys.Digest) []keys.ID {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.DeleteFunc(n.otherDevices(), func(d keys.ID) bool { return !n.online([]keys.ID{d}) })
+}
+
+// named returns the devices of others whose addresses the me-oplog has for an
+// entity.
+func (n *Node) named(eid keys.Digest) []keys.ID {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var out []keys.ID
+	for _, raw := range n.meLog.Entities[eid].Addrs {
+		if d, ok := n.know(raw); ok && !n.mine(d) && d != n.device.ID() {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // here is find for who does not hold the lock.

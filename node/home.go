@@ -174,7 +174,12 @@ func (h *Home) found(
 	if resumed, err := h.vacant(passphrase, resume); err != nil || resumed {
 		return err
 	}
-	if err := os.RemoveAll(h.paths.Store); err != nil { // of an init that did not finish
+	// What is here is of an init that did not finish, or of a linking that ended. The
+	// identity goes first: after a crash from here on the home is one without.
+	if err := h.removeIdentity(); err != nil {
+		return fmt.Errorf("init: %w", err)
+	}
+	if err := os.RemoveAll(h.paths.Store); err != nil {
 		return fmt.Errorf("init: %w", err)
 	}
 	vault, err := h.newVault(passphrase)
@@ -214,7 +219,7 @@ func (h *Home) InitDevice(ctx context.Context, o InitDeviceOptions) (device Devi
 		return device, "", linkCode(err)
 	}
 	if link.Kind != entity.Me {
-		return device, "", refuse("link_kind")
+		return device, "", refuse("link_kind", "kind", linkKind(link.Kind))
 	}
 	resume := func(n *Node) bool {
 		for _, a := range n.attempts {
@@ -230,41 +235,6 @@ func (h *Home) InitDevice(ctx context.Context, o InitDeviceOptions) (device Devi
 		return err
 	})
 	return device, request, err
-}
-
-// vacant says whether the home's identity file, if there is one, may be replaced:
-// when it is of a linking that ended without an identity. It fails with
-// has_identity, and with linking while one goes on; resumed says that resume knew
-// it.
-func (h *Home) vacant(passphrase []byte, resume func(*Node) bool) (resumed bool, err error) {
-	if !h.HasIdentity() {
-		return false, nil
-	}
-	device, vault, err := h.open(passphrase)
-	if err != nil {
-		return false, because("has_identity", err) // whatever it is of, it stays
-	}
-	ds, err := openStore(h.paths.Store)
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, ds.Close()) }()
-	n, err := New(nil, ds, Config{Device: device, Vault: vault})
-	if err != nil {
-		return false, err
-	}
-	if resume != nil && resume(n) {
-		return true, nil
-	}
-	if n.me != nil {
-		return false, refuse("has_identity", "name", n.name())
-	}
-	for _, a := range n.attempts {
-		if n.unfinished(a) {
-			return false, refuse("linking")
-		}
-	}
-	return false, nil
 }
 
 // newVault writes what the vault key comes from: a random key file, or the salt
@@ -338,9 +308,17 @@ func writeFile(path string, data []byte) (err error) {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
+	if err := syncDir(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// syncDir makes what was renamed or removed in a directory durable.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -111,6 +111,9 @@ func (tx *tx) newInvite(o InviteOptions) (invite.Link, invite.Record, error) {
 		if !n.me.State().SoleVoter(n.device.ID()) {
 			return none(refuse("devices_offline"))
 		}
+		if !n.roomForDevice() {
+			return none(refuse("proof_too_long", "name", name))
+		}
 		kind, role, history = entity.Me, 0, entity.History{}
 	default:
 		return none(refuse("usage", "what", "invite friend, board or device"))

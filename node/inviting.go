@@ -115,7 +115,7 @@ func (tx *tx) reserve(r invite.Record, c *protocol.Change) protocol.Event {
 			tx.chain(c.Chain)
 		}
 		tx.addrs(claim.Device, claim.Addrs)
-		tx.after = append(tx.after, func() { tx.n.charge(claim.Device) })
+		tx.after = append(tx.after, func() { tx.n.charge(claim.Device, "") })
 		tx.event("request.in", map[string]any{
 			"id": claim.ID, "kind": linkKind(r.Kind), "name": claim.Name, "invite": r.ID, "extra": claim.Extra,
 		})
@@ -150,6 +150,9 @@ func (tx *tx) admissible(r invite.Record, c invite.Claim) invite.Code {
 		}
 		if !n.me.State().SoleVoter(n.device.ID()) {
 			return invite.RefusedDevicesOffline
+		}
+		if !n.roomForDevice() {
+			return invite.RefusedProofTooLong
 		}
 	case entity.Friend:
 		if user == n.user {
@@ -233,7 +236,7 @@ func (tx *tx) decided(c invite.Claim) {
 // admit appends what lets the claim's user in: ApproveJoinEntity on the board, or
 // on a Friend entity founded in this very transaction.
 func (tx *tx) admit(r invite.Record, c invite.Claim) (keys.Digest, error) {
-	tx.from = c.Device // it gets the admit with the approval; a push before that would find no entity
+	tx.spare = c.Device // it gets the admit with the approval; a push before that would find no entity
 	if r.Kind == entity.Me {
 		return tx.admitDevice(r, c)
 	}
@@ -352,7 +355,7 @@ func (n *Node) grantDevice(c invite.Claim) (*protocol.Grant, invite.Code) {
 		return nil, invite.RefusedRemoved
 	}
 	g := &protocol.Grant{
-		Entity: n.user, Admit: c.Admit, Keys: epochKeys(n.me.ring), Addrs: n.memberAddrs(n.me, 4), Logs: n.me.ControlStrand(),
+		Entity: n.user, Admit: c.Admit, Keys: epochKeys(n.me.ring), Addrs: n.memberAddrs(n.me, maxOwnAddrs), Logs: n.me.ControlStrand(),
 	}
 	return g, invite.OK
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peerstore"
-	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
 
 	"pttnode/entity"
@@ -128,10 +127,12 @@ func (n *Node) pursue(ctx context.Context, id string, p *pursuit) {
 		n.mu.Unlock()
 		n.changed()
 
+		began := time.Now()
 		reached, err := n.try(try, a)
 		cancel()
 		n.mu.Lock()
 		p.stop, p.conn = nil, nil
+		n.attempts[id] = n.attempts[id].Held(time.Since(began))
 		pause := n.rest(id, reached, err)
 		n.mu.Unlock()
 		n.changed()
@@ -174,6 +175,9 @@ func (n *Node) rest(id string, reached bool, err error) time.Duration {
 	if err != nil {
 		n.log.Debug("join", "request", id, "reached", reached, "err", err)
 	}
+	if left := a.GiveUp().Sub(now); left < pause {
+		pause = max(left, 0) + time.Second // its end is not to be told a pause too late
+	}
 	n.attempts[id] = a.Unreachable(now, now.Add(pause))
 	return pause
 }
@@ -203,9 +207,10 @@ func (n *Node) try(ctx context.Context, a invite.Attempt) (reached bool, err err
 			n.host.Peerstore().AddAddr(p, m, peerstore.TempAddrTTL)
 		}
 	}
-	if sw, ok := n.host.Network().(*swarm.Swarm); ok {
-		sw.Backoff().Clear(p) // our own pauses say when to dial, and so does a person who retries
-	}
+	n.mu.Lock()
+	n.lookNear(link.Issuer, p)
+	n.mu.Unlock()
+	n.forgive(link.Issuer) // our own pauses say when to dial, and so does a person who retries
 	s, err := n.openStream(ctx, link.Issuer, protocol.ID)
 	if err != nil {
 		return false, err
@@ -286,6 +291,7 @@ func (n *Node) commitJoining(c *protocol.Change) protocol.Event {
 		return protocol.Refused{Why: invite.RefusedDiskFull}
 	}
 	if c.Joined != nil {
+		n.gaveRecord(c.Attempt.Issuer) // in JOIN-ENTITY
 		n.poke()
 		n.syncSoon(c.Attempt.Issuer) // what was written before we joined
 	}
@@ -329,58 +335,10 @@ func (tx *tx) joined(j *protocol.Joined) error {
 		return err
 	}
 	tx.ops(h.Entity, o)
+	if j.Leave && s.Kind == entity.Board {
+		return tx.me(entity.TypeLeft, entity.Left{Entity: h.ID()})
+	}
 	return nil
-}
-
-// Cancel withdraws a request of ours.
-func (n *Node) Cancel(_ context.Context, id string) (RequestView, error) {
-	return n.change(id, func(a invite.Attempt, now time.Time) (invite.Attempt, error) {
-		if a.State == invite.AttemptDone || a.State == invite.AttemptSyncing {
-			return a, refuse("already_approved")
-		}
-		return a.Cancel(now), nil
-	})
-}
-
-// Retry tries a waiting request now, and begins a failed one again.
-func (n *Node) Retry(_ context.Context, id string) (RequestView, error) {
-	return n.change(id, func(a invite.Attempt, now time.Time) (invite.Attempt, error) {
-		r := a.Retry(now)
-		if r.State.Terminal() {
-			return a, refuse(a.Reason.String(), "name", a.Name)
-		}
-		return r, nil
-	})
-}
-
-func (n *Node) change(id string, f func(invite.Attempt, time.Time) (invite.Attempt, error)) (RequestView, error) {
-	var view RequestView
-	err := n.transact(func(tx *tx) error {
-		a, ok := n.attempts[id]
-		if !ok {
-			return refuse("not_found", "what", "request", "name", id)
-		}
-		a, err := f(a, tx.now)
-		if err != nil {
-			return err
-		}
-		tx.attempt(a)
-		view = n.attemptView(a)
-		return nil
-	})
-	if err != nil {
-		return view, err
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if p := n.pursuits[id]; p != nil {
-		if p.stop != nil && n.attempts[id].State.Terminal() {
-			p.stop() // the present try is for what is no longer wanted
-		}
-		n.pokeLocked(id)
-	}
-	n.pursueLocked(id)
-	return view, nil
 }
 
 func (n *Node) ownDevices() []keys.ID {

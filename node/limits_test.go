@@ -399,39 +399,6 @@ func TestLimitLive(t *testing.T) {
 	}
 }
 
-// TestLimitRate: five joins of a peer that failed or were new in a minute.
-func TestLimitRate(t *testing.T) {
-	now := time.Now()
-	n, _ := target(t, func(c *Config) { c.Now = func() time.Time { return now } })
-	peer := keys.ID{1}
-	for i := range joinBurst {
-		if !n.allow(peer) {
-			t.Fatalf("join %d was refused", i)
-		}
-		n.charge(peer)
-	}
-	if n.allow(peer) || !n.allow(keys.ID{2}) {
-		t.Error("the limit holds for the one peer, and for no other")
-	}
-	now = now.Add(joinWindow - 1)
-	if n.allow(peer) {
-		t.Error("before its minute was over")
-	}
-	now = now.Add(1)
-	if !n.allow(peer) {
-		t.Error("after a minute it is still refused")
-	}
-	// Buckets that are over are forgotten when there are many.
-	for i := range 4*maxLiveJoins + 1 {
-		n.charge(keys.ID{3, byte(i), byte(i >> 8)})
-	}
-	now = now.Add(joinWindow)
-	n.charge(keys.ID{4})
-	if got := len(n.buckets); got != 1 {
-		t.Errorf("%d buckets are kept, want the new one", got)
-	}
-}
-
 // TestLimitLog: a member whose operations are refused by the hundred gets one line
 // in the log for them, and none of them in.
 func TestLimitLog(t *testing.T) {

@@ -134,11 +134,16 @@ func (n *Node) linkDevice(ctx context.Context, device keys.ID) (err error) {
 	if err := n.sendMeInfo(s, protocol.InfoBody{Step: protocol.InitMeInfo}); err != nil {
 		return err
 	}
-	for synced := false; ; {
+	synced, before := false, protocol.LinkStatus(0)
+	for {
 		ack, err := n.readMeInfo(s, protocol.InitMeInfoAck)
 		if err != nil {
 			return err
 		}
+		if ack.Status <= before || ack.Status > protocol.LinkAlive { // it only goes on, so there are four at most
+			return fmt.Errorf("%w: the status %v after %v", protocol.ErrUnexpected, ack.Status, before)
+		}
+		before = ack.Status
 		if err := n.heard(device, ack.Status); err != nil {
 			return err
 		}
@@ -228,12 +233,16 @@ func (n *Node) ownInfo(device keys.ID) (protocol.InfoBody, error) {
 			if !ok {
 				return fmt.Errorf("%w: %v", errNoEntity, id)
 			}
-			box, err := protocol.SealApproval(d.Box, n.user, id, n.device.ID(), device, epochKeys(h.ring))
+			box := protocol.BoxBody{Keys: epochKeys(h.ring)}
+			if id == n.user { // whom we know how to reach, it reaches without us
+				box.Addrs = n.knownAddrs(device)
+			}
+			sealed, err := protocol.SealApproval(d.Box, n.user, id, n.device.ID(), device, box)
 			if err != nil {
 				return err
 			}
 			body.Approvals = append(body.Approvals, protocol.InfoApproval{
-				Entity: id, Admit: h.Listing(n.user, device), Logs: h.ControlStrand(), Box: box, Kind: h.State().Kind,
+				Entity: id, Admit: h.Listing(n.user, device), Logs: h.ControlStrand(), Box: sealed, Kind: h.State().Kind,
 			})
 		}
 		return nil
@@ -242,13 +251,14 @@ func (n *Node) ownInfo(device keys.ID) (protocol.InfoBody, error) {
 }
 
 // serveMeInfo is R's side: it answers init-me-info, takes init-me-info-sync, and
-// tells when it is alive.
+// tells when it is alive. Only the device that decides on the device set may ask:
+// another one, stolen perhaps, could name a profile and a board of its own making.
 func (n *Node) serveMeInfo(ctx context.Context, s *stream, payload []byte) error {
 	if _, err := n.openMeInfo(s, payload, protocol.InitMeInfo); err != nil {
 		return err
 	}
 	err := n.update(func(tx *tx) error {
-		if !n.mine(s.peer) {
+		if !n.me.State().SoleVoter(s.peer) {
 			return errStranger
 		}
 		if n.self.Status == protocol.LinkInit {
@@ -319,6 +329,7 @@ func (n *Node) takeOwn(from keys.ID, body protocol.InfoBody) error {
 			e    *entity.Entity
 			ring entity.Keyring
 		}
+		var addrs [][]byte
 		found := make(map[entity.Kind]taken)
 		for _, ap := range body.Approvals {
 			box, err := protocol.OpenApproval(n.box(), n.user, ap.Entity, from, n.device.ID(), ap.Box)
@@ -331,6 +342,7 @@ func (n *Node) takeOwn(from keys.ID, body protocol.InfoBody) error {
 				return err
 			}
 			found[ap.Kind] = taken{e, ring}
+			addrs = append(addrs, box.Addrs...)
 		}
 		me, profile, board := found[entity.Me], found[entity.Profile], found[entity.Board]
 		if me.e == nil || me.e.ID() != n.user || profile.e == nil || board.e == nil {
@@ -342,7 +354,13 @@ func (n *Node) takeOwn(from keys.ID, body protocol.InfoBody) error {
 				return err
 			}
 		}
+		for _, raw := range addrs[:min(len(addrs), maxHanded)] {
+			tx.anyAddrs(raw)
+		}
 		tx.linkStatus(protocol.LinkSync)
+		r := n.devices[from] // its connection is older than our knowing that it is ours
+		r.Seen = tx.now.Unix()
+		tx.deviceRecord(from, r)
 		return nil
 	})
 }

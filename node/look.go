@@ -19,6 +19,9 @@ var familyNames = map[oplog.Family]string{
 // entityRef finds an entity by a board's name, a friend's name, "me", or an id.
 // The caller holds the lock.
 func (n *Node) entityRef(ref string) (*held, error) {
+	if n.me == nil {
+		return nil, refuse("linking")
+	}
 	if ref == "me" || ref == n.user.String() {
 		return n.me, nil
 	}

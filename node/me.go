@@ -11,6 +11,7 @@ import (
 	"pttnode/entity"
 	"pttnode/keys"
 	"pttnode/oplog"
+	"pttnode/protocol"
 )
 
 // Status returns the node on one screen.
@@ -18,8 +19,11 @@ func (n *Node) Status() Status {
 	s := Status{State: "ready", PeerID: n.PeerID(), Addrs: n.Addrs(), Peers: len(n.host.Network().Peers()), Health: []Health{}}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.me == nil {
+	if n.me == nil || n.self.Status != 0 && n.self.Status != protocol.LinkAlive {
 		s.State = "setup"
+		if n.self.Status != 0 {
+			s.Linking = n.self.Status.String()
+		}
 	}
 	s.User, s.Device = n.userView(), DeviceView{ID: n.device.ID(), Name: n.deviceName(n.device.ID())}
 	for _, r := range n.invites {
@@ -27,6 +31,11 @@ func (n *Node) Status() Status {
 			if c.State.Waiting() {
 				s.Waiting++
 			}
+		}
+	}
+	for at, r := range n.meLog.Requests {
+		if _, decided := n.meLog.Decisions[at.JoinID]; r.By != n.device.ID() && n.askedState(r).Waiting() && !decided {
+			s.Waiting++
 		}
 	}
 	if e, ok := errors.AsType[*Error](n.store.ready()); ok && e.Code == "store_behind" {
@@ -45,6 +54,14 @@ func (n *Node) Status() Status {
 		})
 	}
 	return s
+}
+
+// Linking reports whether this device does not have yet what makes it one of a
+// person's: it is let in nowhere, or profile and personal board are on their way.
+func (n *Node) Linking() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.me == nil || n.self.Profile.IsZero()
 }
 
 // PeerID returns the libp2p name of this device.

@@ -17,6 +17,9 @@ import (
 	"github.com/ipfs/go-datastore"
 	"github.com/ipfs/go-datastore/query"
 	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"pttnode/entity"
 	"pttnode/invite"
@@ -32,6 +35,10 @@ type Config struct {
 	Log    *slog.Logger     // nil discards
 	Now    func() time.Time // nil is time.Now
 	Room   func() error     // nil error when the disk has room; nil means always
+
+	LAN      bool                 // announce this node on the local network, and look for those it knows
+	Metrics  *prometheus.Registry // gets the node's metrics; nil for none
+	NoGossip bool                 // new ops are pushed to connected members and synced, and nothing else
 }
 
 // held is an entity we are or were a member of, with its keys.
@@ -49,6 +56,8 @@ type Node struct {
 	vault  keys.Vault
 	log    *slog.Logger
 	now    func() time.Time
+	lan    bool
+	silent bool // Config.NoGossip
 
 	// Owned by Run.
 	wg      sync.WaitGroup
@@ -64,7 +73,7 @@ type Node struct {
 	meLog     entity.MeLog                   // what the content of Me says
 	opened    map[keys.Digest]any            // bodies of the me-oplog
 	devices   map[keys.ID]deviceRecord       // what is known of our other devices
-	asked     map[keys.Digest]string         // short ids of requests at our other devices, by joinid
+	asked     map[entity.AskedAt]string      // short ids of requests at our other devices,
 	entities  map[keys.Digest]*held          // all but Me
 	chains    map[keys.Digest]*entity.Entity // other users' Mes
 	invites   map[string]invite.Record
@@ -78,15 +87,25 @@ type Node struct {
 	records   map[keys.ID][]byte // signed peer records of member devices
 	seen      map[keys.Digest]map[keys.Digest]bool
 	newer     int // ops of a newer version in the store
-	buckets   map[keys.ID]*bucket
+	spending  spending
 	live      int
 	totals    map[keys.Digest]map[keys.ID]int // ops that members were seen to have
 	catching  map[catching]bool               // syncs for pushes; true: once more
 	wake      chan struct{}
-	linkNow   chan struct{} // a device that is not alive has come
-	fetching  bool          // entities that another device of ours joined
+	linkNow   chan struct{}              // a device that is not alive has come
+	fetching  bool                       // entities that another device of ours joined
+	told      map[keys.Digest]bool       // entities we left: a member has it from us, or knew
+	protected map[peer.ID]bool           // connections that are not trimmed
+	near      map[keys.ID][]ma.Multiaddr // who announced itself on the local network
+	gossip    *gossip                    // nil before Run, and without gossip
+	outbox    []tidings
+	outWake   chan struct{} // holds one when something is in outbox, or topics change
 
-	own ownRecord
+	own    ownRecord
+	counts counts
+	ties   chan struct{} // ties may have changed; room for one
+	met    chan struct{} // a stranger has connected; room for one
+	rouse  chan struct{} // a round of keeping is due now; room for one
 
 	watchMu  sync.Mutex
 	watchers map[chan struct{}]bool
@@ -112,22 +131,28 @@ type self struct {
 // version wrote it, and oplog.ErrCorrupt when it is damaged.
 func New(h host.Host, ds datastore.Batching, cfg Config) (*Node, error) {
 	n := &Node{
-		host: h, store: &store{ds: ds, room: cfg.Room}, device: cfg.Device, vault: cfg.Vault, log: cfg.Log, now: cfg.Now,
+		host: h, store: &store{ds: ds, room: cfg.Room}, device: cfg.Device, vault: cfg.Vault, log: cfg.Log, now: cfg.Now, silent: cfg.NoGossip,
 		running: make(chan struct{}),
-		opened:  make(map[keys.Digest]any), devices: make(map[keys.ID]deviceRecord), asked: make(map[keys.Digest]string),
+		opened:  make(map[keys.Digest]any), devices: make(map[keys.ID]deviceRecord), asked: make(map[entity.AskedAt]string),
 		entities: make(map[keys.Digest]*held), chains: make(map[keys.Digest]*entity.Entity),
 		invites: make(map[string]invite.Record), byIID: make(map[[16]byte]string),
 		attempts: make(map[string]invite.Attempt), pursuits: make(map[string]*pursuit),
 		parked: make(map[keys.Digest]chan protocol.Event), records: make(map[keys.ID][]byte),
-		seen: make(map[keys.Digest]map[keys.Digest]bool), buckets: make(map[keys.ID]*bucket),
+		seen:   make(map[keys.Digest]map[keys.Digest]bool),
 		totals: make(map[keys.Digest]map[keys.ID]int), catching: make(map[catching]bool), wake: make(chan struct{}, 1),
-		linkNow: make(chan struct{}, 1), watchers: make(map[chan struct{}]bool),
+		told: make(map[keys.Digest]bool), protected: make(map[peer.ID]bool), near: make(map[keys.ID][]ma.Multiaddr), lan: cfg.LAN, counts: newCounts(),
+		ties: make(chan struct{}, 1), met: make(chan struct{}, 1), rouse: make(chan struct{}, 1), linkNow: make(chan struct{}, 1), outWake: make(chan struct{}, 1),
+		watchers: make(map[chan struct{}]bool),
 	}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
 	if n.now == nil {
 		n.now = time.Now
+	}
+	n.store.done = func(group int) { n.counts.commits.Observe(float64(group)) }
+	if cfg.Metrics != nil {
+		n.register(cfg.Metrics)
 	}
 	return n, n.load(context.Background())
 }
@@ -314,6 +339,11 @@ func (n *Node) Run(ctx context.Context) error {
 	defer cancel()
 	stop := n.listen(ctx)
 	defer stop()
+	hush, err := n.startGossip(ctx)
+	if err != nil {
+		return err
+	}
+	defer hush()
 	close(n.running)
 	n.knowAddrs()
 	n.mu.Lock()
@@ -326,6 +356,11 @@ func (n *Node) Run(ctx context.Context) error {
 	n.wg.Go(func() { n.befriend(ctx) })
 	n.wg.Go(func() { n.link(ctx) })
 	n.wg.Go(func() { n.keep(ctx) })
+	n.wg.Go(func() { n.reach(ctx) })
+	if n.lan {
+		n.wg.Go(func() { n.lookAround(ctx) })
+	}
+	n.wg.Go(func() { n.announce(ctx) })
 	<-ctx.Done()
 	n.mu.Lock() // whoever starts a goroutine asks under the lock whether Run has ended
 	cancel()

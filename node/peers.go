@@ -5,10 +5,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -50,6 +48,15 @@ func (n *Node) newRecord(device keys.ID) []byte {
 	return raw
 }
 
+// gaveRecord notes that a device has our record by another way than a sync.
+func (n *Node) gaveRecord(device keys.ID) {
+	n.own.mu.Lock()
+	defer n.own.mu.Unlock()
+	if n.own.sent != nil {
+		n.own.sent[device] = true
+	}
+}
+
 func (n *Node) sealRecord() []byte {
 	addrs := n.host.Addrs()
 	of := fmt.Sprint(addrs)
@@ -80,19 +87,26 @@ func openRecord(device keys.ID, raw []byte) (*peer.PeerRecord, bool) {
 	return rec, ok && err == nil && rec.PeerID == p && p.MatchesPublicKey(env.PublicKey)
 }
 
+// storedRecord reads a record that was checked before it was stored.
+func storedRecord(raw []byte) (rec peer.PeerRecord, ok bool) {
+	env, err := record.UnmarshalEnvelope(raw)
+	return rec, err == nil && env.TypedRecord(&rec) == nil
+}
+
 // addrs keeps a device's record if it is newer than the one we have and names
 // other addresses. Records of others than the device named, and anything
 // malformed, are ignored: addresses are hints.
 func (tx *tx) addrs(device keys.ID, raw []byte) {
-	if len(raw) > maxRecord {
+	old, known := tx.n.records[device]
+	if len(raw) > maxRecord || known && bytes.Equal(old, raw) {
 		return
 	}
 	rec, ok := openRecord(device, raw)
 	if !ok {
 		return
 	}
-	if old, ok := tx.n.records[device]; ok {
-		prev, ok := openRecord(device, old)
+	if known {
+		prev, ok := storedRecord(old)
 		if ok && (prev.Seq >= rec.Seq || slices.EqualFunc(prev.Addrs, rec.Addrs, ma.Multiaddr.Equal)) {
 			return // every sync brings one that is newer; most say the same
 		}
@@ -102,21 +116,44 @@ func (tx *tx) addrs(device keys.ID, raw []byte) {
 	tx.n.host.Peerstore().AddAddrs(rec.PeerID, rec.Addrs, peerstore.PermanentAddrTTL)
 }
 
-// addrsOf keeps a record if it is of a device of a member.
-func (tx *tx) addrsOf(s *entity.State, raw []byte) {
-	env, err := record.UnmarshalEnvelope(raw) // checked below, once it says that it is a member's
+// anyAddrs keeps a record that a device of ours had, of whichever device it is: what
+// it belongs to may still be on its way here.
+func (tx *tx) anyAddrs(raw []byte) {
+	if device, ok := recordOf(raw); ok && device != tx.n.device.ID() {
+		tx.addrs(device, raw)
+	}
+}
+
+// knownAddrs returns the records we have, but for that of the device they are for.
+// The caller holds the lock.
+func (n *Node) knownAddrs(to keys.ID) [][]byte {
+	out := [][]byte{}
+	for device, raw := range n.records {
+		if device != to && len(out) < maxHanded {
+			out = append(out, raw)
+		}
+	}
+	return out
+}
+
+// recordOf returns the device that a record says it is of, which is not checked.
+func recordOf(raw []byte) (keys.ID, bool) {
+	env, err := record.UnmarshalEnvelope(raw)
 	if err != nil {
-		return
+		return keys.ID{}, false
 	}
 	p, err := peer.IDFromPublicKey(env.PublicKey)
 	if err != nil {
-		return
+		return keys.ID{}, false
 	}
 	device, err := deviceID(p)
-	if err != nil {
-		return
-	}
-	if _, member := s.UserOf(device); member {
+	return device, err == nil
+}
+
+// addrsOf keeps a record if it is of a device of a member.
+func (tx *tx) addrsOf(s *entity.State, raw []byte) {
+	device, ok := recordOf(raw)
+	if _, member := s.UserOf(device); ok && member {
 		tx.addrs(device, raw)
 	}
 }
@@ -124,21 +161,13 @@ func (tx *tx) addrsOf(s *entity.State, raw []byte) {
 // know gives the peerstore a signed peer record for as long as a fetch may take,
 // and returns whose it is.
 func (n *Node) know(raw []byte) (keys.ID, bool) {
-	env, err := record.UnmarshalEnvelope(raw) // checked below
-	if err != nil || len(raw) > maxRecord {
-		return keys.ID{}, false
-	}
-	p, err := peer.IDFromPublicKey(env.PublicKey)
-	if err != nil {
-		return keys.ID{}, false
-	}
-	device, err := deviceID(p)
-	if err != nil {
+	device, ok := recordOf(raw)
+	if !ok || len(raw) > maxRecord {
 		return keys.ID{}, false
 	}
 	rec, ok := openRecord(device, raw)
 	if ok {
-		n.host.Peerstore().AddAddrs(p, rec.Addrs, peerstore.TempAddrTTL)
+		n.host.Peerstore().AddAddrs(rec.PeerID, rec.Addrs, peerstore.TempAddrTTL)
 	}
 	return device, ok
 }
@@ -171,108 +200,24 @@ func (n *Node) knowAddrs() {
 			n.host.Peerstore().AddAddrs(rec.PeerID, rec.Addrs, peerstore.PermanentAddrTTL)
 		}
 	}
-	for _, h := range n.entities {
-		if s := h.State(); s.Kind == entity.Friend && n.alive(h) {
-			for _, d := range s.Members[s.Other(n.user)].Party.Devices {
-				n.protect(d)
-			}
-		}
-	}
 }
 
-// protect keeps the connection to a friend's device when connections are trimmed
-// (PIP-12: the peer is important).
-func (n *Node) protect(device keys.ID) {
-	if p, err := peerID(device); err == nil {
-		n.host.ConnManager().Protect(p, "friend")
+// seek dials a device that we let in and that does not wait here: its request may
+// hang on a connection with a node that was killed, which QUIC believes in for 30 s
+// (see returned). The caller holds the lock.
+func (n *Node) seek(device keys.ID) {
+	p, err := peerID(device)
+	if err != nil || n.runCtx == nil || n.runCtx.Err() != nil || n.online([]keys.ID{device}) {
+		return
 	}
-}
-
-// keep dials members, syncs with them and ends what is over, at the start and
-// every 30 s.
-func (n *Node) keep(ctx context.Context) {
-	for {
-		if err := n.sweep(); err != nil && ctx.Err() == nil {
-			n.log.Warn("sweep", "err", err)
+	ctx := n.runCtx
+	n.wg.Go(func() {
+		dial, cancel := context.WithTimeout(ctx, dialTime)
+		defer cancel()
+		if _, err := n.host.Network().DialPeer(dial, p); err != nil {
+			n.log.Debug("dial who was let in", "peer", p.String(), "err", err)
 		}
-		n.fetchSoon()
-		n.dialMembers(ctx)
-		n.syncMembers(ctx)
-		jitter := 0.8 + 0.4*rand.Float64()
-		select {
-		case <-time.After(time.Duration(float64(keepEvery) * jitter)):
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// syncMembers syncs every entity with two of its connected members.
-func (n *Node) syncMembers(ctx context.Context) {
-	type pair struct {
-		device keys.ID
-		eid    keys.Digest
-	}
-	var pairs []pair
-	n.mu.Lock()
-	for _, h := range n.all() {
-		id := h.ID()
-		devices := slices.DeleteFunc(n.others(h), func(d keys.ID) bool { return !n.online([]keys.ID{d}) })
-		rand.Shuffle(len(devices), func(i, j int) { devices[i], devices[j] = devices[j], devices[i] })
-		for _, d := range devices[:min(len(devices), memberSyncs)] {
-			pairs = append(pairs, pair{d, id})
-		}
-	}
-	n.mu.Unlock()
-	slices.SortFunc(pairs, func(a, b pair) int { return compareDigests(a.eid, b.eid) })
-	for _, p := range pairs {
-		if ctx.Err() != nil {
-			return
-		}
-		if err := n.syncEntity(ctx, p.device, p.eid); err != nil {
-			n.log.Debug("sync", "peer", p.device.String(), "entity", p.eid.String(), "err", err)
-		}
-	}
-}
-
-// dialMembers dials up to two unconnected members of every entity, so that a
-// member is found when the inviter is gone. The connection then syncs.
-func (n *Node) dialMembers(ctx context.Context) {
-	n.mu.Lock()
-	targets := make(map[peer.ID]bool)
-	for _, h := range n.entities {
-		count := 0
-		members := h.State().Active()
-		rand.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
-		for _, m := range members {
-			if m.Party.User == n.user || count >= memberDials || n.online(m.Party.Devices) {
-				continue
-			}
-			for _, d := range m.Party.Devices {
-				if p, err := peerID(d); err == nil && len(n.host.Peerstore().Addrs(p)) > 0 {
-					targets[p] = true
-					count++
-				}
-			}
-		}
-	}
-	if n.me != nil {
-		for _, d := range n.me.State().Devices {
-			if p, err := peerID(d.ID); err == nil && n.mine(d.ID) && !n.online([]keys.ID{d.ID}) && len(n.host.Peerstore().Addrs(p)) > 0 {
-				targets[p] = true
-			}
-		}
-	}
-	n.mu.Unlock()
-	for p := range targets {
-		n.wg.Go(func() {
-			dial, cancel := context.WithTimeout(ctx, dialTime)
-			defer cancel()
-			if _, err := n.host.Network().DialPeer(dial, p); err != nil {
-				n.log.Debug("dial member", "peer", p.String(), "err", err)
-			}
-		})
-	}
+	})
 }
 
 // onConnected syncs over a connection that we dialled: one side is enough.
@@ -286,6 +231,8 @@ func (n *Node) onConnected(ctx context.Context, c network.Conn) {
 	device, err := deviceID(c.RemotePeer())
 	if err == nil && c.Stat().Direction == network.DirInbound {
 		n.returned(device, c)
+		n.dropOlder(c)
+		n.greet(device, c)
 	}
 	if err != nil {
 		return
@@ -296,6 +243,17 @@ func (n *Node) onConnected(ctx context.Context, c network.Conn) {
 	}
 	if c.Stat().Direction == network.DirOutbound && n.sharesAny(device) {
 		n.wg.Go(func() { n.syncLogged(ctx, device) })
+	}
+}
+
+// dropOlder closes the connections with a peer that are older than one which it has
+// just dialled: it was killed and has come back (see returned), and what waits on
+// them, as an exchange of init-me-info, is to begin anew. The caller holds the lock.
+func (n *Node) dropOlder(c network.Conn) {
+	for _, old := range n.host.Network().ConnsToPeer(c.RemotePeer()) {
+		if old != c && c.Stat().Opened.Sub(old.Stat().Opened) > staleAfter {
+			n.wg.Go(func() { _ = old.Close() })
+		}
 	}
 }
 

@@ -2,28 +2,130 @@ package node
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"time"
 
+	"pttnode/entity"
 	"pttnode/keys"
 	"pttnode/oplog"
 	"pttnode/protocol"
 )
 
-// push sends new operations to the members that are connected, but for the one
-// they came from. Nothing depends on it: sync brings what is lost.
-func (n *Node) push(eid keys.Digest, ops []oplog.Op, except keys.ID) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	h, ok := n.find(eid)
-	if !ok || n.runCtx == nil || n.runCtx.Err() != nil {
+// tidings are new operations of one entity that members are to be told of.
+type tidings struct {
+	eid   keys.Digest
+	ops   []oplog.Op
+	from  keys.ID // who brought them, or has our own from elsewhere
+	heard bool    // by gossip
+}
+
+// news takes note of what a transaction brought that others are told. The caller
+// holds the lock, so that the outbox has the order of the log.
+func (n *Node) news(tx *tx) {
+	if n.runCtx == nil || n.runCtx.Err() != nil {
 		return
 	}
-	ctx := n.runCtx
-	for _, d := range n.others(h) {
-		if d == except || !n.online([]keys.ID{d}) {
+	moved := tx.moved
+	if slices.Contains(moved, n.user) { // our devices have changed, and with them who may hear of all else
+		moved = slices.Collect(maps.Keys(n.entities))
+		moved = append(moved, n.user)
+	}
+	for _, eid := range moved {
+		if h, ok := n.find(eid); ok && n.gossip != nil {
+			n.gossip.follow(h)
+		}
+	}
+	for eid, ops := range tx.fresh {
+		for i, o := range ops {
+			t := tidings{eid, ops[i : i+1 : i+1], tx.from, tx.heard}
+			if o.Device() == n.device.ID() {
+				t.from, t.heard = tx.spare, false
+			}
+			n.outbox = append(n.outbox, t)
+		}
+	}
+	if len(tx.moved)+len(tx.fresh) > 0 {
+		n.wakeAnnouncer()
+	}
+}
+
+// wakeAnnouncer has announce look again. It never blocks.
+func (n *Node) wakeAnnouncer() {
+	select {
+	case n.outWake <- struct{}{}:
+	default:
+	}
+}
+
+// announce tells members of new operations once they are durable, in their order, and
+// joins and leaves topics. Who may no longer hear a topic is out of it before
+// anything is published, and a topic that ended is left after.
+func (n *Node) announce(ctx context.Context) {
+	for ctx.Err() == nil {
+		again := keepEvery
+		if n.gossip != nil {
+			n.gossip.purge()
+		}
+		n.mu.Lock()
+		batch := n.outbox
+		n.outbox = nil
+		n.mu.Unlock()
+		if len(batch) > 0 {
+			if err := n.store.settled(); err != nil {
+				batch = nil // memory is ahead of the disk: nobody hears of it
+			}
+		}
+		for _, t := range merge(batch) {
+			n.spread(ctx, t)
+		}
+		if n.gossip != nil {
+			again = n.gossip.settle()
+		}
+		select {
+		case <-n.outWake:
+		case <-time.After(again):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// merge joins what follows one another in an entity and goes to the same members.
+func merge(batch []tidings) []tidings {
+	var out []tidings
+	last := make(map[keys.Digest]int)
+	for _, t := range batch {
+		i, ok := last[t.eid]
+		if ok && out[i].from == t.from && out[i].heard == t.heard {
+			out[i].ops = slices.Concat(out[i].ops, t.ops)
+			continue
+		}
+		last[t.eid] = len(out)
+		out = append(out, t)
+	}
+	return out
+}
+
+// spread publishes new operations on the entity's topic and pushes them to the
+// connected members that are not in it, but for the one they came from. Nothing
+// depends on it: sync brings what is lost.
+func (n *Node) spread(ctx context.Context, t tidings) {
+	var reached map[keys.ID]bool
+	if n.gossip != nil {
+		reached = n.gossip.publish(ctx, t)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h, ok := n.find(t.eid)
+	if !ok || ctx.Err() != nil {
+		return
+	}
+	for d := range n.others(h) {
+		if d == t.from || reached[d] || !n.online([]keys.ID{d}) {
 			continue
 		}
 		n.wg.Go(func() {
-			if err := n.pushTo(ctx, d, eid, ops); err != nil {
+			if err := n.pushTo(ctx, d, t.eid, t.ops); err != nil {
 				n.log.Debug("push", "peer", d.String(), "err", err)
 			}
 		})
@@ -32,17 +134,17 @@ func (n *Node) push(eid keys.Digest, ops []oplog.Op, except keys.ID) {
 
 // others returns the devices that may have what is in an entity: those of the
 // other active members, and our own. The caller holds the lock.
-func (n *Node) others(h *held) []keys.ID {
-	var out []keys.ID
-	for _, m := range h.State().Active() {
-		if m.Party.User != n.user {
-			out = append(out, m.Party.Devices...)
+func (n *Node) others(h *held) map[keys.ID]bool {
+	out := make(map[keys.ID]bool)
+	for _, m := range h.State().Members {
+		if m.Standing == entity.Active && m.Party.User != n.user {
+			for _, d := range m.Party.Devices {
+				out[d] = true
+			}
 		}
 	}
-	for _, d := range n.me.State().Devices {
-		if d.ID != n.device.ID() {
-			out = append(out, d.ID)
-		}
+	for _, d := range n.otherDevices() {
+		out[d] = true
 	}
 	return out
 }

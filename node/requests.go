@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -56,6 +57,9 @@ func (n *Node) attemptView(a invite.Attempt) RequestView {
 	if a.Kind == entity.Board {
 		v.Board, v.With.Name = new(a.Name), ""
 	}
+	if a.Code != "" && a.Deadline > 0 && !a.State.Terminal() {
+		v.CodeUntil = new(unix(a.Deadline))
+	}
 	if !a.User.IsZero() {
 		v.With.UserID, v.With.Fingerprint = &a.User, keys.Fingerprint(a.User)
 		if name := n.nameOf(a.User); name != v.With.Fingerprint {
@@ -107,3 +111,54 @@ func (n *Node) claimView(r invite.Record, c invite.Claim) RequestView {
 }
 
 func unix(s int64) time.Time { return time.Unix(s, 0).UTC() }
+
+// Cancel withdraws a request of ours.
+func (n *Node) Cancel(_ context.Context, id string) (RequestView, error) {
+	return n.change(id, func(a invite.Attempt, now time.Time) (invite.Attempt, error) {
+		if a.State == invite.AttemptDone || a.State == invite.AttemptSyncing {
+			return a, refuse("already_approved")
+		}
+		return a.Cancel(now), nil
+	})
+}
+
+// Retry tries a waiting request now, and begins a failed one again.
+func (n *Node) Retry(_ context.Context, id string) (RequestView, error) {
+	return n.change(id, func(a invite.Attempt, now time.Time) (invite.Attempt, error) {
+		r := a.Retry(now)
+		if r.State.Terminal() {
+			return a, refuse(a.Reason.String(), "name", a.Name)
+		}
+		return r, nil
+	})
+}
+
+func (n *Node) change(id string, f func(invite.Attempt, time.Time) (invite.Attempt, error)) (RequestView, error) {
+	var view RequestView
+	err := n.transact(func(tx *tx) error {
+		a, ok := n.attempts[id]
+		if !ok {
+			return refuse("not_found", "what", "request", "name", id)
+		}
+		a, err := f(a, tx.now)
+		if err != nil {
+			return err
+		}
+		tx.attempt(a)
+		view = n.attemptView(a)
+		return nil
+	})
+	if err != nil {
+		return view, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if p := n.pursuits[id]; p != nil {
+		if p.stop != nil && n.attempts[id].State.Terminal() {
+			p.stop() // the present try is for what is no longer wanted
+		}
+		n.pokeLocked(id)
+	}
+	n.pursueLocked(id)
+	return view, nil
+}

@@ -84,7 +84,7 @@ func (n *Node) serveJoin(ctx context.Context, s *stream) error {
 		s.finish(err)
 		return err
 	}
-	if !n.beginLive() {
+	if n.crowded(s.subnet) || !n.afford(runsOfPeer, s.peer) || !n.beginLive() {
 		s.finish(errBusy)
 		return errBusy
 	}
@@ -116,13 +116,14 @@ func (n *Node) serveJoin(ctx context.Context, s *stream) error {
 	if m.Ground() { // it has seen a code's half and shown nothing of its own
 		_ = n.commitInviting(s.peer, in.Record.ID, &protocol.Change{Failed: true})
 	}
-	if live && (err != nil || out.Detail != nil) { // who waited has a claim, and may come back as often as he likes
-		n.charge(s.peer)
+	n.counts.join(out, err)
+	if !n.claims(in.Record.ID, m.JoinID()) { // failed or refused, and nothing here remembers it
+		n.charge(s.peer, s.subnet)
 	}
 	return errors.Join(err, out.Detail)
 }
 
-var errBusy = errors.New("node: too many joins at once")
+var errBusy = errors.New("node: too many at once")
 
 // answerJoin looks a JOIN's invite up. An unknown one gives nil: no public key
 // was touched and no memory kept.
@@ -141,10 +142,18 @@ func (n *Node) answerJoin(peer keys.ID, typ uint8, payload []byte) (protocol.Joi
 	if !ok {
 		return join, nil, nil
 	}
-	if !n.allow(peer) {
+	if n.spending.over(joinsOfPeer, peer.String(), n.now()) {
 		return join, nil, errBusy
 	}
 	return join, n.inviting(n.invites[id], peer), nil
+}
+
+// claims reports whether an invite has a claim: who has one may come back.
+func (n *Node) claims(record string, joinID keys.Digest) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, ok := n.invites[record].Claim(joinID)
+	return ok
 }
 
 // knows reports whether a device speaks for a member of any entity here: nobody
@@ -156,38 +165,6 @@ func (n *Node) knows(device keys.ID) bool {
 }
 
 var errStranger = errors.New("node: a stranger")
-
-// bucket counts a peer's joins that failed or were new.
-type bucket struct {
-	count int
-	since time.Time
-}
-
-// allow says whether a peer may begin another join. The caller holds the lock.
-func (n *Node) allow(peer keys.ID) bool {
-	b := n.buckets[peer]
-	return b == nil || b.count < joinBurst || n.now().Sub(b.since) >= joinWindow
-}
-
-// charge counts a failed or new join against its peer.
-func (n *Node) charge(peer keys.ID) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	now := n.now()
-	b := n.buckets[peer]
-	if b == nil || now.Sub(b.since) >= joinWindow {
-		if len(n.buckets) >= 4*maxLiveJoins { // forget the old ones; each is worth a minute
-			for id, b := range n.buckets {
-				if now.Sub(b.since) >= joinWindow {
-					delete(n.buckets, id)
-				}
-			}
-		}
-		b = &bucket{since: now}
-		n.buckets[peer] = b
-	}
-	b.count++
-}
 
 func (n *Node) beginLive() bool {
 	n.mu.Lock()
@@ -215,6 +192,7 @@ func (n *Node) park(joinID keys.Digest, record string, inbox chan protocol.Event
 		return false
 	}
 	n.parked[joinID] = inbox
+	n.tiesChanged()
 	// Decided between the reservation and here? Then say so now.
 	if c, ok := n.invites[record].Claim(joinID); ok && !c.State.Waiting() {
 		n.tell(c)
@@ -227,6 +205,7 @@ func (n *Node) unpark(joinID keys.Digest, inbox chan protocol.Event) {
 	defer n.mu.Unlock()
 	if n.parked[joinID] == inbox {
 		delete(n.parked, joinID)
+		n.tiesChanged()
 	}
 }
 
@@ -235,6 +214,9 @@ func (n *Node) unpark(joinID keys.Digest, inbox chan protocol.Event) {
 func (n *Node) tell(c invite.Claim) {
 	inbox, ok := n.parked[c.JoinID]
 	if !ok {
+		if c.State == invite.Approved {
+			n.seek(c.Device)
+		}
 		return
 	}
 	delete(n.parked, c.JoinID)

@@ -113,8 +113,8 @@ func TestServeJoinLimits(t *testing.T) {
 	if err := n.serveJoin(t.Context(), l.stream(peer)); err == nil || len(l.sent()) < 100 {
 		t.Errorf("JOIN and no more: %v, answered with %d bytes; want ACK-CHALLENGE", err, len(l.sent()))
 	}
-	if n.live != 0 || n.buckets[peer] == nil || n.buckets[peer].count != 1 {
-		t.Errorf("afterwards %d joins are live, and %+v was charged", n.live, n.buckets[peer])
+	if got := n.spending.of[account{joinsOfPeer, peer.String()}]; n.live != 0 || got == nil || got.count != 1 {
+		t.Errorf("afterwards %d joins are live, and %+v was charged", n.live, got)
 	}
 
 	n.live = maxLiveJoins
@@ -127,7 +127,7 @@ func TestServeJoinLimits(t *testing.T) {
 	}
 	n.live = 0
 
-	n.buckets[peer].count = joinBurst
+	n.spending.of[account{joinsOfPeer, peer.String()}].count = budgets[joinsOfPeer].most
 	l = newLine(join, false)
 	if err := n.serveJoin(t.Context(), l.stream(peer)); !errors.Is(err, errBusy) || len(l.sent()) != 0 {
 		t.Errorf("a peer over its rate: %v, answered with %x", err, l.sent())

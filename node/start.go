@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	pebbleds "github.com/ipfs/go-ds-pebble"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // StartOptions is how a node of a home is started.
@@ -19,6 +22,8 @@ type StartOptions struct {
 	Listen     []string // multiaddrs; empty: all interfaces, QUIC and TCP, on the home's port
 	Passphrase []byte
 	Log        *slog.Logger
+	LAN        bool // announce this node on the local network, and look for those it knows
+	Metrics    bool // count, for GET /metrics; libp2p's part costs some MiB
 }
 
 // Start opens a home and everything a node needs: the lock, the keys, the store
@@ -58,14 +63,23 @@ func Start(_ context.Context, h *Home, o StartOptions) (n *Node, err error) {
 		}
 		listen = []string{fmt.Sprintf("/ip4/0.0.0.0/udp/%d/quic-v1", port), fmt.Sprintf("/ip4/0.0.0.0/tcp/%d", port)}
 	}
-	host, err := NewHost(device, listen)
+	var metrics *prometheus.Registry
+	if o.Metrics {
+		metrics = prometheus.NewRegistry()
+	}
+	host, err := NewHost(device, listen, metrics)
 	if err != nil {
 		return nil, err
 	}
 	push(host.Close)
-	n, err = New(host, ds, Config{Device: device, Vault: vault, Log: o.Log, Room: func() error { return diskRoom(h.paths.Store) }})
+	n, err = New(host, ds, Config{
+		Device: device, Vault: vault, Log: o.Log, Room: func() error { return diskRoom(h.paths.Store) }, LAN: o.LAN, Metrics: metrics,
+	})
 	if err != nil {
 		return nil, err
+	}
+	if n.me == nil && !slices.ContainsFunc(slices.Collect(maps.Values(n.attempts)), n.unfinished) {
+		return nil, refuse("no_identity") // it was to be linked, and was refused
 	}
 	n.close = closers
 	return n, nil

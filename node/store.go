@@ -21,6 +21,7 @@ const format = 1
 type store struct {
 	ds   datastore.Batching
 	room func() error // nil error: there is room for a write
+	done func(int)    // called with the number of transactions of each write; may be nil
 
 	mu     sync.Mutex
 	queue  []*batch
@@ -152,6 +153,9 @@ func (s *store) commit(group []*batch) (err error) {
 	}
 	if err := w.Commit(ctx); err != nil {
 		return fmt.Errorf("%w: %w", errStore, err)
+	}
+	if s.done != nil {
+		s.done(len(group))
 	}
 	return nil
 }

@@ -53,6 +53,8 @@ type stream struct {
 	rw   io.ReadWriteCloser // the stream behind its lazy protocol negotiation
 	r    *bufio.Reader
 	peer keys.ID
+
+	subnet string // of an incoming stream's other end, "" if it does not matter
 }
 
 // openStream opens a stream to a device over a connection it dials if there is
@@ -89,7 +91,7 @@ func accepted(s network.Stream) (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &stream{Stream: s, rw: s, r: bufio.NewReader(s), peer: device}, nil
+	return &stream{Stream: s, rw: s, r: bufio.NewReader(s), peer: device, subnet: subnetOf(s.Conn())}, nil
 }
 
 // read reads one frame: its type and payload. The length is checked against the

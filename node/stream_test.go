@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"pttnode/keys"
 )
@@ -22,6 +23,9 @@ type fakeConn struct {
 
 // RemotePeer returns the peer.
 func (c fakeConn) RemotePeer() peer.ID { return c.peer }
+
+// RemoteMultiaddr returns an address.
+func (fakeConn) RemoteMultiaddr() ma.Multiaddr { return ma.StringCast("/ip4/192.0.2.1/tcp/1") }
 
 // peerStream is a stream of a connection.
 type peerStream struct {
@@ -63,8 +67,8 @@ func TestAttackIdentities(t *testing.T) {
 	if d, err := deviceID(id); err != nil || d != device {
 		t.Errorf("%v, %v; want %v", d, err, device)
 	}
-	if s, err := accepted(peerStream{newLine(nil, false), fakeConn{peer: id}}); err != nil || s.peer != device {
-		t.Errorf("a stream of a device: %v", err)
+	if s, err := accepted(peerStream{newLine(nil, false), fakeConn{peer: id}}); err != nil || s.peer != device || s.subnet != "192.0.2.0/24" {
+		t.Errorf("a stream of a device: %+v, %v", s, err)
 	}
 }
 

@@ -1,13 +1,11 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	"pttnode/entity"
 	"pttnode/keys"
 	"pttnode/oplog"
 	"pttnode/protocol"
@@ -77,14 +75,17 @@ func (n *Node) syncEntity(ctx context.Context, device keys.ID, eid keys.Digest) 
 	undo := context.AfterFunc(ctx, func() { _ = s.Reset() })
 	defer undo()
 	defer func() { s.finish(err) }()
+	defer func() { n.counts.sync(err); n.synced(eid, err) }()
 	hello := protocol.Hello{Entity: eid, Hash: vector.Hash(eid), Addrs: n.newRecord(device)}
 	if err := s.write(protocol.Frame(uint8(protocol.SyncHello), keys.Marshal(hello))); err != nil {
 		return err
 	}
+	asked := time.Now()
 	typ, payload, err := s.read(syncLimit)
 	if err != nil {
 		return err
 	}
+	n.host.Peerstore().RecordLatency(s.Conn().RemotePeer(), time.Since(asked))
 	switch protocol.SyncType(typ) {
 	case protocol.SyncEqual, protocol.SyncNo:
 		return nil
@@ -112,6 +113,9 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 	if !n.knows(s.peer) {
 		return errStranger
 	}
+	if !n.afford(syncsOfPeer, s.peer) {
+		return errBusy
+	}
 	if err := s.SetReadDeadline(time.Now().Add(syncTime)); err != nil {
 		return err
 	}
@@ -131,6 +135,7 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 		return err
 	}
 	if !n.shares(hello.Entity, s.peer) {
+		n.fetchSoon() // perhaps it is one that we miss, and that device of ours has it
 		return s.write(protocol.Frame(uint8(protocol.SyncNo), keys.Marshal(protocol.No{})))
 	}
 	n.mu.Lock()
@@ -160,6 +165,7 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 		return err
 	}
 	n.saw(hello.Entity, s.peer, theirs)
+	defer func() { n.synced(hello.Entity, err) }()
 	if !n.shares(hello.Entity, s.peer) { // what just came may have ended it
 		return nil
 	}
@@ -259,7 +265,8 @@ func cutOps(ops []oplog.Op) (chunk [][]byte, rest []oplog.Op) {
 
 // readOps takes frames of operations until the last.
 func (n *Node) readOps(s *stream, eid keys.Digest) error {
-	for {
+	for useless := 0; useless < maxUseless; {
+		before := n.have(eid)
 		typ, payload, err := s.read(syncLimit)
 		if err != nil {
 			return err
@@ -277,96 +284,21 @@ func (n *Node) readOps(s *stream, eid keys.Digest) error {
 		if !f.More {
 			return nil
 		}
+		if n.have(eid) == before {
+			useless++
+		}
 	}
+	return errEndless
 }
 
-// take parses operations from a member, without the lock, and appends what is
-// new and authorised, in one durable batch. missing says that some build on what
-// is not here.
-func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool, err error) {
-	ops := oplog.ParseBatch(n.unknown(eid, raws))
-	if len(ops) == 0 {
-		return false, nil
-	}
-	err = n.update(func(tx *tx) error {
-		h, ok := n.find(eid)
-		switch {
-		case !ok: // an entity that another device of ours joined; its hash says that it is the one
-			if h, ok = tx.begin(eid, ops); !ok {
-				return errNoEntity
-			}
-		case !n.mayHave(h, from):
-			return errNoEntity
-		}
-		for _, o := range ops {
-			if _, known := h.Log().Get(o.ID()); !known && o.Entity() == eid && o.Device() == n.device.ID() {
-				// Our own key wrote what our store does not know: a clone or an old
-				// backup. Whatever we wrote next would be a second op at one place.
-				n.store.fail(refuse("store_behind"))
-				return refuse("store_behind")
-			}
-		}
-		tx.from = from
-		var refused error
-		for _, o := range ops {
-			added, err := h.Add(o)
-			switch {
-			case errors.Is(err, oplog.ErrMissing):
-				missing = true
-			case err != nil:
-				refused = cmp.Or(refused, err)
-			case added:
-				tx.ops(h.Entity, o)
-				tx.noticed(h, o)
-			}
-		}
-		if refused != nil { // one line for a batch: a member must not fill the log
-			n.log.Warn("refused operations", "peer", from.String(), "first", refused)
-		}
-		tx.takeKeys(h)
-		tx.listDevicesIn(h)
-		if s := h.State(); s.Kind == entity.Friend {
-			return tx.settle(s.Other(n.user))
-		}
-		return nil
-	})
-	if errors.Is(err, errNoEntity) {
-		return false, nil
-	}
-	return missing, err
-}
+var errEndless = errors.New("node: operations without end that bring nothing")
 
-// unknown returns those of an entity's operations that are not here: a signature is
-// checked once, however often an op arrives.
-func (n *Node) unknown(eid keys.Digest, raws [][]byte) [][]byte {
+// have returns how many operations of an entity are here.
+func (n *Node) have(eid keys.Digest) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	h, ok := n.find(eid)
-	if !ok {
-		if _, missing := n.meLog.Entities[eid]; missing {
-			return raws
-		}
-		return nil
+	if h, ok := n.find(eid); ok {
+		return h.Log().Len()
 	}
-	var out [][]byte
-	for _, raw := range raws {
-		if _, known := h.Log().Get(oplog.IDOf(raw)); !known {
-			out = append(out, raw)
-		}
-	}
-	return out
-}
-
-var errNoEntity = errors.New("node: not shared")
-
-// noticed journals what a person would want to know of a new operation.
-func (tx *tx) noticed(h *held, o oplog.Op) {
-	switch {
-	case o.Family() == oplog.FamilyArticle && o.Type() == entity.TypeArticleNew:
-		tx.event("article.new", map[string]any{"board": h.ID().String(), "id": o.ID().String(), "by": o.User().String()})
-	case o.Family() == oplog.FamilyMember && h.State().Kind == entity.Board:
-		tx.event("board.members", map[string]any{"id": h.ID().String()})
-	case o.Family() == oplog.FamilyPolicy && o.Type() == entity.TypeEnd && h.State().Kind == entity.Friend:
-		tx.event("friend.ended", map[string]any{"id": h.ID().String()})
-	}
+	return 0
 }

@@ -22,9 +22,12 @@ type tx struct {
 	n     *Node
 	now   time.Time
 	puts  []put
-	fresh map[keys.Digest][]oplog.Op // new ops by entity, to be pushed to members
+	fresh map[keys.Digest][]oplog.Op // new ops by entity, to be told to members
 	from  keys.ID                    // who sent the new ops and need not be told
+	spare keys.ID                    // who gets our own new ops by another way
 	claim bool                       // a claim may have changed
+	heard bool                       // the new ops came by gossip, which forwards them
+	moved []keys.Digest              // entities whose control strand or keys changed
 	after []func()                   // run when durable, without the lock
 }
 
@@ -43,37 +46,49 @@ func (n *Node) update(f func(tx *tx) error) error {
 // returned as it is; what f had changed by then is written all the same, since
 // memory and disk must agree, and every step of ours can be repeated.
 func (n *Node) transact(f func(tx *tx) error) error {
-	if err := n.store.ready(); err != nil {
-		return err
-	}
-	n.mu.Lock()
-	tx := &tx{n: n, now: n.now(), fresh: make(map[keys.Digest][]oplog.Op)}
-	refused := f(tx)
-	tx.follow()
-	if len(tx.puts) == 0 {
-		n.mu.Unlock()
-		if refused != nil {
-			return refused
+	finish, refused := n.begin(f)
+	switch {
+	case finish != nil:
+		if err := finish(); err != nil {
+			return err
 		}
+	case refused == nil:
 		if err := n.store.settled(); err != nil { // what it read may be told
 			return because("disk_full", err)
 		}
-		return nil
+	}
+	return refused
+}
+
+// begin runs f as a transaction in memory and queues what it writes. finish, nil
+// if that is nothing, waits until it is durable and does what follows; it must be
+// called, once and without the lock.
+func (n *Node) begin(f func(tx *tx) error) (finish func() error, refused error) {
+	if err := n.store.ready(); err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	tx := &tx{n: n, now: n.now(), fresh: make(map[keys.Digest][]oplog.Op)}
+	refused = f(tx)
+	tx.follow()
+	if len(tx.puts) == 0 {
+		return nil, refused
 	}
 	b := n.store.enqueue(tx.puts)
-	n.mu.Unlock()
-	if err := n.store.wait(b); err != nil {
-		n.log.Error("store", "err", err)
-		return because("disk_full", err)
-	}
-	for _, f := range tx.after {
-		f()
-	}
-	for eid, ops := range tx.fresh {
-		n.push(eid, ops, tx.from)
-	}
-	n.changed()
-	return refused
+	n.news(tx)
+	return func() error {
+		if err := n.store.wait(b); err != nil {
+			n.log.Error("store", "err", err)
+			return because("disk_full", err)
+		}
+		for _, f := range tx.after {
+			f()
+		}
+		n.tiesChanged()
+		n.changed()
+		return nil
+	}, refused
 }
 
 // fail makes the store refuse everything from now on.
@@ -109,17 +124,28 @@ func (tx *tx) Delete(context.Context, datastore.Key) error {
 	panic("node: a log never shrinks")
 }
 
-// ops writes operations that h already has, and has them pushed to members.
+// ops writes operations that h already has, and has members told of them.
 func (tx *tx) ops(e *entity.Entity, ops ...oplog.Op) {
 	for _, o := range ops {
 		_ = oplog.Put(context.Background(), tx, e.Log(), o) // tx.Put cannot fail
 		tx.fresh[o.Entity()] = append(tx.fresh[o.Entity()], o)
+		if o.Strand() == oplog.Control {
+			tx.move(o.Entity())
+		}
+	}
+}
+
+// move notes that who may hear of an entity, or where, may have changed.
+func (tx *tx) move(eid keys.Digest) {
+	if !slices.Contains(tx.moved, eid) {
+		tx.moved = append(tx.moved, eid)
 	}
 }
 
 // opKey keeps the key of an epoch.
 func (tx *tx) opKey(h *held, epoch keys.Digest, key keys.OpKey) {
 	h.ring[epoch] = key
+	tx.move(h.ID())
 	name := keyKey(h.ID(), epoch)
 	secret := key.Secret()
 	tx.put(name, tx.n.vault.Seal(name, secret[:]))

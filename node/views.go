@@ -12,7 +12,7 @@ import (
 
 // UserView names a user.
 type UserView struct {
-	ID          keys.Digest `json:"id"`
+	ID          keys.Digest `json:"id,omitzero"` // not there while this device is being linked
 	Name        string      `json:"name"`
 	Fingerprint string      `json:"fingerprint,omitempty"`
 }
@@ -52,6 +52,10 @@ type Status struct {
 	Peers   int        `json:"peers"`
 	Waiting int        `json:"waiting"` // incoming requests that wait for this person
 	Health  []Health   `json:"health"`
+
+	// How far the linking of this device is, while the state is setup: "" until a
+	// device of the user's has agreed, then init, internal_pending, sync.
+	Linking string `json:"linking,omitempty"`
 }
 
 // InviteView is one invite. Link and QR are there only in the answer that made it.
@@ -77,6 +81,7 @@ type RequestView struct {
 	With      WithView   `json:"with"`
 	Board     *string    `json:"board,omitempty"`
 	Code      string     `json:"code,omitempty"`
+	CodeUntil *time.Time `json:"code_until,omitempty"` // outgoing: how long the code can be typed
 	Note      string     `json:"note"`
 	Since     time.Time  `json:"since"`
 	NextTryAt *time.Time `json:"next_try_at,omitempty"`
@@ -205,6 +210,32 @@ type EntityView struct {
 	Metadata map[string]any `json:"metadata"`
 	Heads    []keys.Digest  `json:"heads"` // of both strands, ascending
 	Epoch    uint64         `json:"epoch"`
+}
+
+// WhyView says by which operations a user is, or is not any more, a member.
+type WhyView struct {
+	Entity keys.Digest `json:"entity"`
+	UserID keys.Digest `json:"user_id"`
+	Name   string      `json:"name"`
+	Role   string      `json:"role"`
+	State  string      `json:"state"` // active, removed, left
+	Valid  bool        `json:"valid"` // is a member now
+	Chain  []WhyOp     `json:"chain"`
+}
+
+// WhyOp is one operation of a WhyView, in the log's order.
+type WhyOp struct {
+	Op     keys.Digest `json:"op"`
+	Type   string      `json:"type"` // as in a log: genesis, add, admit, devices, leave, accept
+	Member keys.Digest `json:"member"`
+	By     keys.Digest `json:"by"`
+	Device keys.ID     `json:"device"`
+	At     time.Time   `json:"at"`
+	Invite string      `json:"invite,omitempty"` // an admission's: our short id of the invite, else its ref in hex
+	OK     bool        `json:"ok"`               // it counts
+
+	MemberName string `json:"member_name"`
+	ByName     string `json:"by_name"`
 }
 
 // SyncView is how much of an entity is here.

@@ -24,7 +24,7 @@ import (
 // TestAttackForgersCanBeHonest is the other half of every test here: what the
 // forgers make is accepted as long as they change nothing.
 func TestAttackForgersCanBeHonest(t *testing.T) {
-	for _, w := range []*world{boardWorld(t), friendWorld(t)} {
+	for _, w := range []*world{boardWorld(t), friendWorld(t), deviceWorld(t)} {
 		w.claimant(t, w.r.person).wantClaim()
 
 		x := w.run(t).toJoin()
@@ -95,7 +95,7 @@ func TestAttackH6(t *testing.T) {
 	w := boardWorld(t)
 	relabelled := w.m.link
 	relabelled.Kind = entity.Me
-	w.r.attempt = invite.NewAttempt("r-1", relabelled, "", w.now)
+	w.r = &requester{person: newDevice("rita"), attempt: invite.NewAttempt("r-1", relabelled, "", w.now)}
 	x := w.run(t).toJoin()
 	if eff, err := x.i.Step(w.now, x.join); !errors.Is(err, ErrUnexpected) || len(eff.Send) != 0 {
 		t.Errorf("a relabelled link: %+v, %v; want ErrUnexpected", eff, err)
@@ -569,20 +569,21 @@ func TestAttackH24(t *testing.T) {
 // TestAttackH26: another device carries out the invite: its own record, or a
 // copy of the issuer's.
 func TestAttackH26(t *testing.T) {
-	w := boardWorld(t)
-	mallory := newIssuer(newPerson(t, "mallory"), entity.Board, w.m.board, invite.Options{})
-	x := w.run(t).toJoin()
-	in := w.m.inviting(x.r.id())
-	in.Device, in.Record = mallory.key, mallory.rec
-	if _, err := NewInviter(in).Step(w.now, x.join); !errors.Is(err, ErrUnexpected) {
-		t.Errorf("a record of another device's invite: %v, want ErrUnexpected", err)
+	for _, w := range []*world{boardWorld(t), deviceWorld(t)} {
+		mallory := newIssuer(newPerson(t, "mallory"), w.m.link.Kind, w.m.board, invite.Options{})
+		x := w.run(t).toJoin()
+		in := w.m.inviting(x.r.id())
+		in.Device, in.Record = mallory.key, mallory.rec
+		if _, err := NewInviter(in).Step(w.now, x.join); !errors.Is(err, ErrUnexpected) {
+			t.Errorf("a record of another device's invite: %v, want ErrUnexpected", err)
+		}
+		in.Record = w.m.rec
+		eff, err := NewInviter(in).Step(w.now, x.join)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.wantDistrust(sent[AckChallenge](t, eff), "mac")
 	}
-	in.Record = w.m.rec
-	eff, err := NewInviter(in).Step(w.now, x.join)
-	if err != nil {
-		t.Fatal(err)
-	}
-	x.wantDistrust(sent[AckChallenge](t, eff), "mac")
 }
 
 // TestAttackH27: a join box key to which nothing can be sealed is found before a
@@ -685,27 +686,30 @@ func TestAttackH32(t *testing.T) {
 // TestAttackH34: a thief of the issuer's records cannot join with them, and
 // without the device key cannot answer.
 func TestAttackH34(t *testing.T) {
-	w := boardWorld(t)
-	rec := w.m.rec
-	c := w.claimant(t, newPerson(t, "mallory"))
-	c.join.IID = rec.IID
-	c.secret = keys.FromSeed([32]byte(rec.MAC)) // what he has instead of the secret
-	if _, eff, err := c.claim(); err != nil || eff.Commit == nil || !eff.Commit.Failed {
-		t.Errorf("got %+v, %v; want a failed proof", eff, err)
+	for _, w := range []*world{boardWorld(t), deviceWorld(t)} {
+		rec, p := w.m.rec, w.requester(t, "mallory").person
+		c := w.claimant(t, p)
+		c.join.IID = rec.IID
+		c.secret = keys.FromSeed([32]byte(rec.MAC)) // what he has instead of the secret
+		if _, eff, err := c.claim(); err != nil || eff.Commit == nil || !eff.Commit.Failed {
+			t.Errorf("got %+v, %v; want a failed proof", eff, err)
+		}
+		x := w.run(t).toJoin()
+		f := x.forgeAck()
+		f.device = p.key
+		x.wantDistrust(x.sign(f), "signature")
 	}
-	x := w.run(t).toJoin()
-	f := x.forgeAck()
-	f.device = newPerson(t, "mallory").key
-	x.wantDistrust(x.sign(f), "signature")
 }
 
 // TestAttackH35: a thief of the issuer's device key cannot answer for an invite
 // whose record he does not have.
 func TestAttackH35(t *testing.T) {
-	x := boardWorld(t).run(t).toJoin()
-	f := x.forgeAck()
-	f.mac = keys.MACKeyFromSecret([32]byte{7})
-	x.wantDistrust(x.sign(f), "mac")
+	for _, w := range []*world{boardWorld(t), deviceWorld(t)} {
+		x := w.run(t).toJoin()
+		f := x.forgeAck()
+		f.mac = keys.MACKeyFromSecret([32]byte{7})
+		x.wantDistrust(x.sign(f), "mac")
+	}
 }
 
 // TestAttackIssuer: the answer of a device that is not the issuer's user's, or of

@@ -25,8 +25,12 @@ type claimant struct {
 
 func (w *world) claimant(t testing.TB, p person) *claimant {
 	k := w.m.link.Keys()
-	b := JoinBody{
-		Nonce: [32]byte{1}, User: bytesOfDigest(p.user()), Device: p.id(), Chain: p.me.ControlStrand(), Box: keys.NewBox().ID(), Name: p.name,
+	b := JoinBody{Nonce: [32]byte{1}, User: []byte{}, Device: p.id(), Chain: [][]byte{}, Box: keys.NewBox().ID(), Name: p.name}
+	if p.me != nil {
+		b.User, b.Chain = bytesOfDigest(p.user()), p.me.ControlStrand()
+	}
+	if p.me == nil {
+		b.DeviceBox, b.Consent = new(p.box.ID()), p.consent(w.m.user())
 	}
 	if e := w.m.board.e; e != nil {
 		b.PolicyHash = bytesOfDigest(e.State().PolicyHash())
@@ -64,6 +68,21 @@ func (c *claimant) claim() (*Inviter, Effects, error) {
 	m.Device = c.device.Sign(keys.PurposeDevice, signed[:])
 	eff, err = i.Step(c.w.now, m)
 	return i, eff, err
+}
+
+// grind plays frames 1 and 2 against a fresh Inviter, after which the device knows the
+// code that it would have; it goes away, or says with frame 3 that it withdraws.
+func (c *claimant) grind(withdraw bool) (*Inviter, Effects, error) {
+	c.t.Helper()
+	if withdraw {
+		c.both(func(b *JoinBody) { b.Withdraw, b.DeviceBox, b.Consent = true, nil, nil })
+		return c.claim()
+	}
+	i := NewInviter(c.w.m.inviting(c.peer))
+	b := c.committed
+	c.join.Commitment = commitment(b.Nonce, b.User, b.Device, b.Box)
+	_, err := i.Step(c.w.now, c.join)
+	return i, Effects{}, err
 }
 
 // wantClaim fails the test unless the claim is taken: the honest case that every

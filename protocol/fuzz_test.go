@@ -12,12 +12,14 @@ import (
 
 // FuzzDecode: what decodes encodes to the same bytes, and nothing panics.
 func FuzzDecode(f *testing.F) {
-	x := boardWorld(f).run(f).toPending()
-	for _, m := range []Message{x.join, x.ack, x.request, x.approve(), No{}} {
-		frame := Encode(m)
-		for at := range 3 {
-			if b := frame[at:]; len(b) > 0 && Limit(Type(b[0])) > 0 {
-				f.Add(b)
+	for _, w := range []*world{boardWorld(f), deviceWorld(f)} {
+		x := w.run(f).toPending()
+		for _, m := range []Message{x.join, x.ack, x.request, x.approve(), No{}} {
+			frame := Encode(m)
+			for at := range 3 {
+				if b := frame[at:]; len(b) > 0 && Limit(Type(b[0])) > 0 {
+					f.Add(b)
+				}
 			}
 		}
 	}
@@ -82,7 +84,7 @@ func (w *watch) saw(ev Event, eff Effects, err error) {
 // foreign are messages of other people, and of an earlier run of these.
 func foreignMessages(f *testing.F, w *world) []Message {
 	x := w.run(f).toRequest()
-	y := boardWorld(f).run(f).toPending()
+	y := newWorld(f, w.m.link.Kind, invite.Options{}).run(f).toPending()
 	return []Message{x.join, x.ack, x.request, y.join, y.ack, y.request, y.approve(), No{}}
 }
 
@@ -99,9 +101,27 @@ func flip(m Message, at, x byte) Message {
 // FuzzJoiner feeds the requester events in any order, honest, forged and foreign.
 func FuzzJoiner(f *testing.F) {
 	w := boardWorld(f)
-	others := foreignMessages(f, w)
 	admitted := w.m.board.copyOf(f)
-	grant := admitted.grant(admitted.admit(f, w.m.person, w.admission()).ID())
+	fuzzJoiner(f, w, admitted.grant(admitted.admit(f, w.m.person, w.admission()).ID()))
+}
+
+// FuzzJoinerDevice is FuzzJoiner of a device without a user.
+func FuzzJoinerDevice(f *testing.F) {
+	w := deviceWorld(f)
+	me := place{w.m.me, w.m.ring}.copyOf(f)
+	m := w.m.person
+	m.me = me.e
+	o, err := entity.AddDevice(me.e, m.author(dawn), entity.NewDevice{
+		ID: w.r.id(), Box: w.r.box.ID(), Consent: *w.r.consent(w.m.user()), Ref: w.m.rec.Ref,
+	}, entity.Phone)
+	if err != nil {
+		f.Fatal(err)
+	}
+	fuzzJoiner(f, w, me.grant(o.ID()))
+}
+
+func fuzzJoiner(f *testing.F, w *world, grant Grant) {
+	others := foreignMessages(f, w)
 	for _, script := range []string{
 		"\x00\x06\x02\x07\x02\x08\x02\x00", // start, ack, stored, pending, stored, approved, stored, start
 		"\x00\x06\x02\x08\x02\x08", "\x00\x05\x02\x02", "\x00\x0a\x03\x00\x00", "\x00\x06\x01\x02\x07\x02\x01\x07\x02\x09\x02",
@@ -187,7 +207,7 @@ func FuzzJoiner(f *testing.F) {
 					t.Fatalf("change %+v", c)
 				}
 				if c.Joined != nil {
-					if joins++; joins > 1 || c.Joined.Entity.ID() != w.m.board.e.ID() || c.Joined.Leave != withdraw {
+					if joins++; joins > 1 || c.Joined.Entity.ID() != grant.Entity || c.Joined.Leave != withdraw {
 						t.Fatalf("joined %+v for the %d. time", c.Joined, joins)
 					}
 				}
@@ -197,8 +217,12 @@ func FuzzJoiner(f *testing.F) {
 }
 
 // FuzzInviter does the same to the issuer, with a store that says anything.
-func FuzzInviter(f *testing.F) {
-	w := boardWorld(f)
+func FuzzInviter(f *testing.F) { fuzzInviter(f, boardWorld(f)) }
+
+// FuzzInviterDevice is FuzzInviter with a device link.
+func FuzzInviterDevice(f *testing.F) { fuzzInviter(f, deviceWorld(f)) }
+
+func fuzzInviter(f *testing.F, w *world) {
 	others := foreignMessages(f, w)
 	for _, script := range []string{
 		"\x00\x01\x05\x02\x08\x03", // join, request, reserved, decided: approved
@@ -226,7 +250,9 @@ func FuzzInviter(f *testing.F) {
 			}
 			request := func(secret, device keys.Private, withdraw bool) JoinEntity {
 				shown := c.shown
-				shown.Withdraw = withdraw
+				if shown.Withdraw = withdraw; withdraw {
+					shown.DeviceBox, shown.Consent = nil, nil
+				}
 				m := JoinEntity{Body: keys.Marshal(shown)}
 				signed := i.t.with(TypeJoinEntity, m.Body).digest()
 				m.Invite, m.Device = secret.Sign(keys.PurposeInvite, signed[:]), device.Sign(keys.PurposeDevice, signed[:])

@@ -111,8 +111,8 @@ func infoDigest(from, to keys.ID, step InfoStep, body []byte) keys.Digest {
 
 // SealApproval seals an approval's keys to a friend's user box key, or to the
 // device box key of one's own device, for the device toDevice; in is InfoBody.In.
-func SealApproval(to keys.BoxID, in, e keys.Digest, fromDevice, toDevice keys.ID, ring []entity.EpochKey) ([]byte, error) {
-	return to.Seal(infoBoxInfo(in, e, fromDevice, toDevice), keys.Marshal(BoxBody{Keys: ring}))
+func SealApproval(to keys.BoxID, in, e keys.Digest, fromDevice, toDevice keys.ID, body BoxBody) ([]byte, error) {
+	return to.Seal(infoBoxInfo(in, e, fromDevice, toDevice), keys.Marshal(body))
 }
 
 // OpenApproval opens what SealApproval made.

@@ -77,28 +77,92 @@ func TestInfo(t *testing.T) {
 // TestInfoTampering: every byte of the message, and every prefix.
 func TestInfoTampering(t *testing.T) {
 	rita, mia := newPerson(t, "rita"), newPerson(t, "mia")
-	raw := keys.Marshal(SignInfo(rita.key, mia.id(), infoBody(keys.Digest{7})))
-	open := func(b []byte) error {
-		m, err := DecodeInfo(b)
-		if err != nil {
+	for _, b := range append(meInfos(keys.Digest{7}), infoBody(keys.Digest{7})) {
+		raw := keys.Marshal(SignInfo(rita.key, mia.id(), b))
+		open := func(raw []byte) error {
+			m, err := DecodeInfo(raw)
+			if err != nil {
+				return err
+			}
+			_, err = m.Open(rita.id(), mia.id(), b.Step)
 			return err
 		}
-		_, err = m.Open(rita.id(), mia.id(), InitFriendInfo)
-		return err
-	}
-	if err := open(raw); err != nil {
-		t.Fatal(err)
-	}
-	for at := range raw {
-		for _, x := range flips(at) {
-			raw[at] ^= x
-			if open(raw) == nil {
-				t.Errorf("byte %d ^ %#x opens", at, x)
-			}
-			raw[at] ^= x
+		if err := open(raw); err != nil {
+			t.Fatalf("step %d: %v", b.Step, err)
 		}
-		if err := open(raw[:at]); !errors.Is(err, ErrFrame) {
-			t.Errorf("%d bytes: %v, want ErrFrame", at, err)
+		for at := range raw {
+			for _, x := range flips(at) {
+				raw[at] ^= x
+				if open(raw) == nil {
+					t.Errorf("step %d: byte %d ^ %#x opens", b.Step, at, x)
+				}
+				raw[at] ^= x
+			}
+			if err := open(raw[:at]); !errors.Is(err, ErrFrame) {
+				t.Errorf("step %d: %d bytes: %v, want ErrFrame", b.Step, at, err)
+			}
+		}
+	}
+}
+
+// meInfos are the messages between two devices of a user, in their order.
+func meInfos(me keys.Digest) []InfoBody {
+	approval := infoBody(me).Approvals[0]
+	var approvals []InfoApproval
+	for _, k := range []entity.Kind{entity.Me, entity.Profile, entity.Board} {
+		approval.Kind = k
+		approvals = append(approvals, approval)
+	}
+	none, ops := []InfoApproval{}, [][]byte{}
+	return []InfoBody{
+		{In: me, Step: InitMeInfo, Approvals: none, Ops: ops, Addrs: []byte{}},
+		{In: me, Step: InitMeInfoAck, Approvals: none, Ops: ops, Addrs: []byte{}, Status: LinkPending},
+		{In: me, Step: InitMeInfoSync, Approvals: approvals, Ops: ops, Addrs: []byte{}},
+		{In: me, Step: InitMeInfoAck, Approvals: none, Ops: ops, Addrs: []byte{}, Status: LinkSync},
+		{In: me, Step: InitMeInfoAck, Approvals: none, Ops: ops, Addrs: []byte{}, Status: LinkAlive},
+	}
+}
+
+// TestInfoMe: each step between own devices opens as that step, for the device it was
+// signed for, and says the status that it was given.
+func TestInfoMe(t *testing.T) {
+	rita, mia := newDevice("rita"), newPerson(t, "mia")
+	steps := []InfoStep{InitFriendInfo, InitFriendInfoAck, InitMeInfo, InitMeInfoAck, InitMeInfoSync}
+	for n, b := range meInfos(mia.user()) {
+		from, to := mia, rita // M asks and hands over, R answers
+		if b.Step == InitMeInfoAck {
+			from, to = rita, mia
+		}
+		m, err := DecodeInfo(keys.Marshal(SignInfo(from.key, to.id(), b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range steps {
+			got, err := m.Open(from.id(), to.id(), step)
+			if step == b.Step && (err != nil || !cmp.Equal(got, b)) {
+				t.Errorf("message %d: %v\n%s", n, err, cmp.Diff(b, got))
+			}
+			if step != b.Step && !errors.Is(err, keys.ErrSignature) {
+				t.Errorf("message %d as step %d: %v, want a bad signature", n, step, err)
+			}
+		}
+		if _, err := m.Open(to.id(), from.id(), b.Step); !errors.Is(err, keys.ErrSignature) {
+			t.Errorf("message %d reflected: %v, want a bad signature", n, err)
+		}
+		other := b
+		other.Status = LinkAlive
+		if m.Body = keys.Marshal(other); b.Status == LinkAlive {
+			continue
+		}
+		if _, err := m.Open(from.id(), to.id(), b.Step); !errors.Is(err, keys.ErrSignature) {
+			t.Errorf("message %d with another status: %v, want a bad signature", n, err)
+		}
+	}
+	for s, want := range map[LinkStatus]string{
+		LinkInit: "init", LinkPending: "internal_pending", LinkSync: "sync", LinkAlive: "alive", 0: "status(0)", 5: "status(5)",
+	} {
+		if s.String() != want {
+			t.Errorf("status %d is %q, want %q", s, s.String(), want)
 		}
 	}
 }
@@ -110,7 +174,7 @@ func TestInfoBox(t *testing.T) {
 	from, to := newPerson(t, "rita").id(), newPerson(t, "mia").id()
 	box := keys.NewBox()
 	ring := []entity.EpochKey{{Epoch: keys.Digest{3}, Key: [32]byte{4}}}
-	sealed, err := SealApproval(box.ID(), friend, e, from, to, ring)
+	sealed, err := SealApproval(box.ID(), friend, e, from, to, BoxBody{Keys: ring})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +205,7 @@ func TestInfoBox(t *testing.T) {
 		}
 		sealed[at] ^= 1
 	}
-	if _, err := SealApproval(keys.BoxID{}, friend, e, from, to, ring); !errors.Is(err, keys.ErrBox) {
+	if _, err := SealApproval(keys.BoxID{}, friend, e, from, to, BoxBody{Keys: ring}); !errors.Is(err, keys.ErrBox) {
 		t.Errorf("to no key: %v, want ErrBox", err)
 	}
 	bad, err := box.ID().Seal(infoBoxInfo(friend, e, from, to), []byte{0xff})

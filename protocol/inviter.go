@@ -44,6 +44,8 @@ type Inviter struct {
 	me    *entity.Entity // R's; nil in a device join
 	ends  time.Time      // of frames 1 to 3
 	acked bool           // ACK-CHALLENGE was sent, and no failed proof counted
+
+	claimed bool // the store named a claim of this run, new or known
 }
 
 // NewInviter returns the machine of one run. It is made when the iid of a JOIN was
@@ -63,11 +65,13 @@ func (i *Inviter) JoinID() keys.Digest {
 	return invite.JoinID(i.in.Record.Ref, user, i.in.Peer)
 }
 
-// Ground reports whether a run of a device link has ended after its ACK-CHALLENGE
-// without a valid JOIN-ENTITY: the caller counts it as a failed proof, else the
-// safety code could be ground (docs/PROTOCOL.md §5.5).
+// Ground reports whether a run of a device link that is over went past its
+// ACK-CHALLENGE and has no claim: R knew the code that the run would have and can
+// have thrown it away, by silence, by withdrawing what it never asked, or by asking
+// a link that is full. The caller counts it as a failed proof, else the safety code
+// could be ground (docs/PROTOCOL.md §5.5).
 func (i *Inviter) Ground() bool {
-	return i.in.Record.Kind == entity.Me && i.acked && i.who == nil
+	return i.in.Record.Kind == entity.Me && i.acked && !i.claimed
 }
 
 // Step feeds one event. After an error the run has failed and every later Step
@@ -232,6 +236,7 @@ func (i *Inviter) onCommitted(ev Committed) (Effects, error) {
 		return Effects{}, fmt.Errorf("%w: Committed", ErrUnexpected)
 	}
 	c := ev.Claim
+	i.claimed = i.claimed || !c.JoinID.IsZero()
 	switch {
 	case c.State == invite.Approved && ev.Grant != nil:
 		return i.approve(*ev.Grant)

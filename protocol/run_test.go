@@ -18,6 +18,7 @@ func TestJoin(t *testing.T) {
 	}{
 		{"board", boardWorld(t)},
 		{"friend", friendWorld(t)},
+		{"device", deviceWorld(t)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			x := c.w.run(t).toPending()
@@ -30,7 +31,12 @@ func TestJoin(t *testing.T) {
 				t.Fatalf("after the commit: %+v, want done", eff)
 			}
 			s := x.r.joined.Entity.State()
-			if m, ok := s.Member(x.r.user()); !ok || m.Standing != entity.Active || m.Role != entity.Member {
+			if s.Kind == entity.Me {
+				d, ok := s.Device(x.r.id())
+				if !ok || d.Alive || d.Class != entity.Phone || d.Box != x.r.box.ID() || s.ID != x.w.m.user() || !s.Speaks(s.ID, x.r.id(), entity.Master) {
+					t.Errorf("R is %+v there, want a device of mia's that is not alive", d)
+				}
+			} else if m, ok := s.Member(x.r.user()); !ok || m.Standing != entity.Active || m.Role != entity.Member {
 				t.Errorf("R is %+v there, want an active member", m)
 			}
 			if len(x.r.joined.Ring) != 1 || x.r.joined.Leave {

@@ -20,10 +20,11 @@ import (
 // TestScenarios tells the stories of testdata/scenarios. Mia made a link; rita, or
 // who=NAME, has it. The commands:
 //
-//	link board|friend [auto] [uses=N] [bound=NAME]   mia makes a link and everybody gets it
+//	link board|friend|device [auto] [uses=N] [bound=NAME]   mia makes a link and everybody gets it
 //	start                                            a stream is opened; a cancelled attempt withdraws
 //	deliver [all]                                    the next frame in flight arrives, or all do
 //	approve, reject, revoke                          mia decides
+//	type right|wrong                                 mia types a code for who's device: who's own, or another
 //	cancel                                           the requester cancels
 //	tick +D                                          D later; deadlines are met
 //	drop                                             the stream breaks
@@ -32,6 +33,9 @@ import (
 //	policy friends|link, forget, admit, remove       mia changes the board's policy, loses the link's record, admits who
 //	                                                 in another way, removes who
 //	guess n=N                                        N runs of somebody without the secret
+//	grind n=N [with=withdrawals]                     N runs of a new device, each ended when it has seen the ACK
+//	be user|device                                   who has an identity, or has none
+//	listed                                           who's device is mia's already
 //	retry, again                                     the requester begins a failed attempt again, or opens the link anew
 //	state                                            what is stored
 func TestScenarios(t *testing.T) {
@@ -128,6 +132,22 @@ func (s *scenario) do(d *datadriven.TestData) {
 	case "again":
 		r := s.person(who)
 		r.attempt = invite.NewAttempt("r-2", s.w.m.link, "", s.w.now)
+	case "type":
+		s.typed(s.person(who), d.CmdArgs[0].Key == "right")
+	case "be":
+		r := s.person(who)
+		if r.person = newDevice(who); d.CmdArgs[0].Key == "user" {
+			r.person = newPerson(s.t, who)
+		}
+	case "listed":
+		p := s.person(who).person
+		if _, err := entity.AddDevice(s.w.m.me, s.w.m.author(s.w.now), entity.NewDevice{
+			ID: p.id(), Box: p.box.ID(), Consent: *p.consent(s.w.m.user()),
+		}, entity.Phone); err != nil {
+			s.t.Fatal(err)
+		}
+	case "grind":
+		s.grind(s.number(arg("n", "1")), arg("with", "") == "withdrawals")
 	case "guess":
 		s.guess(s.number(arg("n", "1")))
 	case "state":
@@ -148,13 +168,13 @@ func (s *scenario) number(text string) int {
 }
 
 func (s *scenario) link(kind string, opt invite.Options, bound string) {
-	s.people, s.armed = make(map[string]*requester), make(map[string]string)
+	s.people, s.armed, s.streams = make(map[string]*requester), make(map[string]string), nil
 	if bound != "" {
 		p := newPerson(s.t, bound)
 		opt.Bound = new(p.user())
 		s.people[bound] = &requester{person: p}
 	}
-	k := map[string]entity.Kind{"board": entity.Board, "friend": entity.Friend}[kind]
+	k := map[string]entity.Kind{"board": entity.Board, "friend": entity.Friend, "device": entity.Me}[kind]
 	s.w = newWorld(s.t, k, opt)
 	for _, r := range s.people {
 		r.attempt = invite.NewAttempt("r-1", s.w.m.link, "it is "+r.name, s.w.now)
@@ -361,12 +381,18 @@ func (s *scenario) crash(side, who string) {
 		return
 	}
 	for len(s.streams) > 0 {
+		s.streams[0].i = nil // what she would count is lost
 		s.drop(s.streams[0].r.name)
 	}
 }
 
-// drop ends a stream; what is stored stays.
+// drop ends a stream; what is stored stays. Mia counts a run of a device link of which
+// nothing came after her ACK.
 func (s *scenario) drop(who string) {
+	if st := s.stream(who); st != nil && st.i != nil && st.i.Ground() {
+		s.w.m.commit(s.w.now, &Change{Failed: true})
+		s.printf("mia: count a failed proof")
+	}
 	s.streams = slices.DeleteFunc(s.streams, func(st *stream) bool {
 		if st.r.name != who {
 			return false
@@ -384,6 +410,45 @@ func (s *scenario) decide(who string, yes bool) {
 		return
 	}
 	s.announce([]invite.Claim{claim})
+}
+
+// typed is a code typed for r's device.
+func (s *scenario) typed(r *requester, right bool) {
+	joinID := invite.JoinID(s.w.m.rec.Ref, r.user(), r.id())
+	code := "wrong"
+	if c, ok := s.w.m.rec.Claim(joinID); ok && right {
+		code = c.Code
+	}
+	claim, ended, why := s.w.m.typed(joinID, code, s.w.now)
+	switch {
+	case why != invite.OK:
+		s.printf("mia: cannot: %v", why)
+	case claim.State == invite.Approved:
+		s.announce([]invite.Claim{claim})
+	default:
+		s.printf("mia: wrong code, %d so far", s.w.m.rec.Wrong)
+		s.announce(ended)
+	}
+}
+
+// grind is runs of a device that looks at the code it would have and then goes away.
+func (s *scenario) grind(n int, withdrawals bool) {
+	for range n {
+		c := s.w.claimant(s.t, newDevice("mallory"))
+		i, eff, err := c.grind(withdrawals)
+		if err != nil {
+			s.t.Fatalf("grind: %v", err)
+		}
+		if eff.Commit != nil {
+			if _, err := i.Step(s.w.now, s.w.m.commit(s.w.now, eff.Commit)); err != nil {
+				s.t.Fatalf("grind: %v", err)
+			}
+		}
+		if i.Ground() {
+			s.w.m.commit(s.w.now, &Change{Failed: true})
+		}
+	}
+	s.printf("mia: %d failed proofs", s.w.m.rec.Failed)
 }
 
 // announce tells waiting machines of decisions.
@@ -420,7 +485,11 @@ func (s *scenario) tick(d string) {
 // guess is runs of somebody who has seen the link's iid and not its secret.
 func (s *scenario) guess(n int) {
 	for range n {
-		c := s.w.claimant(s.t, newPerson(s.t, "mallory"))
+		p := newDevice("mallory")
+		if s.w.m.link.Kind != entity.Me {
+			p = newPerson(s.t, "mallory")
+		}
+		c := s.w.claimant(s.t, p)
 		c.secret = keys.FromSeed([32]byte{1})
 		_, eff, err := c.claim()
 		if err != nil || eff.Commit == nil {
@@ -488,6 +557,14 @@ func (s *scenario) state() {
 		}
 		if r.joined != nil {
 			st := r.joined.Entity.State()
+			if st.Kind == entity.Me {
+				d, ok := st.Device(r.id())
+				if !ok || st.ID != m.user() {
+					s.t.Errorf("%s joined %v and is no device of mia's", name, st.ID)
+				}
+				s.printf("%s: %v, code %s, a %v of mia's with %d devices", name, r.attempt.State, r.attempt.Code, d.Class, len(st.Devices))
+				continue
+			}
 			member, ok := st.Member(r.user())
 			if !ok {
 				s.t.Errorf("%s joined %v and is no member", name, st.ID)

@@ -21,11 +21,15 @@ import (
 // in docs/PROTOCOL.md §5.
 func TestTable(t *testing.T) {
 	datadriven.RunTest(t, "testdata/table.txt", func(t *testing.T, d *datadriven.TestData) string {
+		of := boardWorld
+		if d.HasArg("device") {
+			of = deviceWorld
+		}
 		switch d.Cmd {
 		case "joiner":
-			return table(t, joinerColumns, joinerRows(t), func(s joinerState) machine { return joinerIn(t, s) })
+			return table(t, joinerColumns, joinerRows(t, of), func(s joinerState) machine { return joinerIn(t, of, s) })
 		case "inviter":
-			return table(t, inviterColumns, inviterRows(t), func(s inviterState) machine { return inviterIn(t, s) })
+			return table(t, inviterColumns, inviterRows(t, of), func(s inviterState) machine { return inviterIn(t, of, s) })
 		}
 		d.Fatalf(t, "unknown command %q", d.Cmd)
 		return ""
@@ -192,9 +196,9 @@ func effectWords(eff, later Effects) string {
 }
 
 // joinerIn returns a requester in state s. The run is the same each time.
-func joinerIn(t *testing.T, s joinerState) *Joiner {
+func joinerIn(t *testing.T, of func(testing.TB) *world, s joinerState) *Joiner {
 	cryptotest.SetGlobalRandom(t, 1)
-	x := boardWorld(t).run(t)
+	x := of(t).run(t)
 	switch s {
 	case joinerJoined:
 		x.toJoin()
@@ -211,9 +215,9 @@ func joinerIn(t *testing.T, s joinerState) *Joiner {
 	return x.j
 }
 
-func inviterIn(t *testing.T, s inviterState) *Inviter {
+func inviterIn(t *testing.T, of func(testing.TB) *world, s inviterState) *Inviter {
 	cryptotest.SetGlobalRandom(t, 1)
-	w := boardWorld(t)
+	w := of(t)
 	x := w.run(t)
 	switch s {
 	case inviterChallenged:
@@ -247,15 +251,19 @@ type frames struct {
 // framesOf returns the frames of the run that joinerIn and inviterIn cut short
 // (skip 0), of another run of the same two (skip 1), or, with another seed, of
 // other people.
-func framesOf(t *testing.T, seed uint64, skip int) frames {
+func framesOf(t *testing.T, of func(testing.TB) *world, seed uint64, skip int) frames {
 	t.Helper()
 	var f frames
 	for _, yes := range []bool{false, true} {
 		cryptotest.SetGlobalRandom(t, seed)
-		w := boardWorld(t)
+		w := of(t)
 		if seed != 1 { // other people
 			m := newPerson(t, "mallory")
-			w.m = newIssuer(m, entity.Board, newBoardPlace(t, m, "other"), invite.Options{})
+			var board place
+			if w.m.link.Kind == entity.Board {
+				board = newBoardPlace(t, m, "other")
+			}
+			w.m = newIssuer(m, w.m.link.Kind, board, invite.Options{})
 			w.r = w.requester(t, "victim")
 		}
 		x := w.run(t)
@@ -277,15 +285,15 @@ func framesOf(t *testing.T, seed uint64, skip int) frames {
 		}
 	}
 	cryptotest.SetGlobalRandom(t, seed)
-	w := boardWorld(t)
+	w := of(t)
 	w.r.attempt.State, w.r.attempt.Reason = invite.AttemptCancelled, invite.RefusedCancelled
 	x := w.run(t).toAck()
 	f.withdrawn = sent[JoinEntity](t, x.stepJ(x.ack))
 	return f
 }
 
-func joinerRows(t *testing.T) []row {
-	run, earlier, foreign := framesOf(t, 1, 0), framesOf(t, 1, 1), framesOf(t, 2, 0)
+func joinerRows(t *testing.T, of func(testing.TB) *world) []row {
+	run, earlier, foreign := framesOf(t, of, 1, 0), framesOf(t, of, 1, 1), framesOf(t, of, 2, 0)
 	return checkRows(t, []row{
 		{"Start", Start{}},
 		{"Tick", Tick{}},
@@ -310,8 +318,8 @@ func joinerRows(t *testing.T) []row {
 	})
 }
 
-func inviterRows(t *testing.T) []row {
-	run, earlier, foreign := framesOf(t, 1, 0), framesOf(t, 1, 1), framesOf(t, 2, 0)
+func inviterRows(t *testing.T, of func(testing.TB) *world) []row {
+	run, earlier, foreign := framesOf(t, of, 1, 0), framesOf(t, of, 1, 1), framesOf(t, of, 2, 0)
 	approved := Committed{Claim: run.yes.Claim, Grant: run.yes.Grant}
 	return checkRows(t, []row{
 		{"Start", Start{}},

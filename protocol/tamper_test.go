@@ -76,7 +76,7 @@ func prefixes(t *testing.T, m Message) {
 // receives it takes no claim, keeps nothing of an approval, and does not get to
 // asking.
 func TestTampering(t *testing.T) {
-	for _, kind := range []entity.Kind{entity.Board, entity.Friend} {
+	for _, kind := range []entity.Kind{entity.Board, entity.Friend, entity.Me} {
 		w := newWorld(t, kind, invite.Options{})
 		x := w.run(t)
 		name := kind.String() + " "

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -81,7 +82,13 @@ type vector struct {
 	Denied     hexed  `json:"frame_4_approve_join_denied"`
 	Entity     hexed  `json:"entity"`
 	AdmitOp    hexed  `json:"admit_op"`
-	AdmitID    hexed  `json:"admit_op_id"`
+	AdmitID    hexed  `json:"admit_op_id"` // of a device join the device-add
+
+	// A device join only.
+	DeviceBoxSecret hexed `json:"device_box_secret,omitempty"`
+	DeviceBox       hexed `json:"device_box,omitempty"`
+	ConsentSigned   hexed `json:"signed_by_consent,omitempty"`
+	Consent         hexed `json:"consent,omitempty"`
 }
 
 type hexes []hexed
@@ -104,11 +111,17 @@ func makeVector(t *testing.T, kind entity.Kind) vector {
 	v := vector{
 		Name: kind.String(), Time: dawn.Format("2006-01-02T15:04:05Z07:00"),
 		IssuerSeed: seedM[:], RequesterSeed: seedR[:], Secret: secret[:], JoinBoxSecret: box[:],
-		IssuerChain: hexesOf(w.m.me.ControlStrand()), RequesterChain: hexesOf(w.r.me.ControlStrand()),
+		IssuerChain: hexesOf(w.m.me.ControlStrand()), RequesterChain: hexes{},
 		Link: w.m.link.URL(), LinkQR: w.m.link.QR(),
-		IssuerUser: digest(w.m.user()), RequesterUser: digest(w.r.user()), IssuerDevice: id(w.m.id()), RequesterDevice: id(w.r.id()),
+		IssuerUser: digest(w.m.user()), RequesterUser: hexed{}, IssuerDevice: id(w.m.id()), RequesterDevice: id(w.r.id()),
 		IID: w.m.rec.IID[:], Ref: w.m.rec.Ref[:], PKInv: id(w.m.rec.PK), KV: hexed(w.m.rec.MAC),
 		JoinID: digest(invite.JoinID(w.m.rec.Ref, w.r.user(), w.r.id())),
+	}
+	if kind == entity.Me {
+		secret := w.r.box.Secret()
+		v.Name, v.DeviceBoxSecret, v.DeviceBox = "device", secret[:], boxID(w.r.box.ID())
+	} else {
+		v.RequesterChain, v.RequesterUser = hexesOf(w.r.me.ControlStrand()), digest(w.r.user())
 	}
 	v.T0 = digest(keys.Digest(newTranscript(w.r.id(), w.m.id(), kind, w.m.rec.IID)))
 
@@ -121,7 +134,10 @@ func makeVector(t *testing.T, kind entity.Kind) vector {
 	x.request = sent[JoinEntity](t, x.stepJ(x.r.commit(eff.Commit)))
 	v.ReqSigned = digest(x.i.t.with(TypeJoinEntity, x.request.Body).digest())
 	v.Request, v.T3 = Encode(x.request), digest(x.j.t.digest())
-	v.Policy = body[JoinBody](t, x.request.Body).PolicyHash
+	b := body[JoinBody](t, x.request.Body)
+	if v.Policy = b.PolicyHash; kind == entity.Me {
+		v.ConsentSigned, v.Consent = entity.Consent(w.m.user(), w.r.id(), w.r.box.ID()), b.Consent[:]
+	}
 	v.CodeID, v.Code = digest(x.r.attempt.Codes[0].CodeID), x.r.attempt.Codes[0].Code
 	pending := x.answer()
 	v.Pending = Encode(pending)
@@ -141,21 +157,22 @@ func makeVector(t *testing.T, kind entity.Kind) vector {
 	x.stepJ(x.r.commit(x.stepJ(pending).Commit))
 	approved := x.approve()
 	v.Approved, v.BoxInfo = Encode(approved), digest(boxInfo(x.j.t))
-	b := body[ApproveBody](t, approved.Body)
-	if v.BoxPlain, err = x.j.box.Open(boxInfo(x.j.t), b.Box); err != nil {
+	a := body[ApproveBody](t, approved.Body)
+	if v.BoxPlain, err = x.j.box.Open(boxInfo(x.j.t), a.Box); err != nil {
 		t.Fatal(err)
 	}
 	ring := body[BoxBody](t, v.BoxPlain).Keys
 	v.Epoch, v.OpKey = digest(ring[0].Epoch), ring[0].Key[:]
-	v.Entity, v.AdmitID = digest(*b.Entity), digest(*b.Admit)
+	v.Entity, v.AdmitID = digest(*a.Entity), digest(*a.Admit)
 	joined := x.wantJoined(approved)
-	op, _ := joined.Entity.Log().Get(*b.Admit)
+	op, _ := joined.Entity.Log().Get(*a.Admit)
 	v.AdmitOp = op.Bytes()
 	return v
 }
 
 func digest(d keys.Digest) hexed { return d[:] }
 func id(i keys.ID) hexed         { return i[:] }
+func boxID(i keys.BoxID) hexed   { return i[:] }
 
 func address(t testing.TB) invite.Addr {
 	t.Helper()
@@ -169,7 +186,7 @@ func address(t testing.TB) invite.Addr {
 // TestVectors makes each join again and compares every value.
 func TestVectors(t *testing.T) {
 	const file = "testdata/vectors.json"
-	got := []vector{makeVector(t, entity.Board), makeVector(t, entity.Friend)}
+	got := []vector{makeVector(t, entity.Board), makeVector(t, entity.Friend), makeVector(t, entity.Me)}
 	if *update {
 		b, err := json.MarshalIndent(got, "", "  ")
 		if err != nil {
@@ -203,20 +220,23 @@ func TestVectorsByHand(t *testing.T) {
 	if err := json.Unmarshal(raw, &vs); err != nil {
 		t.Fatal(err)
 	}
-	lp := func(parts ...[]byte) []byte {
+	lpBytes := func(parts ...[]byte) []byte {
 		var b []byte
 		for _, p := range parts {
 			b = binary.BigEndian.AppendUint32(b, uint32(len(p)))
 			b = append(b, p...)
 		}
-		sum := sha256.Sum256(b)
+		return b
+	}
+	lp := func(parts ...[]byte) []byte {
+		sum := sha256.Sum256(lpBytes(parts...))
 		return sum[:]
 	}
 	payload := func(frame hexed) []byte {
 		_, k := binary.Uvarint(frame)
 		return frame[k+1:]
 	}
-	kind := map[string][]byte{"board": {4}, "friend": {3}}
+	kind := map[string][]byte{"board": {4}, "friend": {3}, "device": {1}}
 	for _, v := range vs {
 		var req JoinEntity
 		if err := keys.Unmarshal(payload(v.Request), &req); err != nil {
@@ -251,6 +271,15 @@ func TestVectorsByHand(t *testing.T) {
 		}
 		if k := l.Keys(); !bytes.Equal(k.IID[:], v.IID) || !bytes.Equal(k.Ref[:], v.Ref) {
 			t.Errorf("%s: the link names another invite", v.Name)
+		}
+		if v.Name == "device" {
+			signed := lpBytes([]byte("ptt/device/1"), lpBytes(v.IssuerUser, v.RequesterDevice, v.DeviceBox))
+			if !ed25519.Verify(ed25519.PublicKey(v.RequesterDevice), signed, v.Consent) {
+				t.Error("device: the consent does not verify by hand")
+			}
+			if len(b.User) != 0 || len(b.Chain) != 0 || !bytes.Equal(b.DeviceBox[:], v.DeviceBox) || !bytes.Equal(b.Consent[:], v.Consent) {
+				t.Errorf("device: frame 3 shows %+v", b)
+			}
 		}
 		if sum := sha256.Sum256(v.AdmitOp); !bytes.Equal(sum[:], v.AdmitID) {
 			t.Errorf("%s: the admit's id is %x", v.Name, sum)

@@ -17,11 +17,13 @@ import (
 // dawn is when every test begins.
 var dawn = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// person is a user with one device.
+// person is a user with one device, or a device that has no user yet.
 type person struct {
 	name string
 	key  keys.Private
-	me   *entity.Entity
+	me   *entity.Entity // nil of a device
+	ring entity.Keyring // of me
+	box  keys.BoxKey    // of a device: its box key
 }
 
 // newPerson returns the user of a name; the device key follows from the name.
@@ -32,11 +34,32 @@ func newPerson(t testing.TB, name string) person {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return person{name: name, key: key, me: c.Entity}
+	return person{name: name, key: key, me: c.Entity, ring: entity.Keyring{c.Epoch: c.Key}}
 }
 
-func (p person) id() keys.ID         { return p.key.ID() }
-func (p person) user() keys.Digest   { return p.me.ID() }
+// newDevice returns the device of a name, with the keys that follow from it and
+// without a user.
+func newDevice(name string) person {
+	return person{
+		name: name, key: keys.FromSeed(keys.Hash("ptt/test/person", []byte(name))), box: keys.BoxFromSecret(keys.Hash("ptt/test/box", []byte(name))),
+	}
+}
+
+func (p person) id() keys.ID { return p.key.ID() }
+
+// user is zero of a device.
+func (p person) user() keys.Digest {
+	if p.me == nil {
+		return keys.Digest{}
+	}
+	return p.me.ID()
+}
+
+// consent is what a device signs to become one of user's.
+func (p person) consent(user keys.Digest) *keys.Signature {
+	return new(p.key.Sign(keys.PurposeLink, entity.Consent(user, p.id(), p.box.ID())))
+}
+
 func (p person) party() entity.Party { return p.me.State().Party(p.name) }
 func (p person) author(now time.Time) entity.Author {
 	return entity.Author{Key: p.key, User: p.user(), Now: now}
@@ -130,13 +153,13 @@ type issuer struct {
 	person
 	link    invite.Link
 	rec     invite.Record
-	board   place                 // empty for a friend link
+	board   place                 // of a board link
 	friends map[keys.Digest]place // made by approvals, by joinid
 	removed map[keys.Digest]bool  // users removed since their admission
 	appends int                   // how many admits were written
 }
 
-// newIssuer returns p with a link to board, or to p where it is empty.
+// newIssuer returns p with a link to board, or, of another kind, to p.
 func newIssuer(p person, kind entity.Kind, board place, opt invite.Options) *issuer {
 	m := &issuer{person: p, board: board, friends: make(map[keys.Digest]place), removed: make(map[keys.Digest]bool)}
 	eid := p.user()
@@ -160,7 +183,9 @@ func newIssuer(p person, kind entity.Kind, board place, opt invite.Options) *iss
 func (m *issuer) inviting(peer keys.ID) Inviting {
 	in := Inviting{Record: m.rec, Device: m.key, Peer: peer}
 	in.Card, in.Proof = cardOf(m.person, m.board.e)
-	in.Card.Kind = m.rec.Kind
+	if m.rec.Kind == entity.Me {
+		in.Card.Kind, in.Card.Heads = entity.Me, m.me.Log().Heads(oplog.Control)
+	}
 	return in
 }
 
@@ -197,6 +222,12 @@ func (m *issuer) commit(now time.Time, c *Change) Event {
 		return m.committed(claim, why)
 	}
 	policy := []byte{}
+	if m.rec.Kind == entity.Me {
+		_, known := m.rec.Claim(invite.JoinID(m.rec.Ref, keys.Digest{}, c.Reserve.Device))
+		if _, ok := m.me.State().Device(c.Reserve.Device); ok && !known {
+			return Committed{Refuse: invite.RefusedAlreadyDevice}
+		}
+	}
 	if e := m.board.e; e != nil {
 		h := e.State().PolicyHash()
 		policy = h[:]
@@ -235,10 +266,29 @@ func (m *issuer) outcome(claim invite.Claim, why invite.Code) (*Grant, invite.Co
 		return nil, invite.RefusedRemoved
 	}
 	p := m.board
-	if p.e == nil {
+	switch m.rec.Kind {
+	case entity.Friend:
 		p = m.friends[claim.JoinID]
+	case entity.Me:
+		p = place{m.me, m.ring}
 	}
 	return new(p.grant(claim.Admit)), invite.OK
+}
+
+// typed is what follows when mia types code for a device's claim: the third wrong one
+// revokes the link, with the claims that it returns; the right one approves.
+func (m *issuer) typed(joinID keys.Digest, code string, now time.Time) (invite.Claim, []invite.Claim, invite.Code) {
+	if c, _ := m.rec.Claim(joinID); c.Code != code && c.State.Waiting() {
+		rec, ended := m.rec.WrongCode(now)
+		m.rec = rec
+		return c, ended, invite.OK
+	}
+	rec, claim, why := m.rec.Propose(joinID, now)
+	if m.rec = rec; why != invite.OK {
+		return claim, nil, why
+	}
+	claim, why = m.decide(joinID, true, now)
+	return claim, nil, why
 }
 
 // decide carries out a decision: the claim's state and the admit in one.
@@ -246,6 +296,17 @@ func (m *issuer) decide(joinID keys.Digest, approve bool, now time.Time) (invite
 	rec, claim, why := m.rec.Decide(joinID, approve, now)
 	m.rec = rec
 	if why != invite.OK || !approve || !claim.Admit.IsZero() {
+		return claim, why
+	}
+	if m.rec.Kind == entity.Me {
+		op, err := entity.AddDevice(m.me, m.author(now), entity.NewDevice{
+			ID: claim.Device, Box: claim.Box, Consent: *claim.Consent, Ref: m.rec.Ref,
+		}, entity.Phone)
+		if err != nil {
+			panic(err)
+		}
+		m.appends++
+		m.rec, claim, why = m.rec.Admitted(joinID, op.ID())
 		return claim, why
 	}
 	how := entity.Admission{
@@ -291,9 +352,13 @@ func (r *requester) commit(c *Change) Event {
 }
 
 func (r *requester) joining() Joining {
-	return Joining{
+	in := Joining{
 		Attempt: r.attempt, Device: r.key, Me: r.me, Name: r.name, Addrs: []byte("rita's address"), Withdraw: r.attempt.Withdrawing(),
 	}
+	if r.me == nil {
+		in.Box = r.box.ID()
+	}
+	return in
 }
 
 // world is an issuer with a link and a requester who has it.
@@ -327,9 +392,16 @@ func friendWorld(t testing.TB) *world {
 	return newWorld(t, entity.Friend, invite.Options{})
 }
 
-// requester returns one more who has the link.
+func deviceWorld(t testing.TB) *world { t.Helper(); return newWorld(t, entity.Me, invite.Options{}) }
+
+// requester returns one more who has the link: a device without a user where it is a
+// device link.
 func (w *world) requester(t testing.TB, name string) *requester {
-	return &requester{person: newPerson(t, name), attempt: invite.NewAttempt("r-1", w.m.link, "it is "+name, w.now)}
+	p := newDevice(name)
+	if w.m.link.Kind != entity.Me {
+		p = newPerson(t, name)
+	}
+	return &requester{person: p, attempt: invite.NewAttempt("r-1", w.m.link, "it is "+name, w.now)}
 }
 
 // run is the two machines of one stream, stepped by hand; each method makes the

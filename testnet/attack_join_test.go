@@ -729,9 +729,9 @@ func TestAttackH40(t *testing.T) {
 	})
 }
 
-// TestAttackForeignAddrs: addresses in a link and in a join are hints. Those of
-// others are not taken from a requester.
-func TestAttackForeignAddrs(t *testing.T) {
+// TestAttackG8: addresses in a link and in a join are hints. A peer record of a
+// third party, or an endless one, is not taken.
+func TestAttackG8(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()

@@ -299,6 +299,11 @@ func TestAttackDeviceOffline(t *testing.T) {
 			}
 			return seen.State == "new"
 		})
+		for _, p := range []*Peer{laptop, phone} {
+			if got := p.Node.Status().Waiting; got != 1 {
+				t.Errorf("%s: %d requests wait for alice, want 1", p.Name, got)
+			}
+		}
 		if seen.Code != "" || seen.At != "alice-laptop" {
 			t.Errorf("the tablet's request on the phone: %+v, want no code, and where it waits", seen)
 		}
@@ -309,5 +314,72 @@ func TestAttackDeviceOffline(t *testing.T) {
 			t.Fatal(err)
 		}
 		refused(t, tablet, tablet.Request, "rejected", "rejected")
+
+		// A request whose device is away for ever does not wait for ever on the others.
+		_ = n.AddDevice("watch", newLink(t, laptop, node.InviteOptions{Kind: "device"}).Link)
+		n.Until(time.Minute, "another request on the phone", func() bool { return phone.Node.Status().Waiting == 1 })
+		laptop.Crash()
+		phone.Skew(invite.ClaimLife(entity.Me) + invite.ClockSkew)
+		for _, r := range phone.Node.Requests() {
+			if r.Direction == "in" && r.State != "expired" && r.State != "rejected" {
+				t.Errorf("past its deadline, the laptop away: %+v, want expired", r)
+			}
+		}
+		if got := phone.Node.Status().Waiting; got != 0 {
+			t.Errorf("past its deadline, the laptop away: %d requests wait, want none", got)
+		}
+		phone.Skew(0)
+		laptop.Start()
+	})
+}
+
+// TestAcceptedWhileAway: a device that was away while a friend accepted does not end
+// the friendship when it comes back after the claim's deadline: it cannot know.
+func TestAcceptedWhileAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(t, rtt)
+		laptop, bob := n.Add("alice"), n.Add("bob")
+		phone := linkDevice(t, laptop, "alice-phone")
+		waits(t, bob, join(t, bob, newLink(t, laptop, node.InviteOptions{Kind: "friend"}).Link))
+		bob.Crash()
+		approveNew(laptop)
+		n.Until(time.Minute, "the friendship on the phone", func() bool {
+			f, err := phone.Node.Friend("bob")
+			return err == nil && f.State == "init"
+		})
+		phone.Crash()
+		bob.Start()
+		n.Until(time.Minute, "friends", func() bool { return alive(laptop, "bob") && alive(bob, "alice") })
+		phone.Skew(7*24*time.Hour + time.Minute)
+		phone.Start()
+		n.Until(2*time.Minute, "the friendship alive on the phone, or ended", func() bool {
+			f, err := phone.Node.Friend("bob")
+			return err == nil && f.State != "init"
+		})
+		pass(time.Minute)
+		for _, p := range []*Peer{laptop, phone} {
+			if f, err := p.Node.Friend("bob"); err != nil || f.State != "alive" {
+				t.Errorf("%s: the friendship with bob: %+v, %v; want alive", p.Name, f, err)
+			}
+		}
+	})
+}
+
+// TestPhoneWithoutLaptop: friends and members are found from the phone when the
+// laptop is off for good, though neither ever had the phone's address from it.
+func TestPhoneWithoutLaptop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(t, 20*time.Millisecond)
+		laptop, bob, carol := n.Add("alice"), n.Add("bob"), n.Add("carol")
+		befriend(t, laptop, bob)
+		phone := linkDevice(t, laptop, "alice-phone")
+		befriend(t, laptop, carol) // after the phone: it hears of her by the me-oplog
+		n.Until(time.Minute, "carol on the phone", func() bool { return alive(phone, "carol") })
+		laptop.Crash()
+		phone.Restart()
+		write(t, phone, "@alice", "on my own")
+		reads(t, bob, "@alice", "on my own", 2*time.Minute)
+		reads(t, carol, "@alice", "on my own", 2*time.Minute)
+		laptop.Start()
 	})
 }

@@ -32,8 +32,10 @@ const never = 100 * 365 * 24 * time.Hour
 type Net struct {
 	t         *testing.T
 	sim       *simnet.Simnet
+	rtt       time.Duration
 	Peers     []*Peer
 	Skew      time.Duration // of the clocks of peers that are added from now on
+	NoGossip  bool          // peers added from now on do not gossip
 	unchecked bool
 
 	mu   sync.Mutex
@@ -48,7 +50,7 @@ type Net struct {
 func New(t *testing.T, rtt time.Duration) *Net {
 	t.Helper()
 	n := &Net{
-		t: t, rng: rand.New(rand.NewPCG(1, 2)), cut: make(map[[2]string]bool), dead: make(map[string]bool),
+		t: t, rtt: rtt, rng: rand.New(rand.NewPCG(1, 2)), cut: make(map[[2]string]bool), dead: make(map[string]bool),
 	}
 	n.sim = &simnet.Simnet{Logger: slog.New(slog.DiscardHandler), LatencyFunc: func(p *simnet.Packet) time.Duration {
 		if n.lost(ipOf(p.From), ipOf(p.To)) {
@@ -84,6 +86,7 @@ type Peer struct {
 	device keys.Private
 	vault  keys.Vault
 	tally  *tally
+	silent bool         // no gossip
 	skew   atomic.Int64 // a time.Duration
 	cancel context.CancelFunc
 	ended  chan struct{}
@@ -136,7 +139,7 @@ func (n *Net) AddDeviceOn(name, link string, ds datastore.Batching) *Peer {
 
 func (n *Net) newPeer(name string, ds datastore.Batching) *Peer {
 	p := &Peer{
-		Name: name, Store: ds, net: n, device: keys.New(), vault: keys.OpenVault(keys.NewVaultKey()),
+		Name: name, Store: ds, net: n, silent: n.NoGossip, device: keys.New(), vault: keys.OpenVault(keys.NewVaultKey()),
 		tally: &tally{served: make(map[libprotocol.ID]*Traffic)},
 		IP:    simnet.IntToPublicIPv4(len(n.Peers)).String(),
 	}
@@ -238,7 +241,7 @@ func (p *Peer) Start() {
 		p.net.t.Fatalf("start %s: %v", p.Name, err)
 	}
 	nd, err := node.New(counting{h, p.tally}, p.Store, node.Config{
-		Device: p.device, Vault: p.vault, Now: p.now,
+		Device: p.device, Vault: p.vault, NoGossip: p.silent, Now: p.now,
 		Log: slog.New(slog.NewTextHandler(p.net.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", p.Name),
 	})
 	if err != nil {

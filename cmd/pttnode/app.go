@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"sync/atomic"
 
@@ -52,8 +53,17 @@ func wantsJSON(args []string) bool {
 	return slices.Contains(args, "--json") || slices.Contains(args, "--json=true")
 }
 
+// deviceLinkIn finds a device link in an argument, where it must never be: other
+// users of the computer see arguments, and the shell keeps them.
+var deviceLinkIn = regexp.MustCompile("(?i)pttnode:d(evice)?/[a-z2-7]{4}")
+
 // run runs the command and returns its exit code.
 func (a *app) run(ctx context.Context) int {
+	if slices.ContainsFunc(a.args, deviceLinkIn.MatchString) {
+		p := api.NewProblem("device_link_here") // before an error can repeat it
+		a.report(p)
+		return p.Exit
+	}
 	root := a.root()
 	root.SetArgs(a.args)
 	err := root.ExecuteContext(ctx)

@@ -85,13 +85,13 @@ func (a *app) passphrase(file string) ([]byte, error) {
 	return []byte(s), nil
 }
 
-// askPassphrase asks for a passphrase without showing it.
-func (a *app) askPassphrase() ([]byte, error) {
-	a.talk("Passphrase: ")
+// askHidden asks for what nobody may see.
+func (a *app) askHidden(question string) ([]byte, error) {
+	a.talk("%s: ", question)
 	b, err := term.ReadPassword(int(os.Stdin.Fd()))
 	a.talk("\n")
 	if err != nil {
-		return nil, fmt.Errorf("read the passphrase: %w", err)
+		return nil, fmt.Errorf("read the answer: %w", err)
 	}
 	return b, nil
 }

@@ -19,8 +19,8 @@ import (
 // before it calls the connection broken.
 const demoWait = 90 * time.Second
 
-// demo is a little network: three real nodes as processes of their own, each with
-// its home and socket, driven through api.Client as any program would.
+// demo is a little network: four real nodes as processes of their own, each with
+// its home and socket, two of them one person's, driven through api.Client as any program would.
 type demo struct {
 	app     *app
 	dir     string // holds the homes
@@ -31,6 +31,7 @@ type demo struct {
 	section string
 
 	alice, bob, carol *process
+	phone             *process // alice's other device
 }
 
 func (a *app) demoCommand() *cobra.Command {
@@ -39,9 +40,9 @@ func (a *app) demoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "a little network on this computer",
-		Long: `Starts three nodes as processes of their own on this computer, on 127.0.0.1 only,
+		Long: `Starts four nodes as processes of their own on this computer, on 127.0.0.1 only,
 and lets them join each other: friends, a board, articles, refusals, a kill and a
-restart. Everything is checked; the exit code is 10 when a check failed.`,
+restart, and a second device of one of them. Everything is checked; the exit code is 10 when a check failed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), keep, seed) },
 	}
@@ -62,7 +63,7 @@ func (a *app) demo(ctx context.Context, keep string, seed uint64) (err error) {
 	}
 	d := &demo{app: a, dir: dir, seed: seed, began: time.Now()}
 	defer func() {
-		for _, p := range []*process{d.alice, d.bob, d.carol} {
+		for _, p := range d.all() {
 			p.kill()
 		}
 		if keep == "" {
@@ -70,7 +71,7 @@ func (a *app) demo(ctx context.Context, keep string, seed uint64) (err error) {
 		}
 	}()
 	if !a.json {
-		a.say("pttnode demo: three nodes, three processes, 127.0.0.1 only, seed %d\n\n", seed)
+		a.say("pttnode demo: four nodes, four processes, 127.0.0.1 only, seed %d\n\n", seed)
 	}
 	if err := d.story(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -88,6 +89,9 @@ func (a *app) demo(ctx context.Context, keep string, seed uint64) (err error) {
 	}
 	return nil
 }
+
+// all are the nodes there are.
+func (d *demo) all() []*process { return []*process{d.alice, d.bob, d.carol, d.phone} }
 
 // demoDir makes the directory of the homes.
 func demoDir(keep string) (string, error) {
@@ -120,6 +124,9 @@ func (d *demo) story(ctx context.Context) error {
 		{"stranger", d.stranger},
 		{"bad links", d.badLinks},
 		{"kill", d.restart},
+		{"phone", d.linkPhone},
+		{"away", d.phoneAway},
+		{"decide", d.phoneDecides},
 		{"same heads", d.sameHeads},
 		{"stop", d.stop},
 	} {
@@ -167,7 +174,7 @@ func (d *demo) total() {
 
 // blame shows the last words of the nodes after a failure.
 func (d *demo) blame() {
-	for _, p := range []*process{d.alice, d.bob, d.carol} {
+	for _, p := range d.all() {
 		if words := p.lastWords(); words != "" {
 			d.app.talk("%s said:\n%s", p.name, paragraphs(words))
 		}

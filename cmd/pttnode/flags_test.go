@@ -65,8 +65,26 @@ func TestUsage(t *testing.T) {
 		{"status --bogus", "usage", 2},
 		{"bogus", "usage", 2},
 		{"friend verify bob", "usage", 2},
-		{"invite device", "usage", 2},
+		{"invite device", "no_identity", 3},
+		{"invite device --uses 2", "usage", 2},
+		{"device list", "no_identity", 3},
+		{"device rename phone", "usage", 2},
+		{"device remove phone", "usage", 2},
+		{"why reading", "usage", 2},
 		{"init --device", "usage", 2},
+		{"init --device " + deviceLink, "device_link_here", 7},
+		{"init --device --link-file " + deviceLink, "device_link_here", 7},
+		{"init " + deviceLink, "device_link_here", 7},
+		{"invite show " + deviceLink, "device_link_here", 7},
+		{"status --x=" + deviceLink, "device_link_here", 7},
+		{deviceLink, "device_link_here", 7},
+		{"init --device --name x", "usage", 2},
+		{"init --device --link-file - --passphrase-file -", "usage", 2},
+		{"init --device --link-file /nothing/there", "not_found", 5},
+		{"init --device --wait soon --link-file -", "usage", 2},
+		{"init --name x --link-file f", "usage", 2},
+		{"init --name x --listen y", "usage", 2},
+		{"requests approve r-1 --code 482913", "no_identity", 3},
 		{"init --restore f", "usage", 2},
 		{"requests approve", "usage", 2},
 		{"requests approve a b", "usage", 2},
@@ -84,7 +102,12 @@ func TestUsage(t *testing.T) {
 		{"join " + deviceLink, "device_link_here", 7},
 		{"join PTTNODE:D/AEBQ", "device_link_here", 7},
 		{"join -y " + deviceLink[:20], "device_link_here", 7},
+		{"join --file " + deviceLink, "device_link_here", 7},
+		{"completion", "usage", 2},
+		{"completion tcsh", "usage", 2},
+		{"completion bash zsh", "usage", 2},
 		{"status", "no_identity", 3},
+		{"peers", "no_identity", 3},
 		{"down", "", 0},
 		{"up", "no_identity", 3},
 		{"init", "usage", 2},
@@ -103,6 +126,9 @@ func TestUsage(t *testing.T) {
 			if stdout != "" {
 				t.Errorf("pttnode %s%s: stdout %q, want nothing", c.args, mode, stdout)
 			}
+			if strings.Contains(stderr, deviceLink[15:19]) {
+				t.Errorf("pttnode %s%s repeats the link: %s", c.args, mode, stderr)
+			}
 			lines := strings.Split(strings.TrimSuffix(stderr, "\n"), "\n")
 			last := lines[len(lines)-1]
 			if mode == "" {
@@ -117,9 +143,6 @@ func TestUsage(t *testing.T) {
 			}
 			if err := json.Unmarshal([]byte(last), &got); err != nil || got["error"].Code != c.code || got["error"].Exit != c.exit || got["error"].Title == "" {
 				t.Errorf("pttnode %s --json: last line %q, %v, want code %s", c.args, last, err, c.code)
-			}
-			if strings.Contains(stderr, deviceLink[15:]) {
-				t.Errorf("pttnode %s: repeats the link", c.args)
 			}
 		}
 	}
@@ -164,10 +187,10 @@ func TestCommands(t *testing.T) {
 	}
 	walk(root)
 	slices.Sort(got)
-	want := strings.Split("article,article list,article new,article show,board,board create,board leave,board list,board members,board show,demo,down,"+
-		"events,friend,friend list,friend show,init,invite,invite board,invite friend,invite list,invite revoke,invite show,join,log,me,me card,"+
-		"me fingerprint,me rename,me show,paths,requests,requests approve,requests cancel,requests list,requests reject,requests retry,requests show,"+
-		"status,up,version,view,wait,wait online,wait ready,wait request,wait synced", ",")
+	want := strings.Split("article,article list,article new,article show,board,board create,board leave,board list,board members,board show,completion,demo,device,device list,device rename,device show,down,"+
+		"events,friend,friend list,friend show,init,invite,invite board,invite device,invite friend,invite list,invite revoke,invite show,join,log,me,me card,"+
+		"me fingerprint,me rename,me show,paths,peers,requests,requests approve,requests cancel,requests list,requests reject,requests retry,requests show,"+
+		"status,up,version,view,wait,wait online,wait ready,wait request,wait synced,why", ",")
 	if !slices.Equal(got, want) {
 		t.Errorf("commands:\n got %v\nwant %v", got, want)
 	}
@@ -179,16 +202,31 @@ func TestHelp(t *testing.T) {
 	if exit != 0 || stderr != "" || !strings.Contains(stdout, "Invite on one side, join on the other.") {
 		t.Errorf("pttnode: %d %q %q", exit, stdout, stderr)
 	}
-	for _, args := range []string{"help", "--help", "join --help", "help invite friend"} {
+	for _, args := range []string{"help", "--help", "join --help", "help invite friend", "init --help", "help invite device", "help device", "help requests approve", "help why"} {
 		exit, stdout, stderr := runWith(t, "", strings.Fields(args)...)
 		if exit != 0 || stderr != "" || stdout == "" {
 			t.Errorf("pttnode %s: %d, %d bytes, %q", args, exit, len(stdout), stderr)
 		}
-		for _, word := range []string{"oplog", "quorum", "op-key", "peer id", "master", "completion"} {
+		for _, word := range []string{"oplog", "quorum", "op-key", "peer id", "master"} {
 			if strings.Contains(stdout, word) {
 				t.Errorf("pttnode %s says %q, which is no word for screens", args, word)
 			}
 		}
+	}
+}
+
+// TestCompletion: each shell has its script, which asks this program.
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	for shell, begin := range map[string]string{"bash": "# bash", "zsh": "#compdef pttnode", "fish": "# fish", "powershell": "# powershell"} {
+		exit, stdout, stderr := runWith(t, "", "completion", shell)
+		if exit != 0 || stderr != "" || !strings.HasPrefix(stdout, begin) || !strings.Contains(stdout, "__complete") {
+			t.Errorf("pttnode completion %s: %d, %.40q, %q", shell, exit, stdout, stderr)
+		}
+	}
+	exit, stdout, _ := runWith(t, "", "__complete", "requests", "app")
+	if exit != 0 || !strings.HasPrefix(stdout, "approve\t") {
+		t.Errorf("completing requests app: %d, %q", exit, stdout)
 	}
 }
 

@@ -104,6 +104,9 @@ func sentence(r node.RequestView, now time.Time) string {
 	case "checking":
 		return "checking that it is really " + who
 	case "waiting_approval":
+		if r.Kind == "device" {
+			return "waiting for its code to be typed on your other device" + why + next
+		}
 		return "delivered " + since.Local().Format("15:04:05") + "; " + who + " has not decided yet" + why + next
 	case "approved":
 		return who + " agreed; taking over what belongs to it"
@@ -120,6 +123,9 @@ func sentence(r node.RequestView, now time.Time) string {
 
 // otherSide names the other side of a request as far as it is known.
 func otherSide(r node.RequestView) string {
+	if r.Kind == "device" && r.Direction == "out" {
+		return "your other device"
+	}
 	if r.With.Name != "" {
 		return quoted(r.With.Name)
 	}
@@ -134,8 +140,11 @@ func wants(r node.RequestView) string {
 	if r.Board != nil {
 		return "to join " + *r.Board
 	}
-	if r.Kind == "friend" {
+	switch r.Kind {
+	case "friend":
 		return "to be friends"
+	case "device":
+		return "to be a device of yours"
 	}
 	return "to join a " + r.Kind
 }

@@ -51,13 +51,14 @@ func (a *app) inviteCommand() *cobra.Command {
 			})
 		}),
 	}
-	return group("invite", "make links for friends and boards",
+	return group("invite", "make links for friends, boards and devices of yours",
 		a.newInviteCommand("friend", "friend", "a link that makes a friend", cobra.NoArgs),
 		a.newInviteCommand("board", "board BOARD", "a link to one of your boards", cobra.ExactArgs(1)),
+		a.newInviteCommand("device", "device", "a link that makes another device yours; whoever opens it becomes you", cobra.NoArgs),
 		list, show, revoke)
 }
 
-// newInviteCommand makes invite friend or invite board.
+// newInviteCommand makes invite friend, invite board or invite device.
 func (a *app) newInviteCommand(kind, use, short string, args cobra.PositionalArgs) *cobra.Command {
 	in := api.NewInvite{Kind: kind}
 	var expires duration
@@ -65,6 +66,13 @@ func (a *app) newInviteCommand(kind, use, short string, args cobra.PositionalArg
 	cmd := &cobra.Command{
 		Use: use, Short: short, Args: args,
 		Example: "  pttnode invite " + use + ` --note "bob from choir" --expires 72h`,
+	}
+	if kind == "device" {
+		cmd.Example = "  pttnode invite device"
+		cmd.Long = `Makes a link that makes one more device yours. ANYONE WITH THIS LINK CAN BECOME
+YOU: show it only to that device, never in a chat. It is good for 10 minutes and one
+use, and the device is let in only when you type here the code that it shows.
+On the new device: pttnode init --device`
 	}
 	cmd.RunE = a.with(func(ctx context.Context, c *api.Client, args []string) error {
 		if len(args) > 0 {
@@ -86,13 +94,16 @@ func (a *app) newInviteCommand(kind, use, short string, args cobra.PositionalArg
 		return a.result(v, func() { a.sayNewInvite(v) })
 	})
 	f := cmd.Flags()
-	f.IntVar(&in.Uses, "uses", 0, "how many may use it (default 1)")
 	f.Var(&expires, "expires", "for how long, as 90s 15m 72h 7d (default by kind)")
 	f.StringVar(&in.Note, "note", "", "a `TEXT` for yourself, so that you know later whom it was for")
-	f.BoolVar(&in.AutoApprove, "auto-approve", false, "let in whoever uses it without asking you")
-	f.StringVar(&in.For, "for", "", "the only `USER` who may use it: a friend's name, or an id")
 	f.StringArrayVar(&in.Addrs, "addr", nil, "a `MULTIADDR` to put into the link; may be repeated")
 	f.BoolVar(&drawn, "qr", false, "draw the link as a QR code on stderr (default: on a terminal)")
+	if kind == "device" { // one use, no default of who, and always asked
+		return cmd
+	}
+	f.IntVar(&in.Uses, "uses", 0, "how many may use it (default 1)")
+	f.BoolVar(&in.AutoApprove, "auto-approve", false, "let in whoever uses it without asking you")
+	f.StringVar(&in.For, "for", "", "the only `USER` who may use it: a friend's name, or an id")
 	if kind == "board" {
 		f.StringVar(&in.Role, "role", "", "what the newcomer becomes: member or reader (default member)")
 		f.StringVar(&in.History, "history", "", "what the newcomer may read of the past: all (default all)")
@@ -116,6 +127,9 @@ func (a *app) draw(v node.InviteView) error {
 
 // sayNewInvite prints the link alone on stdout, and all else on stderr.
 func (a *app) sayNewInvite(v node.InviteView) {
+	if v.Kind == "device" {
+		a.talk("ANYONE WITH THIS LINK CAN BECOME YOU. Show it only to your own new device, never in a chat.\n")
+	}
 	a.talk("%s invite %s", kindTitle(v.Kind), v.ID)
 	if v.Note != "" {
 		a.talk(` for "%s"`, v.Note)
@@ -125,6 +139,11 @@ func (a *app) sayNewInvite(v node.InviteView) {
 	}
 	a.talk(": %s, expires %s (in %s)\n", uses(v.Uses), clock(v.ExpiresAt), span(time.Until(v.ExpiresAt)))
 	a.say("%s\n", v.Link)
+	if v.Kind == "device" {
+		a.talk("On the new device: pttnode init --device      (paste the link when asked)\n"+
+			"It shows a code; type it here: pttnode requests approve ID      Withdraw: pttnode invite revoke %s\n", v.ID)
+		return
+	}
 	a.talk("Whoever has this link may use it: send it only to whom it is for, and keep your node running.\n"+
 		"They run: pttnode join LINK      Withdraw it: pttnode invite revoke %s      Next: pttnode requests list\n", v.ID)
 }
@@ -193,6 +212,8 @@ func kindTitle(kind string) string {
 		return "Friend"
 	case "board":
 		return "Board"
+	case "device":
+		return "Device"
 	}
 	return kind
 }

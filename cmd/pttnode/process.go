@@ -33,13 +33,22 @@ type process struct {
 
 // newProcess makes the home of a node and its identity.
 func newProcess(ctx context.Context, dir, name string) (*process, error) {
-	p := &process{
-		name: name, home: filepath.Join(dir, name), words: filepath.Join(dir, name+".stderr"),
-		listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"},
+	p, err := emptyProcess(dir, name)
+	if err != nil {
+		return nil, err
 	}
 	out, err := p.command(ctx, "init", "--name", name, "--device-name", name+"-laptop").CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("init %s: %w: %s", name, err, strings.TrimSpace(string(out)))
+	}
+	return p, nil
+}
+
+// emptyProcess makes the home of a node, with nobody's identity in it.
+func emptyProcess(dir, name string) (*process, error) {
+	p := &process{
+		name: name, home: filepath.Join(dir, name), words: filepath.Join(dir, name+".stderr"),
+		listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"},
 	}
 	home, err := node.OpenHome(p.home)
 	if err != nil {
@@ -62,26 +71,26 @@ func (p *process) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// up starts the node, as a user would, and returns when it is ready. Started once
-// more it listens where it did before, since links say so.
-func (p *process) up(ctx context.Context) error {
-	args := []string{"up", "--json"}
+// start starts a command that runs a node, which listens where p says, and returns
+// a channel with the first line of its stdout. What it says on stderr is kept in
+// p.words.
+func (p *process) start(ctx context.Context, stdin io.Reader, args ...string) (<-chan []byte, error) {
 	for _, l := range p.listen {
 		args = append(args, "--listen", l)
 	}
 	words, err := os.OpenFile(p.words, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return fmt.Errorf("start %s: %w", p.name, err)
+		return nil, fmt.Errorf("start %s: %w", p.name, err)
 	}
 	defer words.Close()
-	cmd := p.command(context.WithoutCancel(ctx), args...) // the demo's cleaning ends it
-	cmd.Stderr = words
+	cmd := p.command(context.WithoutCancel(ctx), append(args, "--json")...) // the demo's cleaning ends it
+	cmd.Stdin, cmd.Stderr = stdin, words
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return fmt.Errorf("start %s: %w", p.name, err)
+		return nil, fmt.Errorf("start %s: %w", p.name, err)
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", p.name, err)
+		return nil, fmt.Errorf("start %s: %w", p.name, err)
 	}
 	exited := make(chan struct{})
 	p.cmd, p.exited = cmd, exited
@@ -94,6 +103,16 @@ func (p *process) up(ctx context.Context) error {
 		_ = cmd.Wait() // ProcessState says how it ended
 		close(exited)
 	}()
+	return first, nil
+}
+
+// up starts the node, as a user would, and returns when it is ready. Started once
+// more it listens where it did before, since links say so.
+func (p *process) up(ctx context.Context) error {
+	first, err := p.start(ctx, nil, "up")
+	if err != nil {
+		return err
+	}
 	select {
 	case line := <-first:
 		var r ready

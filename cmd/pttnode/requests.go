@@ -45,8 +45,12 @@ func (a *app) requestsCommand() *cobra.Command {
 		}),
 	}
 	return group("requests", "who asks to join, and what you asked for", list, show,
-		a.decisionCommand("approve", "say yes to somebody's request", (*api.Client).Approve, a.sayApproved),
+		a.approveCommand(),
 		a.decisionCommand("reject", "say no to somebody's request", (*api.Client).Reject, func(r, _ node.RequestView) {
+			if r.State == "new" {
+				a.sayCarried("no", r)
+				return
+			}
 			a.say("Refused: %s will not be let in by %s.\n", otherSide(r), r.ID)
 			a.talk("This cannot be undone; they can ask again with a new link.\n")
 		}),
@@ -84,14 +88,55 @@ func (a *app) decisionCommand(
 	}
 }
 
+// approveCommand makes requests approve. A device of ours is let in with the code
+// that it shows, which a person types here.
+func (a *app) approveCommand() *cobra.Command {
+	var code string
+	cmd := a.decisionCommand("approve", "say yes to somebody's request",
+		func(c *api.Client, ctx context.Context, id string) (node.RequestView, error) {
+			r, err := c.Request(ctx, id)
+			if err != nil {
+				return r, err
+			}
+			if r.Kind == "device" && r.State == "new" && r.At == "" && code == "" && a.asks() {
+				a.talk("%s wants to be a device of yours. If it is not in front of you: pttnode requests reject %s\n", quoted(r.With.Name), r.ID)
+				if code, err = a.prompt("Code on its screen", ""); err != nil {
+					return r, err
+				}
+			}
+			if code == "" {
+				return c.Approve(ctx, id)
+			}
+			return c.ApproveDevice(ctx, id, code)
+		}, a.sayApproved)
+	cmd.Long = `Says yes to somebody's request. It returns when that is durable.
+
+A device of yours is let in with the six digits that it shows: give them with --code,
+or when asked. A wrong code is refused, and the third takes the link back.`
+	cmd.Example = "  pttnode requests approve r-2\n  pttnode requests approve r-3 --code \"482 913\""
+	cmd.Flags().StringVar(&code, "code", "", "the `CODE` that your new device shows")
+	return cmd
+}
+
+// sayCarried says that another device carries out what was decided here.
+func (a *app) sayCarried(word string, r node.RequestView) {
+	a.say("Your %s is noted. Request %s waits at %s, which carries it out once it is online.\n", word, r.ID, quoted(r.At))
+	a.talk("Follow it: pttnode wait request %s\n", r.ID)
+}
+
 func (a *app) sayApproved(after, before node.RequestView) {
 	who := otherSide(after)
 	switch {
+	case after.State == "new":
+		a.sayCarried("yes", after)
 	case before.State == after.State:
 		a.say("Request %s was approved already.\n", after.ID)
 	case after.Board != nil:
 		a.say("%s is let in to %s.\n", who, quoted(*after.Board))
 		a.talk("Next: pttnode board members %s\n", quoted(*after.Board))
+	case after.Kind == "device":
+		a.say("%s becomes a device of yours. It is brought up to date now.\n", who)
+		a.talk("This cannot be undone in this version.      Next: pttnode device list\n")
 	default:
 		a.say("%s becomes your friend.\n", who)
 		a.talk("Compare your fingerprints once, by voice: pttnode friend show %s\n", who)
@@ -104,32 +149,35 @@ func (a *app) sayRequests(requests []node.RequestView) {
 		return
 	}
 	t := table{header: []string{"ID", "FROM", "WANTS", "STATE", "SINCE", "NOTE"}}
-	waiting := ""
+	waiting := node.RequestView{}
 	for _, r := range requests {
 		from := "you"
 		if r.Direction == "in" {
 			from = r.With.Name
-			if r.State == "new" {
-				waiting = r.ID
+			if r.State == "new" && !answered(r) {
+				waiting = r
 			}
 		}
 		want := wants(r)
-		if r.Direction == "out" && r.Board == nil {
+		if r.Direction == "out" && r.Kind == "friend" {
 			want += " with " + otherSide(r)
 		}
-		t.add(r.ID, from, want, requestState(r.State), span(time.Since(r.Since)), r.Note)
+		t.add(r.ID, from, want, requestState(r), span(time.Since(r.Since)), r.Note)
 	}
 	a.table(&t)
-	if waiting != "" {
-		a.talk("Let in: pttnode requests approve %s      Refuse: pttnode requests reject %s\n", waiting, waiting)
+	if waiting.ID != "" {
+		a.sayAnswers(waiting)
 	}
 }
 
 func (a *app) sayRequest(r node.RequestView) {
 	a.say("request      %s\n", r.ID)
-	if r.Direction == "in" {
+	switch {
+	case r.At != "":
+		a.say("from         %s\nwants        %s\nwaits at     %s\n", otherSide(r), wants(r), r.At)
+	case r.Direction == "in":
 		a.say("from         %s\nwants        %s\nthrough      %s\n", otherSide(r), wants(r), r.Invite)
-	} else {
+	default:
 		a.say("from         you, to %s\nwants        %s\n", otherSide(r), wants(r))
 	}
 	if r.With.Fingerprint != "" {
@@ -138,17 +186,17 @@ func (a *app) sayRequest(r node.RequestView) {
 	if r.With.Claimed {
 		a.say("             the name is a claim until it is checked\n")
 	}
-	a.say("state        %s\n", requestState(r.State))
+	a.say("state        %s\n", requestState(r))
 	if r.Direction == "out" {
 		a.say("             %s\n", sentence(r, time.Now()))
-	} else if r.Reason != "" && r.Reason != "ok" {
+	} else if r.Reason != "" && r.Reason != "ok" && !answered(r) {
 		a.say("             %s\n", api.NewProblem(r.Reason).Title)
 	}
 	if r.Extra {
 		a.say("             the link is full: others asked first\n")
 	}
 	if r.Code != "" {
-		a.say("code         %s\n", r.Code)
+		a.say("code         %s\n", spaced(r.Code))
 	}
 	if r.Note != "" {
 		a.say("note         %s\n", r.Note)
@@ -162,8 +210,8 @@ func (a *app) sayRequest(r node.RequestView) {
 		a.say("  %s  %-9s %s  %s\n", s.At.Local().Format("15:04:05"), s.Step, mark, s.Detail)
 	}
 	switch {
-	case r.Direction == "in" && r.State == "new":
-		a.talk("Let in: pttnode requests approve %s      Refuse: pttnode requests reject %s\n", r.ID, r.ID)
+	case r.Direction == "in" && r.State == "new" && !answered(r):
+		a.sayAnswers(r)
 	case r.State == "failed":
 		a.talk("Try again: pttnode requests retry %s\n", r.ID)
 	case r.Direction == "out":
@@ -173,15 +221,40 @@ func (a *app) sayRequest(r node.RequestView) {
 	}
 }
 
+// sayAnswers says how a request can be answered here.
+func (a *app) sayAnswers(r node.RequestView) {
+	switch {
+	case r.Kind == "device" && r.At != "":
+		a.talk("Let in: type its code on %s      Refuse: pttnode requests reject %s\n", quoted(r.At), r.ID)
+	case r.Kind == "device":
+		a.talk("Let in: pttnode requests approve %s --code CODE      Refuse: pttnode requests reject %s\n", r.ID, r.ID)
+	default:
+		a.talk("Let in: pttnode requests approve %s      Refuse: pttnode requests reject %s\n", r.ID, r.ID)
+	}
+}
+
+// answered reports whether a request was answered here and waits for the device
+// that has it.
+func answered(r node.RequestView) bool {
+	return r.At != "" && r.State == "new" && r.Reason == "devices_offline"
+}
+
 // requestState says a request's state in words.
-func requestState(s string) string {
-	switch s {
+func requestState(r node.RequestView) string {
+	switch s := r.State; s {
 	case "new":
+		if answered(r) {
+			return "answered; waits at " + r.At
+		}
+		if r.At != "" {
+			return "waits at " + r.At
+		}
 		return "waits for you"
 	case "waiting_peer":
 		return "waits for the other side"
 	case "waiting_approval":
 		return "waits for an answer"
+	default:
+		return s
 	}
-	return s
 }

@@ -35,7 +35,7 @@ const rootHelp = `pttnode — your friends and your boards; no server
 
 Invite on one side, join on the other.
 
-  pttnode init                      make your identity
+  pttnode init                      make your identity, or join one that you have
   pttnode up                        run your node here
   pttnode status                    who you are, what waits for you
   pttnode invite friend             make a link for one person
@@ -91,10 +91,10 @@ func (a *app) root() *cobra.Command {
 	root.SetHelpCommandGroupID(groupKeeping)
 	for id, cmds := range map[string][]*cobra.Command{
 		groupStart:   {a.initCommand(), a.upCommand(), a.downCommand(), a.statusCommand(), a.demoCommand()},
-		groupPeople:  {a.meCommand(), a.friendCommand(), a.inviteCommand(), a.joinCommand(), a.requestsCommand()},
+		groupPeople:  {a.meCommand(), a.deviceCommand(), a.friendCommand(), a.inviteCommand(), a.joinCommand(), a.requestsCommand()},
 		groupBoards:  {a.boardCommand(), a.articleCommand()},
-		groupLook:    {a.logCommand(), a.viewCommand(), a.eventsCommand(), a.waitCommand()},
-		groupKeeping: {a.pathsCommand(), a.versionCommand()},
+		groupLook:    {a.logCommand(), a.viewCommand(), a.whyCommand(), a.eventsCommand(), a.peersCommand(), a.waitCommand()},
+		groupKeeping: {a.pathsCommand(), a.versionCommand(), a.completionCommand()},
 	} {
 		for _, c := range cmds {
 			c.GroupID = id

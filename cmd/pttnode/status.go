@@ -55,6 +55,15 @@ func (a *app) watchStatus(ctx context.Context, c *api.Client) error {
 }
 
 func (a *app) sayStatus(s node.Status) {
+	if s.State == "setup" {
+		how := "waits to be let in by another device of yours"
+		if s.Linking != "" {
+			how = "is let in and being brought up to date"
+		}
+		a.say("%s %s: pttnode requests list\n", quoted(s.Device.Name), how)
+		a.say("listening    %s\n", first(s.Addrs))
+		return
+	}
 	a.say("%s on %s      fingerprint %s\n", quoted(s.User.Name), quoted(s.Device.Name), s.User.Fingerprint)
 	switch s.Peers {
 	case 0:

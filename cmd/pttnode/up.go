@@ -20,6 +20,7 @@ const maxLog = 8 << 20
 func (a *app) upCommand() *cobra.Command {
 	var listen []string
 	var web, passFile string
+	var lan, metrics bool
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "run the node in the foreground",
@@ -30,17 +31,19 @@ func (a *app) upCommand() *cobra.Command {
 			if web != "off" {
 				return usagef(cmd, "--web takes only off: this version has no page yet")
 			}
-			return a.up(cmd.Context(), listen, passFile)
+			return a.up(cmd.Context(), node.StartOptions{Listen: listen, LAN: lan, Metrics: metrics}, passFile)
 		},
 	}
 	cmd.Flags().StringArrayVar(&listen, "listen", nil, "`MULTIADDR` to listen on instead of the defaults; may be repeated")
 	cmd.Flags().StringVar(&web, "web", "off", "address of the page; only off in this version")
+	cmd.Flags().BoolVar(&lan, "lan", false, "announce the node on the local network, and find people there that it knows")
+	cmd.Flags().BoolVar(&metrics, "metrics", false, "serve figures for Prometheus at /metrics of the socket")
 	cmd.Flags().StringVar(&passFile, "passphrase-file", "", "`FILE` with the passphrase, or - for stdin")
 	return cmd
 }
 
 // up runs the node until a signal or down ends it.
-func (a *app) up(ctx context.Context, listen []string, passFile string) error {
+func (a *app) up(ctx context.Context, opt node.StartOptions, passFile string) error {
 	home, err := a.openHome()
 	if err != nil {
 		return err
@@ -58,13 +61,16 @@ func (a *app) up(ctx context.Context, listen []string, passFile string) error {
 	}
 	defer closeLog()
 	a.serving.Store(true)
-	opt := node.StartOptions{Listen: listen, Passphrase: pass, Log: log}
-	err = serve(ctx, home, opt, a.isReady)
+	opt.Passphrase, opt.Log = pass, log
+	err = a.serveUntil(ctx, home, opt, a.isReady, a.upLinking)
 	if p := api.ProblemOf(err); p != nil && p.Code == "passphrase_needed" && a.asks() {
-		if opt.Passphrase, err = a.askPassphrase(); err != nil {
+		if opt.Passphrase, err = a.askHidden("Passphrase"); err != nil {
 			return err
 		}
-		err = serve(ctx, home, opt, a.isReady)
+		err = a.serveUntil(ctx, home, opt, a.isReady, a.upLinking)
+	}
+	if _, refused := errors.AsType[linkRefused](err); refused {
+		return errors.Join(err, home.Forget(opt.Passphrase))
 	}
 	if _, signalled := errors.AsType[stopped](context.Cause(ctx)); signalled && (errors.Is(err, context.Canceled) || err == nil) {
 		log.Info("stopped", "cause", context.Cause(ctx).Error())
@@ -77,6 +83,11 @@ func (a *app) up(ctx context.Context, listen []string, passFile string) error {
 func (a *app) isReady(n *node.Node, r ready) {
 	_ = a.result(r, func() {
 		s := n.Status()
+		if s.State == "setup" {
+			a.say("ready: %s is being linked, listening on %s\n", s.Device.Name, r.Addrs)
+			a.talk("Stop it with Ctrl-C; pttnode up goes on with it. In another terminal: pttnode status\n")
+			return
+		}
 		a.say("ready: %s on %s, listening on %s\n", s.User.Name, s.Device.Name, r.Addrs)
 		a.talk("Stop it with Ctrl-C. In another terminal: pttnode status · pttnode invite friend\n")
 	})
