@@ -143,7 +143,7 @@ func removes(o oplog.Op, body any) []removal {
 	return nil
 }
 
-// hits reports whether a removal voids an op beside it (docs/PROTOCOL.md §2.7).
+// hits reports whether a removal voids an op beside it (docs/PROTOCOL.md §2.8).
 func (r removal) hits(k Kind, o oplog.Op, body any) bool {
 	if o.User() == r.user && (r.device.IsZero() || o.Device() == r.device) && (!r.mastery || needsMaster(k, body)) {
 		return true

@@ -11,7 +11,7 @@ import (
 // voids is a set of ops, by number, that have no effect.
 type voids map[int]bool
 
-// resolve decides which ops of a past are void (docs/PROTOCOL.md §2.7): those of
+// resolve decides which ops of a past are void (docs/PROTOCOL.md §2.8): those of
 // devices that signed two at one place; those beside a removal by somebody senior;
 // and what rests on them. What no rule touches was judged when it came.
 func (e *Entity) resolve(p past) voids {
