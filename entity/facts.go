@@ -17,6 +17,7 @@ type facts struct {
 	claimed   map[keys.ID][]keys.Digest // users whom a party gave the device
 	epochs    map[keys.Digest]int       // ops that hold an epoch
 	general   []int                     // genesis, ends, merges
+	handed    map[keys.Digest]bool      // users who handed their place on, or to whom it was
 	conflicts []conflict                // ops beside a removal that voids them, unless the removal is void
 	lastClash int                       // greatest number in conflicts, -1 for none
 	forks     map[keys.ID]uint64        // devices that signed two ops at one place, from where on
@@ -30,7 +31,7 @@ type conflict struct{ removal, op int }
 func newFacts() *facts {
 	return &facts{
 		reach: newReach(), about: make(map[keys.Digest][]int), acts: make(map[keys.Digest][]int),
-		claimed: make(map[keys.ID][]keys.Digest), epochs: make(map[keys.Digest]int), forks: make(map[keys.ID]uint64), lastClash: -1,
+		claimed: make(map[keys.ID][]keys.Digest), handed: make(map[keys.Digest]bool), epochs: make(map[keys.Digest]int), forks: make(map[keys.ID]uint64), lastClash: -1,
 	}
 }
 
@@ -89,8 +90,12 @@ func (f *facts) add(l *oplog.Log, o oplog.Op, body any) {
 		}
 	}
 	switch body.(type) {
-	case *Genesis, *End, *Merged, *MasterTransfer:
+	case *Genesis, *End, *Merged:
 		f.general = append(f.general, n)
+	case *MasterTransfer:
+		for _, u := range subjects(o, body) {
+			f.handed[u] = true
+		}
 	case *Epoch, *Remove:
 		f.epochs[o.ID()] = n
 	}
@@ -185,12 +190,19 @@ func (f *facts) clash(n int, o oplog.Op, body any) {
 	}
 }
 
-// leaves reports whether an op is a leave beside an admission of the same user,
-// which did not see it.
+// leaves reports whether an op is a leave beside an admission of the same user, or
+// beside a place handed to him, which did not see it.
 func leaves(o oplog.Op, body, beside any) bool {
-	_, leave := body.(*Leave)
-	admit, ok := beside.(*Admit)
-	return leave && ok && admit.Party.User == o.User()
+	if _, leave := body.(*Leave); !leave {
+		return false
+	}
+	switch b := beside.(type) {
+	case *Admit:
+		return b.Party.User == o.User()
+	case *MasterTransfer:
+		return b.Party.User == o.User()
+	}
+	return false
 }
 
 func (f *facts) kind() Kind {

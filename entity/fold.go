@@ -100,6 +100,7 @@ func begin(o oplog.Op, body any) (*State, error) {
 
 // apply folds one operation that is not void into s.
 func apply(s *State, o oplog.Op, body any) {
+	s.owners = nil
 	if body == nil {
 		s.Frozen = s.Frozen || o.Critical() && s.Speaks(o.User(), o.Device(), Master)
 		return

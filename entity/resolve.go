@@ -26,13 +26,15 @@ func (e *Entity) resolve(p past) voids {
 	if len(clashes) == 0 && len(forked) == 0 {
 		return nil
 	}
+	touched := e.touched(p, clashes, forked)
 	given := make(voids) // removals that turned out void
 	for {
 		v := maps.Clone(given)
-		e.spread(p, v, slices.Sorted(maps.Keys(forked)))
+		maps.Copy(v, forked)
+		e.rest(v, touched, nil)
 		applied := make([]int, 0, len(clashes))
 		again := false
-		for _, r := range e.seniority(clashes, v) {
+		for _, r := range e.seniority(p, clashes, v) {
 			if v[r] {
 				continue
 			}
@@ -40,12 +42,13 @@ func (e *Entity) resolve(p past) voids {
 			for _, c := range clashes {
 				if c.removal == r && !v[c.op] {
 					hit = append(hit, c.op)
+					v[c.op] = true
 				}
 			}
-			e.spread(p, v, hit)
+			e.rest(v, touched, hit)
 			applied = append(applied, r)
 			for _, a := range applied {
-				if v[a] && !given[a] { // it voided others, and is void itself: they are to be heard again
+				if v[a] { // it voided others, and is void itself: they are to be heard again
 					given[a], again = true, true
 				}
 			}
@@ -59,28 +62,55 @@ func (e *Entity) resolve(p past) voids {
 	}
 }
 
-// spread makes ops void, and all whose author has no right to them without these.
-func (e *Entity) spread(p past, v voids, ops []int) {
+// touched returns, in the log's order, the ops that may be void in a past and those
+// whose authors' rights depend on them: an op may have been judged while another was
+// void that is not void any more.
+func (e *Entity) touched(p past, clashes []conflict, forked voids) []int {
 	f := e.facts
-	for len(ops) > 0 {
-		n := ops[0]
-		ops = ops[1:]
-		if v[n] {
-			continue
-		}
-		v[n] = true
-		for _, u := range subjects(f.reach.ops[n], f.bodies[n]) {
-			for _, a := range f.acts[u] {
-				if !v[a] && p.has(a) && f.reach.before(n, a) && !e.stands(a, v) {
-					ops = append(ops, a)
+	seen := maps.Clone(forked)
+	for _, c := range clashes {
+		seen[c.op] = true
+	}
+	for todo := slices.Collect(maps.Keys(seen)); len(todo) > 0; todo = todo[1:] {
+		for _, u := range subjects(f.reach.ops[todo[0]], f.bodies[todo[0]]) {
+			for _, a := range slices.Concat(f.acts[u], f.about[u]) {
+				if !seen[a] && f.reach.before(todo[0], a) && p.has(a) {
+					seen[a] = true
+					todo = append(todo, a)
 				}
 			}
+		}
+	}
+	return f.order(e.log, slices.Collect(maps.Keys(seen)))
+}
+
+// rest makes void what has lost its right to what became void in hit, or to anything
+// where hit is nil. What an op rests on comes before it in touched.
+func (e *Entity) rest(v voids, touched, hit []int) {
+	f := e.facts
+	changed := make(map[keys.Digest]bool) // users of whom something became void
+	mark := func(n int) {
+		for _, u := range subjects(f.reach.ops[n], f.bodies[n]) {
+			changed[u] = true
+		}
+	}
+	for _, n := range hit {
+		mark(n)
+	}
+	for _, n := range touched {
+		o := f.reach.ops[n]
+		concerned := hit == nil || changed[o.User()] ||
+			slices.ContainsFunc(subjects(o, f.bodies[n]), func(u keys.Digest) bool { return changed[u] })
+		if !v[n] && concerned && !e.stands(n, v) {
+			v[n] = true
+			mark(n)
 		}
 	}
 }
 
 // stands reports whether an op's author has the right to it in what is not void of
-// the op's own past. An epoch stands: what was written under it must stay readable.
+// the op's own past, and it does not take the founder away. An epoch stands: what was
+// written under it must stay readable.
 func (e *Entity) stands(n int, v voids) bool {
 	o, body := e.facts.reach.ops[n], e.facts.bodies[n]
 	if n == 0 || o.Family() == oplog.FamilyOpKey {
@@ -91,7 +121,18 @@ func (e *Entity) stands(n int, v voids) bool {
 	if needsMaster(s.Kind, body) {
 		least = Master
 	}
-	return s.Speaks(o.User(), o.Device(), least)
+	if !s.Speaks(o.User(), o.Device(), least) {
+		return false
+	}
+	switch b := body.(type) {
+	case *Remove:
+		return b.User != s.Founder
+	case *MasterRemove:
+		return b.User != s.Founder
+	case *Leave:
+		return o.User() != s.Founder
+	}
+	return true
 }
 
 // pastOf is the past of an op, without itself.
@@ -138,7 +179,7 @@ func (e *Entity) forked(p past) voids {
 // seniority returns the removals that clash, by the seniority of their authors: the
 // founder, then the masters in the order in which they were first added, then the
 // others; of one author in the log's order.
-func (e *Entity) seniority(clashes []conflict, v voids) []int {
+func (e *Entity) seniority(p past, clashes []conflict, v voids) []int {
 	f := e.facts
 	place := f.places(e.log)
 	rank := func(u keys.Digest) int {
@@ -147,13 +188,14 @@ func (e *Entity) seniority(clashes []conflict, v voids) []int {
 		}
 		best := len(place)
 		for _, n := range f.about[u] {
+			if v[n] || !p.has(n) { // what a past says does not depend on what is outside
+				continue
+			}
 			switch b := f.bodies[n].(type) {
 			case *MasterAdd:
-				if !v[n] {
-					best = min(best, place[n])
-				}
+				best = min(best, place[n])
 			case *MasterTransfer:
-				if !v[n] && b.Party.User == u {
+				if b.Party.User == u {
 					best = min(best, place[n])
 				}
 			}
@@ -176,7 +218,7 @@ func (e *Entity) seniority(clashes []conflict, v voids) []int {
 }
 
 // partial folds what a past says of some users, without what is void: a State that
-// knows them, the founder, and whether the entity has ended.
+// knows them, who handed a place on, the founder, and whether the entity has ended.
 func (e *Entity) partial(p past, v voids, users ...keys.Digest) *State {
 	f := e.facts
 	if f.kind() == Me { // short, and all of it about one user
@@ -184,6 +226,9 @@ func (e *Entity) partial(p past, v voids, users ...keys.Digest) *State {
 	}
 	ns := slices.Clone(f.general)
 	for _, u := range users {
+		ns = append(ns, f.about[u]...)
+	}
+	for u := range f.handed {
 		ns = append(ns, f.about[u]...)
 	}
 	ns = f.order(e.log, slices.DeleteFunc(ns, func(n int) bool { return v[n] || !p.has(n) }))

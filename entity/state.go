@@ -89,6 +89,8 @@ type State struct {
 	Devices    []Device
 	DeviceHead keys.Digest // last op of the device chain
 	UserBox    keys.BoxID  // of the last epoch
+
+	owners map[keys.ID]keys.Digest // active members by device; nil until asked for, and after a change
 }
 
 // Member returns a user's membership, whatever its standing.
@@ -107,11 +109,20 @@ func (s *State) Speaks(user keys.Digest, device keys.ID, least Role) bool {
 // UserOf returns the active member that a device belongs to: the lowest, where two
 // claimed it beside each other.
 func (s *State) UserOf(device keys.ID) (user keys.Digest, ok bool) {
-	for u, m := range s.Members {
-		if m.Standing == Active && slices.Contains(m.Party.Devices, device) && (!ok || compare(u, user) < 0) {
-			user, ok = u, true
+	if s.owners == nil {
+		s.owners = make(map[keys.ID]keys.Digest, len(s.Members))
+		for u, m := range s.Members {
+			if m.Standing != Active {
+				continue
+			}
+			for _, d := range m.Party.Devices {
+				if old, claimed := s.owners[d]; !claimed || compare(u, old) < 0 {
+					s.owners[d] = u
+				}
+			}
 		}
 	}
+	user, ok = s.owners[device]
 	return user, ok
 }
 
