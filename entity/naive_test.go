@@ -2,6 +2,7 @@ package entity_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"pttnode/entity"
@@ -168,12 +169,12 @@ func (n *naive) right(i int, void map[int]bool) bool {
 
 // rests adds what rests on what is void: once through the log's order, in which an op
 // comes after all that it could rest on.
-func (n *naive) rests(void map[int]bool) {
+func (n *naive) rests(hit map[int]bool) map[int]bool {
+	void := map[int]bool{}
 	for i := range n.ops {
-		if !void[i] && !n.right(i, void) {
-			void[i] = true
-		}
+		void[i] = hit[i] || !n.right(i, void)
 	}
+	return void
 }
 
 func (n *naive) forked(void map[int]bool) {
@@ -216,47 +217,39 @@ func (n *naive) rank(u keys.Digest, void map[int]bool) int {
 // voids returns the places of what is void.
 func (n *naive) voids() map[int]bool {
 	given := map[int]bool{}
-restart:
-	void := map[int]bool{}
-	for r := range given {
-		void[r] = true
-	}
-	n.forked(void)
-	n.rests(void)
-	var removals []int
-	for r := range n.ops {
-		if slices.ContainsFunc(n.all(), func(i int) bool { return n.hits(r, i) }) {
-			removals = append(removals, r)
-		}
-	}
-	ranks := map[int]int{}
-	for _, r := range removals {
-		ranks[r] = n.rank(n.ops[r].User(), void)
-	}
-	slices.SortStableFunc(removals, func(a, b int) int { return ranks[a] - ranks[b] })
-	var applied []int
-	for _, r := range removals {
-		if void[r] {
-			continue
-		}
-		for i := range n.ops {
-			if n.hits(r, i) {
-				void[i] = true
+	for {
+		hit, applied, again := maps.Clone(given), []int{}, false
+		n.forked(hit)
+		for !again {
+			void := n.rests(hit)
+			for _, a := range applied {
+				if void[a] {
+					given[a], again = true, true
+				}
+			}
+			next := -1
+			for r := range n.ops {
+				if void[r] || slices.Contains(applied, r) || !slices.ContainsFunc(n.all(), func(i int) bool { return n.hits(r, i) }) {
+					continue
+				}
+				if next < 0 || n.rank(n.ops[r].User(), void) < n.rank(n.ops[next].User(), void) {
+					next = r
+				}
+			}
+			if again {
+				break
+			}
+			if next < 0 {
+				return void
+			}
+			applied = append(applied, next)
+			for i := range n.ops {
+				if n.hits(next, i) {
+					hit[i] = true
+				}
 			}
 		}
-		n.rests(void)
-		applied = append(applied, r)
-		again := false
-		for _, a := range applied {
-			if void[a] {
-				given[a], again = true, true
-			}
-		}
-		if again {
-			goto restart
-		}
 	}
-	return void
 }
 
 func (n *naive) all() []int {

@@ -29,25 +29,27 @@ func (e *Entity) resolve(p past) voids {
 	touched := e.touched(p, clashes, forked)
 	given := make(voids) // removals that turned out void
 	for {
-		v := maps.Clone(given)
-		maps.Copy(v, forked)
-		e.rest(v, touched, nil)
-		applied := make([]int, 0, len(clashes))
-		again := false
-		for _, r := range e.seniority(p, clashes, v) {
-			if v[r] {
-				continue
+		hit := maps.Clone(given) // void by itself
+		maps.Copy(hit, forked)
+		v := maps.Clone(hit)
+		e.rest(v, hit, touched, nil)
+		applied := make(voids)
+		for {
+			r, ok := e.senior(p, clashes, v, func(r int) bool { return !v[r] && !applied[r] })
+			if !ok {
+				return v
 			}
-			var hit []int
+			applied[r] = true
+			var ops []int
 			for _, c := range clashes {
-				if c.removal == r && !v[c.op] {
-					hit = append(hit, c.op)
-					v[c.op] = true
+				if c.removal == r && !hit[c.op] {
+					hit[c.op] = true
+					ops = append(ops, c.op)
 				}
 			}
-			e.rest(v, touched, hit)
-			applied = append(applied, r)
-			for _, a := range applied {
+			e.rest(v, hit, touched, ops)
+			again := false
+			for a := range applied {
 				if v[a] { // it voided others, and is void itself: they are to be heard again
 					given[a], again = true, true
 				}
@@ -55,9 +57,6 @@ func (e *Entity) resolve(p past) voids {
 			if again {
 				break
 			}
-		}
-		if !again {
-			return v
 		}
 	}
 }
@@ -84,26 +83,25 @@ func (e *Entity) touched(p past, clashes []conflict, forked voids) []int {
 	return f.order(e.log, slices.Collect(maps.Keys(seen)))
 }
 
-// rest makes void what has lost its right to what became void in hit, or to anything
-// where hit is nil. What an op rests on comes before it in touched.
-func (e *Entity) rest(v voids, touched, hit []int) {
+// rest brings v up to what is void by itself and what has no right to it without
+// that: a right that was lost to a removal is there again when the removal is void. It
+// looks at what ops concerns, or at everything where that is nil. What an op rests on
+// comes before it in touched.
+func (e *Entity) rest(v, hit voids, touched, ops []int) {
 	f := e.facts
-	changed := make(map[keys.Digest]bool) // users of whom something became void
-	mark := func(n int) {
-		for _, u := range subjects(f.reach.ops[n], f.bodies[n]) {
-			changed[u] = true
-		}
-	}
-	for _, n := range hit {
-		mark(n)
-	}
+	changed := make(map[keys.Digest]bool) // users of whom something became void, or is not any more
 	for _, n := range touched {
-		o := f.reach.ops[n]
-		concerned := hit == nil || changed[o.User()] ||
-			slices.ContainsFunc(subjects(o, f.bodies[n]), func(u keys.Digest) bool { return changed[u] })
-		if !v[n] && concerned && !e.stands(n, v) {
-			v[n] = true
-			mark(n)
+		o, subj := f.reach.ops[n], subjects(f.reach.ops[n], f.bodies[n])
+		concerned := ops == nil || changed[o.User()] || slices.Contains(ops, n) ||
+			slices.ContainsFunc(subj, func(u keys.Digest) bool { return changed[u] })
+		if !concerned {
+			continue
+		}
+		if void := hit[n] || !e.stands(n, v); void != v[n] || ops == nil && void {
+			v[n] = void
+			for _, u := range subj {
+				changed[u] = true
+			}
 		}
 	}
 }
@@ -176,45 +174,60 @@ func (e *Entity) forked(p past) voids {
 	return v
 }
 
-// seniority returns the removals that clash, by the seniority of their authors: the
-// founder, then the masters in the order in which they were first added, then the
-// others; of one author in the log's order.
-func (e *Entity) seniority(p past, clashes []conflict, v voids) []int {
+// senior returns, of the removals that clash and that want accepts, the one whose author
+// is most senior: the founder, then the masters in the order in which they were first
+// added, then the others; of one author the first in the log's order.
+func (e *Entity) senior(p past, clashes []conflict, v voids, want func(int) bool) (best int, ok bool) {
 	f := e.facts
 	place := f.places(e.log)
+	ranks := make(map[keys.Digest]int)
 	rank := func(u keys.Digest) int {
-		if u == f.reach.ops[0].User() {
-			return -1
+		r, ok := ranks[u]
+		if !ok {
+			r = e.rank(p, v, u)
+			ranks[u] = r
 		}
-		best := len(place)
-		for _, n := range f.about[u] {
-			if v[n] || !p.has(n) { // what a past says does not depend on what is outside
-				continue
-			}
-			switch b := f.bodies[n].(type) {
-			case *MasterAdd:
-				best = min(best, place[n])
-			case *MasterTransfer:
-				if b.Party.User == u {
-					best = min(best, place[n])
-				}
-			}
-		}
-		return best
+		return r
 	}
-	var rs []int
 	for _, c := range clashes {
-		rs = append(rs, c.removal)
-	}
-	slices.Sort(rs)
-	rs = slices.Compact(rs)
-	slices.SortFunc(rs, func(a, b int) int {
-		if d := rank(f.reach.ops[a].User()) - rank(f.reach.ops[b].User()); d != 0 {
-			return d
+		r := c.removal
+		if !want(r) {
+			continue
 		}
-		return place[a] - place[b]
-	})
-	return rs
+		if !ok {
+			best, ok = r, true
+			continue
+		}
+		d := rank(f.reach.ops[r].User()) - rank(f.reach.ops[best].User())
+		if d < 0 || d == 0 && place[r] < place[best] {
+			best = r
+		}
+	}
+	return best, ok
+}
+
+// rank is where a user's seniority stands in a past: the lower the more senior.
+func (e *Entity) rank(p past, v voids, u keys.Digest) int {
+	f := e.facts
+	if u == f.reach.ops[0].User() {
+		return -1
+	}
+	place := f.places(e.log)
+	best := len(place)
+	for _, n := range f.about[u] {
+		if v[n] || !p.has(n) { // what a past says does not depend on what is outside
+			continue
+		}
+		switch b := f.bodies[n].(type) {
+		case *MasterAdd:
+			best = min(best, place[n])
+		case *MasterTransfer:
+			if b.Party.User == u {
+				best = min(best, place[n])
+			}
+		}
+	}
+	return best
 }
 
 // partial folds what a past says of some users, without what is void: a State that
