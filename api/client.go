@@ -174,6 +174,11 @@ func (c *Client) Why(ctx context.Context, board, member string) (node.WhyView, e
 	return call[node.WhyView](ctx, c, http.MethodGet, path("boards", board, "members", member, "why"), nil)
 }
 
+// SetRole makes a member of a board owner, member or reader.
+func (c *Client) SetRole(ctx context.Context, board, member, role string) (node.MemberView, error) {
+	return call[node.MemberView](ctx, c, http.MethodPatch, path("boards", board, "members", member), RoleChange{Role: role})
+}
+
 // LeaveBoard ends our membership of a board.
 func (c *Client) LeaveBoard(ctx context.Context, board string) (Left, error) {
 	return call[Left](ctx, c, http.MethodPost, path("boards", board, "leave"), nil)

@@ -164,7 +164,7 @@ func TestClientHasEveryRoute(t *testing.T) {
 		err2(c.Inspect(ctx, "x")), err2(c.Join(ctx, "x", "")), err2(c.Requests(ctx)), err2(c.Request(ctx, ref)),
 		err2(c.Approve(ctx, ref)), err2(c.Reject(ctx, ref)), err2(c.Cancel(ctx, ref)), err2(c.Retry(ctx, ref)),
 		err2(c.Boards(ctx)), err2(c.CreateBoard(ctx, NewBoard{})), err2(c.Board(ctx, ref)), err2(c.Members(ctx, ref)),
-		err2(c.LeaveBoard(ctx, ref)), err2(c.Articles(ctx, ref)), err2(c.CreateArticle(ctx, ref, NewArticle{})),
+		err2(c.SetRole(ctx, ref, ref, "member")), err2(c.LeaveBoard(ctx, ref)), err2(c.Articles(ctx, ref)), err2(c.CreateArticle(ctx, ref, NewArticle{})),
 		err2(c.Article(ctx, ref, ref)), err2(c.View(ctx, ref)), err2(c.Log(ctx, ref, "member")), err2(c.Synced(ctx, ref)),
 		err2(c.Shutdown(ctx)), err2(c.Devices(ctx)), err2(c.Device(ctx, ref)), err2(c.RenameDevice(ctx, ref, "x")), err2(c.Why(ctx, ref, ref)),
 		err2(c.Peers(ctx)),

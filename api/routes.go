@@ -73,6 +73,9 @@ var routes = []route{
 	{"GET /v1/boards/{board}/members/{member}/why", get(func(n *node.Node, r *http.Request) (node.WhyView, error) {
 		return n.Why(r.PathValue("board"), r.PathValue("member"))
 	})},
+	{"PATCH /v1/boards/{board}/members/{member}", send(http.StatusOK, func(ctx context.Context, n *node.Node, r *http.Request, in RoleChange) (node.MemberView, error) {
+		return n.SetRole(ctx, r.PathValue("board"), r.PathValue("member"), in.Role)
+	})},
 	{"POST /v1/boards/{board}/leave", get(func(n *node.Node, r *http.Request) (Left, error) {
 		err := n.LeaveBoard(r.Context(), r.PathValue("board"))
 		return Left{Left: err == nil}, err

@@ -72,6 +72,11 @@ type NewArticle struct {
 	Body  string `json:"body"`
 }
 
+// RoleChange is the body of PATCH /v1/boards/{board}/members/{member}.
+type RoleChange struct {
+	Role string `json:"role"` // owner, member, reader
+}
+
 // Left is the answer of POST /v1/boards/{board}/leave.
 type Left struct {
 	Left bool `json:"left"`

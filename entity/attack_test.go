@@ -449,7 +449,7 @@ func TestForkedTwice(t *testing.T) {
 }
 
 // TestForkedStands: what a forked device signs after its fork is void, but for what
-// only takes away, also where this version does not know it yet.
+// only takes away.
 func TestForkedStands(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
@@ -458,14 +458,20 @@ func TestForkedStands(t *testing.T) {
 	w.must(t, "master", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "x"})
 	checkAdded(t, w.Entity, sign(t, m, fork))
 	party := w.who(t, "member").party()
+	w.admit(t, "second", entity.Member)
+	second := w.who(t, "second").party()
+	w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &second})
+	next := entity.NextEpoch{Commitment: keys.Digest{1}, Depth: 2, Replaces: epochs(w)}
 	for _, c := range []struct {
 		family oplog.Family
 		typ    uint16
 		body   any
 		stands bool
 	}{
-		{oplog.FamilyMember, entity.TypeRemove, []byte("later"), true},
-		{oplog.FamilyMaster, entity.TypeMasterRemove, []byte("later"), true},
+		{oplog.FamilyMember, entity.TypeRemove, entity.Remove{User: w.who(t, "reader").user(), Epoch: next}, true},
+		{oplog.FamilyMaster, entity.TypeMasterRemove, entity.MasterRemove{User: second.User}, true},
+		{oplog.FamilyMaster, entity.TypeMasterTransfer, entity.MasterTransfer{Party: party}, false},
+		{oplog.FamilyMember, entity.TypeRole, entity.SetRole{User: party.User, Role: entity.Reader}, false},
 		{oplog.FamilyOpKey, entity.TypeBox, []byte("later"), true},
 		{oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party}, false},
 		{oplog.FamilyPolicy, entity.TypeHistory, entity.SetHistory{History: entity.History{Mode: entity.HistoryFromJoin}}, false},
@@ -482,6 +488,9 @@ func TestForkedStands(t *testing.T) {
 	s := w.State()
 	if s.Policy != openPolicy || s.Members[party.User].Role != entity.Member || s.Members[m.user()].Standing != entity.Gone {
 		t.Errorf("the state has what a forked device signed: %+v", s.Policy)
+	}
+	if s.Members[w.who(t, "reader").user()].Standing != entity.Removed || s.Members[second.User].Role != entity.Member {
+		t.Errorf("what a forked device took away is there: %+v, %+v", s.Members[w.who(t, "reader").user()], s.Members[second.User])
 	}
 }
 

@@ -119,6 +119,43 @@ type Admit struct {
 	Floor   []oplog.Head  `cbor:"7,keyasint,omitempty"` // nothing at or below is sent to him
 }
 
+// MasterRemove ends a member's mastership. Cuts name the last control op of each of
+// his devices that its author has.
+type MasterRemove struct {
+	User keys.Digest `cbor:"1,keyasint"`
+	Cuts []Cut       `cbor:"2,keyasint"`
+}
+
+// MasterTransfer makes a member master in the author's place, founder in the
+// founder's.
+type MasterTransfer struct {
+	Party Party `cbor:"1,keyasint"`
+	Cuts  []Cut `cbor:"2,keyasint"` // of the author's devices
+}
+
+// Remove ends a member's membership. It holds the epoch that follows, whose key he
+// does not get; its own id names that epoch.
+type Remove struct {
+	User  keys.Digest `cbor:"1,keyasint"`
+	Cuts  []Cut       `cbor:"2,keyasint"` // of each of his devices, both strands
+	Epoch NextEpoch   `cbor:"3,keyasint"`
+}
+
+// NextEpoch is an epoch inside an op that does more than begin one.
+type NextEpoch struct {
+	Commitment keys.Digest   `cbor:"1,keyasint"`
+	Depth      uint64        `cbor:"2,keyasint"`
+	Replaces   []keys.Digest `cbor:"3,keyasint"`
+	Boxes      *keys.Digest  `cbor:"4,keyasint,omitempty"`
+	Count      uint64        `cbor:"5,keyasint,omitempty"`
+}
+
+// SetRole makes a member, who is no master, a reader or a member.
+type SetRole struct {
+	User keys.Digest `cbor:"1,keyasint"`
+	Role Role        `cbor:"2,keyasint"`
+}
+
 // Cut is the last operation of a device that counts.
 type Cut = oplog.Head
 
@@ -212,19 +249,23 @@ type typeKey struct {
 }
 
 var bodyOf = map[typeKey]func() any{
-	{oplog.FamilyGenesis, TypeGenesis}:    func() any { return new(Genesis) },
-	{oplog.FamilyMaster, TypeMasterAdd}:   func() any { return new(MasterAdd) },
-	{oplog.FamilyMember, TypeAdmit}:       func() any { return new(Admit) },
-	{oplog.FamilyMember, TypeLeave}:       func() any { return new(Leave) },
-	{oplog.FamilyMember, TypeDevices}:     func() any { return new(Devices) },
-	{oplog.FamilyMember, TypeAccept}:      func() any { return new(Accept) },
-	{oplog.FamilyMember, TypeDeviceAdd}:   func() any { return new(DeviceAdd) },
-	{oplog.FamilyMember, TypeDeviceClass}: func() any { return new(DeviceClass) },
-	{oplog.FamilyOpKey, TypeEpoch}:        func() any { return new(Epoch) },
-	{oplog.FamilyPolicy, TypeJoinPolicy}:  func() any { return new(SetJoinPolicy) },
-	{oplog.FamilyPolicy, TypeHistory}:     func() any { return new(SetHistory) },
-	{oplog.FamilyPolicy, TypeTitle}:       func() any { return new(Text) },
-	{oplog.FamilyPolicy, TypeDescription}: func() any { return new(Text) },
-	{oplog.FamilyPolicy, TypeEnd}:         func() any { return new(End) },
-	{oplog.FamilyPolicy, TypeMerged}:      func() any { return new(Merged) },
+	{oplog.FamilyGenesis, TypeGenesis}:       func() any { return new(Genesis) },
+	{oplog.FamilyMaster, TypeMasterAdd}:      func() any { return new(MasterAdd) },
+	{oplog.FamilyMaster, TypeMasterRemove}:   func() any { return new(MasterRemove) },
+	{oplog.FamilyMaster, TypeMasterTransfer}: func() any { return new(MasterTransfer) },
+	{oplog.FamilyMember, TypeRemove}:         func() any { return new(Remove) },
+	{oplog.FamilyMember, TypeRole}:           func() any { return new(SetRole) },
+	{oplog.FamilyMember, TypeAdmit}:          func() any { return new(Admit) },
+	{oplog.FamilyMember, TypeLeave}:          func() any { return new(Leave) },
+	{oplog.FamilyMember, TypeDevices}:        func() any { return new(Devices) },
+	{oplog.FamilyMember, TypeAccept}:         func() any { return new(Accept) },
+	{oplog.FamilyMember, TypeDeviceAdd}:      func() any { return new(DeviceAdd) },
+	{oplog.FamilyMember, TypeDeviceClass}:    func() any { return new(DeviceClass) },
+	{oplog.FamilyOpKey, TypeEpoch}:           func() any { return new(Epoch) },
+	{oplog.FamilyPolicy, TypeJoinPolicy}:     func() any { return new(SetJoinPolicy) },
+	{oplog.FamilyPolicy, TypeHistory}:        func() any { return new(SetHistory) },
+	{oplog.FamilyPolicy, TypeTitle}:          func() any { return new(Text) },
+	{oplog.FamilyPolicy, TypeDescription}:    func() any { return new(Text) },
+	{oplog.FamilyPolicy, TypeEnd}:            func() any { return new(End) },
+	{oplog.FamilyPolicy, TypeMerged}:         func() any { return new(Merged) },
 }

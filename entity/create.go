@@ -80,7 +80,7 @@ type Admission struct {
 // sends anything.
 func ApproveJoinEntity(e *Entity, a Author, ring Keyring, how Admission) (oplog.Op, error) {
 	var epochs []keys.Digest
-	for id := range e.state.Epochs {
+	for id := range e.State().Epochs {
 		if _, ok := ring[id]; ok {
 			epochs = append(epochs, id)
 		}
@@ -122,7 +122,7 @@ func CreateJoinEntity(ap Approval, want Wanted) (*Entity, Keyring, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s := e.state
+	s := e.State()
 	if s.Kind != want.Kind {
 		return nil, nil, fmt.Errorf("%w: a %v, want a %v", ErrKind, s.Kind, want.Kind)
 	}
@@ -255,13 +255,13 @@ func OpenDeviceChain(raws [][]byte) (*Entity, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch s := e.state; {
+	switch s := e.State(); {
 	case s.Kind != Me:
 		return nil, fmt.Errorf("%w: the device chain of a %v", ErrKind, s.Kind)
 	case s.UserBox.IsZero():
 		return nil, fmt.Errorf("%w: a device chain without a user box key", ErrBody)
 	}
-	if err := e.state.UserBox.Check(); err != nil {
+	if err := e.State().UserBox.Check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBody, err) // nothing could be sealed to this user
 	}
 	return e, nil

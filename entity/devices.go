@@ -124,11 +124,11 @@ func (s *State) SoleVoter(device keys.ID) bool {
 // PartyAt returns the user's Party as of an op of the device chain; it reports
 // false when head is none, or became void.
 func (e *Entity) PartyAt(head keys.Digest, name string) (Party, bool) {
-	if _, ok := e.log.Get(head); !ok || e.state.Kind != Me || e.state.Void[head] {
+	if _, ok := e.log.Get(head); !ok || e.State().Kind != Me || e.State().Void[head] {
 		return Party{}, false
 	}
-	s, err := e.stateAt([]keys.Digest{head})
-	if err != nil || s.DeviceHead != head {
+	s := e.stateAt([]keys.Digest{head}, e.ID())
+	if s.DeviceHead != head {
 		return Party{}, false
 	}
 	return s.Party(name), true
@@ -149,7 +149,7 @@ func SetDeviceClass(e *Entity, a Author, device keys.ID, class Class) (oplog.Op,
 }
 
 // nextLink is the place of the next device op.
-func (e *Entity) nextLink() DeviceLink { return DeviceLink{Prev: e.state.DeviceHead} }
+func (e *Entity) nextLink() DeviceLink { return DeviceLink{Prev: e.State().DeviceHead} }
 
 // chainLink returns the place in the device chain that the body of a device op
 // names; nil for every other body, and where it is left out.

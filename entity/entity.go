@@ -3,6 +3,7 @@ package entity
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"pttnode/keys"
@@ -25,15 +26,15 @@ var (
 // Entity is one entity: its log and what the log means. It is not safe for
 // concurrent use.
 type Entity struct {
-	log    *oplog.Log
-	state  *State
-	past   map[string]*State   // states at older sets of heads
-	bodies map[keys.Digest]any // of control ops in the log; nil for a type that is not known
+	log   *oplog.Log
+	facts *facts
+	state *State            // nil after an append that the state could not follow
+	past  map[string]*State // states at older sets of heads
 }
 
 // New begins an entity from its genesis.
 func New(genesis oplog.Op) (*Entity, error) {
-	e := &Entity{log: oplog.NewLog(genesis.Entity()), past: make(map[string]*State), bodies: make(map[keys.Digest]any)}
+	e := &Entity{log: oplog.NewLog(genesis.Entity()), facts: newFacts(), past: make(map[string]*State)}
 	if _, err := e.Add(genesis); err != nil {
 		return nil, err
 	}
@@ -43,14 +44,20 @@ func New(genesis oplog.Op) (*Entity, error) {
 // Open folds a log that was stored: its operations were judged before they were
 // stored and are not judged again.
 func Open(log *oplog.Log) (*Entity, error) {
-	e := &Entity{log: log, past: make(map[string]*State), bodies: make(map[keys.Digest]any)}
-	var err error
-	e.state, err = e.fold(log.All(oplog.Control))
-	if err != nil {
-		return nil, err
+	e := &Entity{log: log, facts: newFacts(), past: make(map[string]*State)}
+	for o := range log.All(oplog.Control) {
+		body, _, err := decodeBody(o)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrBody, err)
+		}
+		e.facts.add(log, o, body)
 	}
-	if e.state == nil {
+	if len(e.facts.reach.ops) == 0 {
 		return nil, fmt.Errorf("%w: %v has no genesis", ErrBody, log.Entity())
+	}
+	var err error
+	if e.facts.founded, err = begin(e.facts.reach.ops[0], e.facts.bodies[0]); err != nil {
+		return nil, err
 	}
 	return e, nil
 }
@@ -62,7 +69,12 @@ func (e *Entity) ID() keys.Digest { return e.log.Entity() }
 func (e *Entity) Log() *oplog.Log { return e.log }
 
 // State returns what the control strand means now.
-func (e *Entity) State() *State { return e.state }
+func (e *Entity) State() *State {
+	if e.state == nil {
+		e.state = e.fold(e.facts.reach.upTo(e.log.Heads(oplog.Control)))
+	}
+	return e.state
+}
 
 // Add appends an operation after judging it by its own past, and reports
 // whether it was new. It fails with oplog's errors, ErrBody, ErrNotAuthorized
@@ -80,16 +92,18 @@ func (e *Entity) Add(o oplog.Op) (bool, error) {
 		}
 		return e.log.Append(o)
 	}
-	body, known, err := e.body(o)
+	body, known, err := decodeBody(o)
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("%w: %w", ErrBody, err)
 	}
-	linear := e.state != nil && slices.Equal(o.Parents(), e.log.Heads(oplog.Control))
-	before := e.state
-	if e.state != nil && !linear {
-		if before, err = e.stateAt(append(slices.Clone(o.Parents()), o.Prev())); err != nil {
-			return false, err
-		}
+	genesis := len(e.facts.reach.ops) == 0
+	linear := !genesis && e.state != nil && slices.Equal(o.Parents(), e.log.Heads(oplog.Control))
+	var before *State
+	switch {
+	case linear:
+		before = e.state
+	case !genesis:
+		before = e.judging(o, body)
 	}
 	if err := judge(before, o, body, known); err != nil {
 		return false, err
@@ -97,12 +111,46 @@ func (e *Entity) Add(o oplog.Op) (bool, error) {
 	if _, err := e.log.Append(o); err != nil {
 		return false, err
 	}
-	if _, forked := e.log.Forked(o.Device(), oplog.Control); linear && !forked {
-		apply(e.log, e.state, o, body, known)
-		return true, nil
+	if genesis {
+		e.facts.founded, _ = begin(o, body) // judged just now
 	}
-	e.state, err = e.fold(e.log.All(oplog.Control))
-	return true, err
+	clashed := e.facts.lastClash
+	e.facts.add(e.log, o, body)
+	if linear && e.facts.lastClash == clashed {
+		apply(e.state, o, body)
+	} else {
+		e.state = nil
+	}
+	return true, nil
+}
+
+// judging returns what has to be known to judge an op at its own past.
+func (e *Entity) judging(o oplog.Op, body any) *State {
+	p := e.pastOf(o)
+	users := append(subjects(o, body), o.User())
+	for _, party := range parties(body) {
+		for _, d := range party.Devices {
+			users = append(users, e.facts.claimed[d]...)
+		}
+	}
+	if _, admit := body.(*Admit); admit && len(e.facts.about) > ruleOf[e.facts.kind()].members {
+		users = slices.Collect(maps.Keys(e.facts.about)) // there may be no room
+	}
+	s := e.partial(p, e.voidsAt(p), users...)
+	for id, n := range e.facts.epochs {
+		if p.has(n) {
+			s.addEpoch(id, e.facts.reach.ops[n].User(), e.facts.bodies[n])
+		}
+	}
+	return s
+}
+
+// voidsAt returns what is void in a past.
+func (e *Entity) voidsAt(p past) voids {
+	if e.facts.lastClash < 0 {
+		return nil
+	}
+	return e.resolve(p)
 }
 
 // judgeContent says whether a content op's author had the right to write it
@@ -111,72 +159,40 @@ func (e *Entity) Add(o oplog.Op) (bool, error) {
 // order ops arrive, or honest ops that build on this one could not be appended
 // everywhere. Counts makes what is beyond a cut void.
 func (e *Entity) judgeContent(o oplog.Op) error {
-	at, err := e.stateAt(o.Auth())
-	if err != nil {
-		return err
-	}
+	at := e.stateAt(o.Auth(), o.User())
 	switch {
 	case at.Ended:
 		return fmt.Errorf("%w: content op %v", ErrEnded, o.ID())
 	case !at.Speaks(o.User(), o.Device(), ruleOf[at.Kind].writes):
 		return fmt.Errorf("%w: content op %v by %v", ErrNotAuthorized, o.ID(), o.User())
 	}
-	if _, ok := at.Epochs[o.Epoch()]; !ok {
+	if n, ok := e.facts.epochs[o.Epoch()]; !ok || !e.facts.reach.upTo(o.Auth()).has(n) {
 		return fmt.Errorf("%w: content op %v in an unknown epoch", ErrNotAuthorized, o.ID())
 	}
 	return nil
 }
 
-// stateAt folds the past of a set of control heads. Zero ids are skipped.
-func (e *Entity) stateAt(heads []keys.Digest) (*State, error) {
+// stateAt returns what the past of a set of control heads says of a user. Zero ids
+// are skipped.
+func (e *Entity) stateAt(heads []keys.Digest, user keys.Digest) *State {
 	heads = slices.DeleteFunc(slices.Clone(heads), keys.Digest.IsZero)
 	slices.SortFunc(heads, compare)
 	heads = slices.Compact(heads)
 	if slices.Equal(heads, e.log.Heads(oplog.Control)) {
-		return e.state, nil
+		return e.State()
 	}
-	name := make([]byte, 0, len(heads)*32)
-	for _, h := range heads {
+	name := make([]byte, 0, (len(heads)+1)*32)
+	for _, h := range append(heads, user) {
 		name = append(name, h[:]...)
 	}
 	if s, ok := e.past[string(name)]; ok {
-		return s, nil
+		return s
 	}
-	in := ancestors(e.log, heads)
-	s, err := e.fold(func(yield func(oplog.Op) bool) {
-		for o := range e.log.All(oplog.Control) {
-			if in[o.ID()] && !yield(o) {
-				return
-			}
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	if s == nil {
-		return nil, fmt.Errorf("%w: a past without genesis", ErrNotAuthorized)
-	}
+	p := e.facts.reach.upTo(heads)
+	s := e.partial(p, e.voidsAt(p), user)
 	if len(e.past) >= maxPastCache {
 		clear(e.past)
 	}
 	e.past[string(name)] = s
-	return s, nil
-}
-
-// ancestors returns heads and all they build on within their strand.
-func ancestors(l *oplog.Log, heads []keys.Digest) map[keys.Digest]bool {
-	in := make(map[keys.Digest]bool)
-	todo := slices.Clone(heads)
-	for len(todo) > 0 {
-		id := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		if in[id] || id.IsZero() {
-			continue
-		}
-		in[id] = true
-		o, _ := l.Get(id)
-		todo = append(todo, o.Parents()...)
-		todo = append(todo, o.Prev())
-	}
-	return in
+	return s
 }

@@ -2,72 +2,29 @@ package entity
 
 import (
 	"fmt"
-	"iter"
 	"slices"
 
 	"pttnode/keys"
 	"pttnode/oplog"
 )
 
-// fold applies operations, given parents first, to an empty state. It returns
-// nil for no operations.
-func (e *Entity) fold(ops iter.Seq[oplog.Op]) (*State, error) {
-	type place struct {
-		device keys.ID
-		seq    uint64
-	}
-	seen := make(map[place]bool)
-	forked := make(map[keys.ID]uint64)
-	for o := range ops {
-		p := place{o.Device(), o.Seq()}
-		if at, ok := forked[p.device]; seen[p] && (!ok || p.seq < at) {
-			forked[p.device] = p.seq
-		}
-		seen[p] = true
-	}
-	var s *State
-	for o := range ops {
-		body, known, err := e.body(o)
-		if err != nil {
-			return nil, err
-		}
-		if s == nil {
-			if s, err = begin(o, body); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		// Equivocation: what a device signed from its fork on is void, but for
-		// what only takes away (docs/PROTOCOL.md §2.6).
-		if at, ok := forked[o.Device()]; ok && o.Seq() >= at && !takesAway(o) {
+// fold makes the state of a past: what is not void of it, in the log's order.
+func (e *Entity) fold(p past) *State {
+	f := e.facts
+	void := e.voidsAt(p)
+	s := f.founding()
+	for o := range e.log.All(oplog.Control) {
+		n := f.reach.number[o.ID()]
+		switch {
+		case n == 0 || !p.has(n):
+		case void[n]:
 			s.Void[o.ID()] = true
-			continue
+			s.keepEpoch(o, f.bodies[n])
+		default:
+			apply(s, o, f.bodies[n])
 		}
-		// Its author's admission or mastership became void. An epoch stands: what was
-		// written under it must stay readable.
-		m := s.Members[o.User()]
-		if (m == nil || m.Role != Master && needsMaster(s.Kind, body)) && o.Family() != oplog.FamilyOpKey {
-			s.Void[o.ID()] = true
-			continue
-		}
-		apply(e.log, s, o, body, known)
 	}
-	return s, nil
-}
-
-// body returns the decoded body of a control op, read only: an op is folded once
-// for every past that contains it, and decoded once.
-func (e *Entity) body(o oplog.Op) (body any, known bool, err error) {
-	if body, ok := e.bodies[o.ID()]; ok {
-		return body, body != nil, nil
-	}
-	if body, known, err = decodeBody(o); err != nil {
-		return nil, known, fmt.Errorf("%w: %w", ErrBody, err)
-	}
-	if _, kept := e.log.Get(o.ID()); kept {
-		e.bodies[o.ID()] = body
-	}
-	return body, known, nil
+	return s
 }
 
 func takesAway(o oplog.Op) bool { return takesAwayType(o.Family(), o.Type()) }
@@ -141,10 +98,10 @@ func begin(o oplog.Op, body any) (*State, error) {
 	return s, nil
 }
 
-// apply folds one judged operation into s. Concurrent operations are folded in
-// the log's order; a leave beats an admission that did not see it.
-func apply(l *oplog.Log, s *State, o oplog.Op, body any, known bool) {
-	if !known {
+// apply folds one operation that is not void into s.
+func apply(s *State, o oplog.Op, body any) {
+	s.owners = nil
+	if body == nil {
 		s.Frozen = s.Frozen || o.Critical() && s.Speaks(o.User(), o.Device(), Master)
 		return
 	}
@@ -165,13 +122,6 @@ func apply(l *oplog.Log, s *State, o oplog.Op, body any, known bool) {
 		}
 	case *Admit:
 		m := s.Members[b.Party.User]
-		if m != nil && m.Standing != Active {
-			past := ancestors(l, []keys.Digest{o.ID()})
-			if slices.ContainsFunc(m.gone, func(id keys.Digest) bool { return !past[id] }) {
-				s.Void[o.ID()] = true
-				return
-			}
-		}
 		if m != nil && m.Standing == Active { // admitted twice at once: the first in order stays
 			m.Role = max(m.Role, b.Role)
 			return
@@ -180,22 +130,41 @@ func apply(l *oplog.Log, s *State, o oplog.Op, body any, known bool) {
 		if b.Ref != nil {
 			n.Ref = *b.Ref
 		}
-		if m != nil {
-			n.gone = m.gone
-		}
 		for _, d := range b.Party.Devices {
 			delete(s.Cuts, Writer{b.Party.User, d})
 		}
 		s.Members[b.Party.User] = n
 	case *Leave:
 		m := s.Members[o.User()]
-		m.Standing = Gone
-		m.gone = append(m.gone, o.ID())
-		for _, d := range m.Party.Devices {
-			s.Cuts[Writer{o.User(), d}] += 0 // none counts, if no cut says more
+		if m == nil || m.Standing != Active {
+			return
 		}
-		for _, c := range b.Cuts {
-			s.cut(o.User(), c)
+		m.Standing = Gone
+		s.cutAll(m, b.Cuts)
+	case *Remove:
+		if m := s.Members[b.User]; m != nil {
+			if m.Standing == Active {
+				m.Standing = Removed
+			}
+			s.cutAll(m, b.Cuts)
+		}
+		s.addEpoch(o.ID(), o.User(), body)
+	case *MasterRemove:
+		if m := s.Members[b.User]; m != nil && m.Role == Master {
+			m.Role = Member
+		}
+	case *MasterTransfer:
+		from, to := s.Members[o.User()], s.Members[b.Party.User]
+		if from == nil || to == nil || from.Role != Master || to.Standing != Active {
+			return
+		}
+		from.Role, to.Role = Member, Master
+		if s.Founder == o.User() {
+			s.Founder = b.Party.User
+		}
+	case *SetRole:
+		if m := s.Members[b.User]; m != nil && m.Role != Master {
+			m.Role = b.Role
 		}
 	case *Devices:
 		if m := s.Members[b.Party.User]; m != nil {
@@ -207,12 +176,16 @@ func apply(l *oplog.Log, s *State, o oplog.Op, body any, known bool) {
 			}
 		}
 	case *Accept:
-		s.Members[o.User()].Accepted = true
+		m := s.Members[o.User()]
+		if m == nil {
+			return
+		}
+		m.Accepted = true
 		if s.Ended && s.EndReason == EndNotAccepted { // it was, beside the end
 			s.Ended, s.EndReason = false, 0
 		}
 	case *Epoch:
-		s.Epochs[o.ID()] = EpochInfo{ID: o.ID(), Depth: b.Depth, Commitment: b.Commitment, By: o.User()}
+		s.addEpoch(o.ID(), o.User(), body)
 		if s.Kind == Me {
 			s.UserBox = *b.UserBox
 		}
@@ -238,5 +211,38 @@ func apply(l *oplog.Log, s *State, o oplog.Op, body any, known bool) {
 		s.Policy.Join = b.Join
 	case *SetHistory:
 		s.Policy.History = b.History
+	}
+}
+
+// addEpoch adds the epoch that an op holds.
+func (s *State) addEpoch(id, by keys.Digest, body any) {
+	switch b := body.(type) {
+	case *Epoch:
+		s.Epochs[id] = EpochInfo{ID: id, Depth: b.Depth, Commitment: b.Commitment, By: by}
+	case *Remove:
+		s.Epochs[id] = EpochInfo{ID: id, Depth: b.Epoch.Depth, Commitment: b.Epoch.Commitment, By: by}
+	}
+}
+
+// keepEpoch keeps the epoch of a void op: what was written under it must stay
+// readable.
+func (s *State) keepEpoch(o oplog.Op, body any) {
+	s.addEpoch(o.ID(), o.User(), body)
+	if e, ok := s.Epochs[o.ID()]; ok && o.Family() != oplog.FamilyOpKey {
+		e.Void = true
+		s.Epochs[o.ID()] = e
+	}
+}
+
+// cutAll limits the content of a member who is gone: of each of his devices what is
+// up to its cut counts, of one without none.
+func (s *State) cutAll(m *Membership, cuts []Cut) {
+	for _, d := range m.Party.Devices {
+		s.Cuts[Writer{m.Party.User, d}] += 0
+	}
+	for _, c := range cuts {
+		if c.Strand == oplog.Content {
+			s.cut(m.Party.User, c)
+		}
 	}
 }

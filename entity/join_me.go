@@ -31,7 +31,7 @@ func CreateJoinMe(ap Approval, want NewDevice) (*Entity, Keyring, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s := e.state
+	s := e.State()
 	if s.Kind != Me || ap.Entity != want.User {
 		return nil, nil, fmt.Errorf("%w: a %v, want the Me of the issuer", ErrKind, s.Kind)
 	}
@@ -80,11 +80,7 @@ func (e *Entity) lists(op, user keys.Digest, device keys.ID) bool {
 	if !ok || o.Strand() != oplog.Control || o.User() != user || !e.Counts(o) {
 		return false
 	}
-	body, _, err := e.body(o)
-	if err != nil {
-		return false
-	}
-	switch b := body.(type) {
+	switch b := e.facts.bodies[e.facts.reach.number[op]].(type) {
 	case *Genesis:
 		return b.Founder != nil && slices.Contains(b.Founder.Devices, device)
 	case *Devices:
@@ -106,7 +102,7 @@ func CreateOwn(ap Approval, me *Entity, kind Kind, device keys.ID) (*Entity, Key
 	if err != nil {
 		return nil, nil, err
 	}
-	s := e.state
+	s := e.State()
 	if s.Kind != kind || kind == Board && !s.Personal {
 		return nil, nil, fmt.Errorf("%w: a %v, want the user's own %v", ErrKind, s.Kind, kind)
 	}

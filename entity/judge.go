@@ -90,6 +90,8 @@ func judge(s *State, o oplog.Op, body any, known bool) error {
 		if s.Kind == Profile {
 			return refuse("a %v does not end", s.Kind)
 		}
+	case *MasterRemove, *MasterTransfer, *Remove, *SetRole:
+		return judgeAgainst(s, o, body, r, refuse)
 	case *DeviceAdd:
 		return judgeDeviceAdd(s, b, refuse)
 	case *DeviceClass:
@@ -117,7 +119,7 @@ func judge(s *State, o oplog.Op, body any, known bool) error {
 // needsMaster reports whether only a master may write an operation with this body.
 func needsMaster(k Kind, body any) bool {
 	switch body.(type) {
-	case *MasterAdd, *Admit, *Epoch, *Text, *SetJoinPolicy, *SetHistory:
+	case *MasterAdd, *MasterRemove, *MasterTransfer, *Admit, *Remove, *SetRole, *Epoch, *Text, *SetJoinPolicy, *SetHistory:
 		return true
 	case *End:
 		return k != Friend
@@ -207,9 +209,73 @@ func judgeParty(s *State, p Party, refuse func(string, ...any) error) error {
 	return nil
 }
 
+// judgeAgainst checks what is done to another member. The founder is out of reach
+// of all but himself, and he can only hand his place on: so there is always a
+// master.
+func judgeAgainst(s *State, o oplog.Op, body any, r rules, refuse func(string, ...any) error) error {
+	var user keys.Digest
+	var cuts []Cut
+	switch b := body.(type) {
+	case *MasterRemove:
+		user, cuts = b.User, b.Cuts
+	case *MasterTransfer:
+		user, cuts = b.Party.User, b.Cuts
+	case *Remove:
+		user, cuts = b.User, b.Cuts
+	case *SetRole:
+		user = b.User
+	}
+	m := s.Members[user]
+	switch {
+	case m == nil || m.Standing != Active:
+		return refuse("%v is not a member", user)
+	case user == s.Founder:
+		return refuse("the founder")
+	}
+	of := m // whose devices the cuts are of
+	switch b := body.(type) {
+	case *MasterRemove:
+		if !r.policy || m.Role != Master {
+			return refuse("not a further master of a board")
+		}
+	case *MasterTransfer:
+		of = s.Members[o.User()]
+		if !r.policy || user == o.User() || !m.Party.Same(b.Party) {
+			return refuse("not to another member of a board, as he is here")
+		}
+	case *SetRole:
+		if !r.policy || m.Role == Master || !slices.Contains(r.roles, b.Role) {
+			return refuse("no such role, or of a master")
+		}
+	case *Remove:
+		if s.Kind != Board && s.Kind != Profile || user == o.User() {
+			return refuse("a %v has nobody to remove, and who goes himself leaves", s.Kind)
+		}
+		if err := judgeEpochOf(s, b.Epoch.Depth, b.Epoch.Replaces, refuse); err != nil {
+			return err
+		}
+	}
+	for _, c := range cuts {
+		if !slices.Contains(of.Party.Devices, c.Device) {
+			return refuse("a cut of another's device")
+		}
+	}
+	return nil
+}
+
 func judgeEpoch(s *State, b *Epoch, refuse func(string, ...any) error) error {
+	if err := judgeEpochOf(s, b.Depth, b.Replaces, refuse); err != nil {
+		return err
+	}
+	if (s.Kind == Me) != (b.UserBox != nil) {
+		return refuse("user box key out of place")
+	}
+	return nil
+}
+
+func judgeEpochOf(s *State, given uint64, replaces []keys.Digest, refuse func(string, ...any) error) error {
 	depth := uint64(1)
-	for _, id := range b.Replaces {
+	for _, id := range replaces {
 		e, ok := s.Epochs[id]
 		if !ok {
 			return refuse("replaces an unknown epoch")
@@ -217,14 +283,12 @@ func judgeEpoch(s *State, b *Epoch, refuse func(string, ...any) error) error {
 		depth = max(depth, e.Depth+1)
 	}
 	switch {
-	case !ascending(b.Replaces, compare):
+	case !ascending(replaces, compare):
 		return refuse("epochs not ascending")
-	case b.Depth != depth:
-		return refuse("depth %d, want %d", b.Depth, depth)
-	case len(s.Epochs) > 0 && len(b.Replaces) == 0:
+	case given != depth:
+		return refuse("depth %d, want %d", given, depth)
+	case len(s.Epochs) > 0 && len(replaces) == 0:
 		return refuse("a first epoch beside another")
-	case (s.Kind == Me) != (b.UserBox != nil):
-		return refuse("user box key out of place")
 	}
 	return nil
 }

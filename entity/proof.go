@@ -33,34 +33,88 @@ func ProveMaster(me, e *Entity) (Proof, bool) {
 	if e == nil {
 		return p, true
 	}
-	m := e.state.Members[me.ID()]
+	m := e.State().Members[me.ID()]
 	if m == nil || m.Standing != Active || m.Role != Master {
 		return Proof{}, false
 	}
-	// Each master was added by an older one; walk from him up to the founder.
-	var path []oplog.Op
-	for user := me.ID(); user != e.state.Founder; {
-		o, ok := e.masterAddOf(user)
+	// Each master was made one by an older one; walk from him up to the founder.
+	var makers []oplog.Op
+	for user := me.ID(); user != e.genesis().User(); {
+		o, ok := e.makerOf(user)
+		if !ok || len(makers) > len(e.State().Members) {
+			return Proof{}, false
+		}
+		makers = append(makers, o)
+		user = o.User()
+	}
+	genesis := e.genesis()
+	p.Path = append(p.Path, genesis.Bytes())
+	party, _ := made(e.facts.bodies[0])
+	for _, o := range slices.Backward(makers) {
+		listings, ok := e.listings(party, o.Device())
 		if !ok {
 			return Proof{}, false
 		}
-		path = append(path, o)
-		user = o.User()
-	}
-	genesis, _ := e.log.Get(e.ID())
-	p.Path = append(p.Path, genesis.Bytes())
-	for _, o := range slices.Backward(path) {
-		p.Path = append(p.Path, o.Bytes())
+		for _, l := range append(listings, o) {
+			p.Path = append(p.Path, l.Bytes())
+		}
+		party, _ = made(e.facts.bodies[e.facts.reach.number[o.ID()]])
 	}
 	return p, true
 }
 
-func (e *Entity) masterAddOf(user keys.Digest) (oplog.Op, bool) {
-	for o := range e.log.All(oplog.Control) {
-		if o.Family() != oplog.FamilyMaster || o.Type() != TypeMasterAdd || !e.Counts(o) {
-			continue
+func (e *Entity) genesis() oplog.Op { return e.facts.reach.ops[0] }
+
+// made returns the party that the body of an op made master.
+func made(body any) (Party, bool) {
+	switch b := body.(type) {
+	case *Genesis:
+		if b.Founder != nil {
+			return *b.Founder, true
 		}
-		if body, _, err := decodeBody(o); err == nil && body.(*MasterAdd).Party.User == user {
+	case *MasterAdd:
+		if b.Party != nil {
+			return *b.Party, true
+		}
+	case *MasterTransfer:
+		return b.Party, true
+	}
+	return Party{}, false
+}
+
+// makerOf returns the first op that counts and made a user master.
+func (e *Entity) makerOf(user keys.Digest) (oplog.Op, bool) {
+	for _, n := range e.facts.order(e.log, slices.Clone(e.facts.about[user])) {
+		o := e.facts.reach.ops[n]
+		if party, ok := made(e.facts.bodies[n]); ok && n > 0 && party.User == user && e.Counts(o) {
+			return o, true
+		}
+	}
+	return oplog.Op{}, false
+}
+
+// listings returns the ops by which a device came to speak for a master after he
+// was made one with the devices of party; none when it was among those.
+func (e *Entity) listings(party Party, device keys.ID) ([]oplog.Op, bool) {
+	var out []oplog.Op
+	for !slices.Contains(party.Devices, device) {
+		o, ok := e.lister(party.User, device)
+		if !ok || len(out) > MaxDevices {
+			return nil, false
+		}
+		out = append(out, o)
+		device = o.Device() // which has to be one already
+	}
+	slices.Reverse(out)
+	return out, true
+}
+
+// lister returns the first op by another device of a user that lists device.
+func (e *Entity) lister(user keys.Digest, device keys.ID) (oplog.Op, bool) {
+	for _, n := range e.facts.order(e.log, slices.Clone(e.facts.about[user])) {
+		o := e.facts.reach.ops[n]
+		b, ok := e.facts.bodies[n].(*Devices)
+		if ok && o.User() == user && o.Device() != device && slices.Contains(b.Party.Devices, device) && e.Counts(o) {
 			return o, true
 		}
 	}
@@ -82,7 +136,7 @@ func (p Proof) Verify(kind Kind, eid16 [16]byte, device keys.ID) (me *Entity, ei
 	refuse := func(why string) (*Entity, keys.Digest, error) {
 		return nil, keys.Digest{}, fmt.Errorf("%w: proof of %v: %s", ErrNotAuthorized, device, why)
 	}
-	if !me.state.Speaks(me.ID(), device, Master) {
+	if !me.State().Speaks(me.ID(), device, Master) {
 		return refuse("not a device of the user it shows")
 	}
 	if kind != Board {
@@ -101,8 +155,9 @@ func (p Proof) Verify(kind Kind, eid16 [16]byte, device keys.ID) (me *Entity, ei
 	return me, eid, nil
 }
 
-// verifyPath follows genesis → add → … to user: each op is signed by a device of
-// the master the one before named.
+// verifyPath follows genesis → … to user: each op makes another user master, or
+// says with which devices the present one speaks, and is signed by a device of the
+// master that the one before named.
 func (p Proof) verifyPath(user keys.Digest) (keys.Digest, error) {
 	refuse := func(why string) (keys.Digest, error) {
 		return keys.Digest{}, fmt.Errorf("%w: path to %v: %s", ErrNotAuthorized, user, why)
@@ -129,11 +184,14 @@ func (p Proof) verifyPath(user keys.Digest) (keys.Digest, error) {
 			eid, master = o.ID(), s.Members[s.Founder].Party
 			continue
 		}
-		add, ok := body.(*MasterAdd)
-		if !ok || add.Party == nil || o.Entity() != eid || o.User() != master.User || !slices.Contains(master.Devices, o.Device()) {
+		next, ok := made(body)
+		if d, listing := body.(*Devices); listing && d.Party.User == master.User {
+			next, ok = d.Party, true
+		}
+		if !ok || o.Entity() != eid || o.User() != master.User || !slices.Contains(master.Devices, o.Device()) {
 			return refuse("an op is not the next one of the path")
 		}
-		master = *add.Party
+		master = next
 	}
 	if master.User != user {
 		return refuse("ends at another user")

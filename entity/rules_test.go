@@ -38,7 +38,30 @@ var verbs = map[string]func(testing.TB, *world, person) oplog.Draft{
 	"founder's-party": control(oplog.FamilyMember, entity.TypeDevices, func(tb testing.TB, w *world, p person) any {
 		return entity.Devices{Party: w.who(tb, "founder").party()}
 	}),
-	"accept": control(oplog.FamilyMember, entity.TypeAccept, fixed(entity.Accept{})),
+	"remove":         removal("reader", "other", "member", "stranger"),
+	"remove-owner":   removal("master", "stranger"),
+	"remove-founder": removal("founder"),
+	"remove-gone":    removal("gone", "stranger"),
+	"remove-myself": control(oplog.FamilyMember, entity.TypeRemove, func(_ testing.TB, w *world, p person) any {
+		return entity.Remove{User: p.user(), Epoch: nextEpoch(w)}
+	}),
+	"demote":         demotion("master", "other"),
+	"demote-founder": demotion("founder"),
+	"demote-member":  demotion("member", "reader"),
+	"demote-myself": control(oplog.FamilyMaster, entity.TypeMasterRemove, func(_ testing.TB, _ *world, p person) any {
+		return entity.MasterRemove{User: p.user()}
+	}),
+	"transfer":            transfer("member", "reader", "other", "founder"),
+	"transfer-to-founder": transfer("founder"),
+	"transfer-to-gone":    transfer("gone"),
+	"transfer-to-myself": control(oplog.FamilyMaster, entity.TypeMasterTransfer, func(_ testing.TB, _ *world, p person) any {
+		return entity.MasterTransfer{Party: p.party()}
+	}),
+	"role":         roleOf("member", "reader", "other", "founder"),
+	"role-owner":   roleOf("master"),
+	"role-founder": roleOf("founder"),
+	"role-gone":    roleOf("gone"),
+	"accept":       control(oplog.FamilyMember, entity.TypeAccept, fixed(entity.Accept{})),
 	"epoch": control(oplog.FamilyOpKey, entity.TypeEpoch, func(_ testing.TB, w *world, _ person) any {
 		b := entity.Epoch{Commitment: keys.Digest{1}, Depth: 2}
 		for id := range w.State().Epochs {
@@ -80,6 +103,33 @@ func control(family oplog.Family, typ uint16, body func(testing.TB, *world, pers
 	}
 }
 
+func removal(names ...string) func(testing.TB, *world, person) oplog.Draft {
+	return control(oplog.FamilyMember, entity.TypeRemove, func(tb testing.TB, w *world, _ person) any {
+		w.who(tb, "stranger")
+		user := w.who(tb, first(w, names...)).user()
+		return entity.Remove{User: user, Cuts: w.cuts(user), Epoch: nextEpoch(w)}
+	})
+}
+
+func demotion(names ...string) func(testing.TB, *world, person) oplog.Draft {
+	return control(oplog.FamilyMaster, entity.TypeMasterRemove, func(tb testing.TB, w *world, _ person) any {
+		user := w.who(tb, first(w, names...)).user()
+		return entity.MasterRemove{User: user, Cuts: w.cuts(user)}
+	})
+}
+
+func transfer(names ...string) func(testing.TB, *world, person) oplog.Draft {
+	return control(oplog.FamilyMaster, entity.TypeMasterTransfer, func(tb testing.TB, w *world, p person) any {
+		return entity.MasterTransfer{Party: w.who(tb, first(w, names...)).party(), Cuts: w.cuts(p.user())}
+	})
+}
+
+func roleOf(names ...string) func(testing.TB, *world, person) oplog.Draft {
+	return control(oplog.FamilyMember, entity.TypeRole, func(tb testing.TB, w *world, _ person) any {
+		return entity.SetRole{User: w.who(tb, first(w, names...)).user(), Role: entity.Reader}
+	})
+}
+
 func fixed(body any) func(testing.TB, *world, person) any {
 	return func(testing.TB, *world, person) any { return body }
 }
@@ -105,6 +155,23 @@ func TestRules(t *testing.T) {
 		{name: "board", kind: entity.Board, table: `
 			                 founder  master  member  reader  gone  stranger
 			add-owner        yes      yes     no      no      no    no
+			remove               yes  yes  no  no  no  no
+			remove-owner         yes  no  no  no  no  no
+			remove-founder       no  no  no  no  no  no
+			remove-gone          no  no  no  no  no  no
+			remove-myself        no  no  no  no  no  no
+			demote               yes  yes  no  no  no  no
+			demote-founder       no  no  no  no  no  no
+			demote-member        no  no  no  no  no  no
+			demote-myself        no  yes  no  no  no  no
+			transfer             yes  yes  no  no  no  no
+			transfer-to-founder  no  no  no  no  no  no
+			transfer-to-gone     no  no  no  no  no  no
+			transfer-to-myself   no  no  no  no  no  no
+			role                 yes  yes  no  no  no  no
+			role-owner           no  no  no  no  no  no
+			role-founder         no  no  no  no  no  no
+			role-gone            no  no  no  no  no  no
 			admit            yes      yes     no      no      no    no
 			leave            stays    yes     yes     yes     no    no
 			my-party         yes      yes     yes     yes     no    no
@@ -137,14 +204,54 @@ func TestRules(t *testing.T) {
 			epoch            over     over    over    over    no    no
 			title            over     over    over    over    no    no
 			join-policy      over     over    over    over    no    no
+			remove               over  over  over  over  no  no
+			demote               over  over  over  over  no  no
+			transfer             over  over  over  over  no  no
+			role                 over  over  over  over  no  no
 			end              yes      yes     no      no      no    no
 			merged           no       no      no      no      no    no
 			unknown          yes      yes     yes     yes     no    no
 			write            over     over    over    over    over  over
 		`},
+		{name: "board that one was removed from", kind: entity.Board, setup: func(t *testing.T, w *world) {
+			w.must(t, "founder", oplog.FamilyMember, entity.TypeRemove, entity.Remove{User: w.who(t, "master").user(), Epoch: nextEpoch(w)})
+		}, table: `
+			                 founder  master  member
+			remove-owner     no       no      no
+			demote           no       no      no
+			admit            yes      no      no
+			leave            stays    no      yes
+			unknown          yes      no      yes
+			epoch            no       no      no
+			write            yes      no      yes
+		`},
+		{name: "board that was handed on", kind: entity.Board, setup: func(t *testing.T, w *world) {
+			w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterTransfer, entity.MasterTransfer{Party: w.who(t, "master").party()})
+		}, table: `
+			                 founder  master  member
+			remove-founder   no       yes     no
+			remove-owner     no       no      no
+			demote           no       no      no
+			demote-founder   no       no      no
+			role-founder     no       yes     no
+			transfer         no       yes     no
+			owner's-party    no       yes     no
+			leave            yes      stays   yes
+			title            no       yes     no
+			write            yes      yes     yes
+		`},
 		{name: "profile", kind: entity.Profile, table: `
 			                 founder  reader  gone  stranger
 			add-owner        no       no      no    no
+			remove               yes  no  no  no
+			remove-founder       no  no  no  no
+			remove-gone          no  no  no  no
+			remove-myself        no  no  no  no
+			demote-founder       no  no  no  no
+			demote-member        no  no  no  no
+			transfer             no  no  no  no
+			role                 no  no  no  no
+			role-founder         no  no  no  no
 			admit            yes      no      no    no
 			leave            stays    yes     no    no
 			my-party         yes      yes     no    no
@@ -168,6 +275,15 @@ func TestRules(t *testing.T) {
 		{name: "friend, before consent", kind: entity.Friend, table: `
 			                 founder  other  stranger
 			add-owner        yes      no     no
+			remove               no  no  no
+			remove-founder       no  no  no
+			remove-myself        no  no  no
+			demote               no  no  no
+			demote-founder       no  no  no
+			transfer             no  no  no
+			transfer-to-founder  no  no  no
+			role                 no  no  no
+			role-founder         no  no  no
 			admit            no       no     no
 			leave            stays    yes    no
 			my-party         yes      yes    no
@@ -193,6 +309,15 @@ func TestRules(t *testing.T) {
 		}, table: `
 			                 founder  other  stranger
 			add-owner        yes      yes    no
+			remove               no  no  no
+			remove-founder       no  no  no
+			remove-myself        no  no  no
+			demote               no  no  no
+			demote-founder       no  no  no
+			transfer             no  no  no
+			transfer-to-founder  no  no  no
+			role                 no  no  no
+			role-founder         no  no  no
 			admit            no       no     no
 			leave            stays    yes    no
 			founder's-party  yes      no     no
@@ -226,6 +351,10 @@ func TestRules(t *testing.T) {
 		{name: "me", kind: entity.Me, table: `
 			                 founder  stranger
 			add-owner        no       no
+			remove-founder       no  no
+			demote-founder       no  no
+			transfer             no  no
+			role                 no  no
 			admit            no       no
 			leave            no       no
 			my-party         no       no

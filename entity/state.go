@@ -44,8 +44,6 @@ type Membership struct {
 	Ref      [16]byte    // the invite it came through, zero if none
 	Since    time.Time   // for display
 	Accepted bool        // Friend: consented
-
-	gone []keys.Digest // leaves, to tell an admission after them from one beside them
 }
 
 // EpochInfo is one epoch of an entity's op-key.
@@ -54,6 +52,7 @@ type EpochInfo struct {
 	Depth      uint64
 	Commitment keys.Digest
 	By         keys.Digest // the user who made it
+	Void       bool        // of a removal that is void: read with, not written with
 }
 
 // Writer is a device as that of one user: what a user says of a key, its cuts
@@ -90,6 +89,8 @@ type State struct {
 	Devices    []Device
 	DeviceHead keys.Digest // last op of the device chain
 	UserBox    keys.BoxID  // of the last epoch
+
+	owners map[keys.ID]keys.Digest // active members by device; nil until asked for, and after a change
 }
 
 // Member returns a user's membership, whatever its standing.
@@ -108,11 +109,20 @@ func (s *State) Speaks(user keys.Digest, device keys.ID, least Role) bool {
 // UserOf returns the active member that a device belongs to: the lowest, where two
 // claimed it beside each other.
 func (s *State) UserOf(device keys.ID) (user keys.Digest, ok bool) {
-	for u, m := range s.Members {
-		if m.Standing == Active && slices.Contains(m.Party.Devices, device) && (!ok || compare(u, user) < 0) {
-			user, ok = u, true
+	if s.owners == nil {
+		s.owners = make(map[keys.ID]keys.Digest, len(s.Members))
+		for u, m := range s.Members {
+			if m.Standing != Active {
+				continue
+			}
+			for _, d := range m.Party.Devices {
+				if old, claimed := s.owners[d]; !claimed || compare(u, old) < 0 {
+					s.owners[d] = u
+				}
+			}
 		}
 	}
+	user, ok = s.owners[device]
 	return user, ok
 }
 
@@ -175,7 +185,7 @@ func (s *State) WritingEpoch(held func(keys.Digest) bool) (EpochInfo, bool) {
 	var best EpochInfo
 	found := false
 	for id, e := range s.Epochs {
-		if !held(id) {
+		if e.Void || !held(id) {
 			continue
 		}
 		if !found || e.Depth > best.Depth || e.Depth == best.Depth && compare(id, best.ID) < 0 {

@@ -21,7 +21,7 @@ type Keyring map[keys.Digest]keys.OpKey
 // Control signs a control operation with the given body at the present heads
 // and appends it. It fails with ErrFrozen, unless it only takes away, or like Add.
 func (e *Entity) Control(a Author, family oplog.Family, typ uint16, body any) (oplog.Op, error) {
-	if e.state.Frozen && !takesAwayType(family, typ) {
+	if e.State().Frozen && !takesAwayType(family, typ) {
 		return oplog.Op{}, ErrFrozen
 	}
 	o, err := oplog.Sign(a.Key, e.draft(a, oplog.Control, family, typ, keys.Marshal(body)))
@@ -36,7 +36,7 @@ func (e *Entity) Control(a Author, family oplog.Family, typ uint16, body any) (o
 // writing epoch, and appends it. It fails with ErrEnded, ErrFrozen,
 // ErrNotAuthorized or ErrNoKey, or like Add.
 func (e *Entity) Write(a Author, ring Keyring, family oplog.Family, typ uint16, body any) (oplog.Op, error) {
-	s := e.state
+	s := e.State()
 	switch {
 	case s.Ended:
 		return oplog.Op{}, ErrEnded
@@ -72,7 +72,7 @@ func (e *Entity) Read(o oplog.Op, ring Keyring, body any) error {
 	if !ok {
 		return fmt.Errorf("%w: %v", ErrNoKey, o.ID())
 	}
-	plain, err := key.Open(e.ID(), o.Epoch(), contentAAD(o.AAD(), e.state.Epochs[o.Epoch()].Commitment), o.Body())
+	plain, err := key.Open(e.ID(), o.Epoch(), contentAAD(o.AAD(), e.State().Epochs[o.Epoch()].Commitment), o.Body())
 	if err != nil {
 		return fmt.Errorf("content op %v: %w", o.ID(), err)
 	}
@@ -93,10 +93,10 @@ func contentAAD(envelope []byte, commitment keys.Digest) []byte {
 // admission did not become void.
 func (e *Entity) Counts(o oplog.Op) bool {
 	if o.Strand() == oplog.Control {
-		return !e.state.Void[o.ID()]
+		return !e.State().Void[o.ID()]
 	}
 	at, forked := e.log.Forked(o.Device(), oplog.Content)
-	return e.state.Members[o.User()] != nil && !e.state.beyondCut(o) && !(forked && o.Seq() >= at)
+	return e.State().Members[o.User()] != nil && !e.State().beyondCut(o) && !(forked && o.Seq() >= at)
 }
 
 func (e *Entity) draft(a Author, s oplog.Strand, family oplog.Family, typ uint16, body []byte) oplog.Draft {

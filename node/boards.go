@@ -165,12 +165,8 @@ func (n *Node) LeaveBoard(_ context.Context, ref string) error {
 		if err != nil {
 			return err
 		}
-		cuts := []entity.Cut{}
-		for _, d := range n.me.State().Devices {
-			if tip, ok := h.Log().Tip(d.ID, oplog.Content); ok {
-				cuts = append(cuts, entity.Cut{Device: d.ID, Strand: oplog.Content, Seq: tip.Seq(), ID: tip.ID()})
-			}
-		}
+		m, _ := h.State().Member(n.user)
+		cuts := cutsOf(h, m.Party.Devices, oplog.Content)
 		name := n.boardName(h)
 		o, err := h.Control(tx.author(), oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: cuts})
 		if err != nil {

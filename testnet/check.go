@@ -352,7 +352,7 @@ func convergenceProblems(running []*stored) []string {
 					first.peer.Name, a.Log().Len(), s.peer.Name, b.Log().Len()))
 				continue
 			}
-			if d := cmp.Diff(a.State(), b.State(), cmpopts.IgnoreUnexported(entity.Membership{})); d != "" {
+			if d := cmp.Diff(a.State(), b.State(), cmpopts.IgnoreUnexported(entity.State{})); d != "" {
 				found = append(found, fmt.Sprintf("%v %v at %s (-) and %s (+):\n%s", ids[id], id, first.peer.Name, s.peer.Name, d))
 			}
 		}

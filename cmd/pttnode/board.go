@@ -47,7 +47,33 @@ func (a *app) boardCommand() *cobra.Command {
 			return a.result(all, func() { a.sayMembers(all) })
 		}),
 	}
-	return group("board", "places to write together", list, a.createBoardCommand(), show, members, a.leaveCommand())
+	role := &cobra.Command{
+		Use:   "role BOARD USER owner|member|reader",
+		Short: "say what a member may do",
+		Long: `Makes a member of a board an owner, who lets people in and decides as you do, a
+member, who reads and writes, or a reader. Who founded the board stays an owner.`,
+		Example: "  pttnode board role reading bob owner",
+		Args:    cobra.ExactArgs(3),
+		RunE: a.with(func(ctx context.Context, c *api.Client, args []string) error {
+			before, err := c.Members(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			m, err := c.SetRole(ctx, args[0], args[1], args[2])
+			if err != nil {
+				return err
+			}
+			return a.result(m, func() {
+				a.say("%s is %s of %s now.\n", field(m.Name), withArticle(m.Role), quoted(args[0]))
+				for _, b := range before {
+					if b.UserID == m.UserID && b.Role != m.Role {
+						a.talk("Undo: pttnode board role %s %s %s\n", quoted(args[0]), quoted(args[1]), b.Role)
+					}
+				}
+			})
+		}),
+	}
+	return group("board", "places to write together", list, a.createBoardCommand(), show, members, role, a.leaveCommand())
 }
 
 func (a *app) createBoardCommand() *cobra.Command {
@@ -141,6 +167,14 @@ func (a *app) sayBoard(b node.BoardView) {
 	if b.Description != "" {
 		a.say("\n%s", paragraphs(b.Description))
 	}
+}
+
+// withArticle puts an article before a role.
+func withArticle(role string) string {
+	if role == "owner" {
+		return "an owner"
+	}
+	return "a " + role
 }
 
 // here says how much of a board is on this device.

@@ -1,0 +1,242 @@
+package entity
+
+import (
+	"slices"
+
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// facts is what the control ops of an entity say, filed by whom they speak of: the
+// standing of one user at any past is folded from a few of them.
+type facts struct {
+	reach     *reach
+	bodies    []any                     // by number; nil of an unknown type
+	about     map[keys.Digest][]int     // by user, ops that change his standing, in order of arrival
+	acts      map[keys.Digest][]int     // by user, the ops he wrote
+	claimed   map[keys.ID][]keys.Digest // users whom a party gave the device
+	epochs    map[keys.Digest]int       // ops that hold an epoch
+	general   []int                     // genesis, ends, merges
+	handed    map[keys.Digest]bool      // users who handed their place on, or to whom it was
+	conflicts []conflict                // ops beside a removal that voids them, unless the removal is void
+	lastClash int                       // greatest number in conflicts, -1 for none
+	forks     map[keys.ID]uint64        // devices that signed two ops at one place, from where on
+	founded   *State                    // of the genesis alone
+	position  []int                     // by number, the place in the log's order; nil after an append
+}
+
+// conflict is an op that a removal beside it voids.
+type conflict struct{ removal, op int }
+
+func newFacts() *facts {
+	return &facts{
+		reach: newReach(), about: make(map[keys.Digest][]int), acts: make(map[keys.Digest][]int),
+		claimed: make(map[keys.ID][]keys.Digest), handed: make(map[keys.Digest]bool), epochs: make(map[keys.Digest]int), forks: make(map[keys.ID]uint64), lastClash: -1,
+	}
+}
+
+// founding returns the state of the genesis alone, to be folded on.
+func (f *facts) founding() *State {
+	s := *f.founded
+	s.Members = make(map[keys.Digest]*Membership, len(f.founded.Members))
+	for u, m := range f.founded.Members {
+		s.Members[u] = new(*m)
+	}
+	s.Epochs, s.Cuts, s.Void = make(map[keys.Digest]EpochInfo), make(map[Writer]uint64), make(map[keys.Digest]bool)
+	return &s
+}
+
+// subjects returns whose standing a control op changes.
+func subjects(o oplog.Op, body any) []keys.Digest {
+	switch b := body.(type) {
+	case *Genesis, *Leave, *Accept:
+		return []keys.Digest{o.User()}
+	case *MasterAdd:
+		if b.Party != nil {
+			return []keys.Digest{b.Party.User}
+		}
+	case *MasterRemove:
+		return []keys.Digest{b.User}
+	case *MasterTransfer:
+		return []keys.Digest{o.User(), b.Party.User}
+	case *Admit:
+		return []keys.Digest{b.Party.User}
+	case *Remove:
+		return []keys.Digest{b.User}
+	case *SetRole:
+		return []keys.Digest{b.User}
+	case *Devices:
+		return []keys.Digest{b.Party.User}
+	case *DeviceAdd, *DeviceClass:
+		return []keys.Digest{o.User()}
+	}
+	return nil
+}
+
+// add files an op that was just appended.
+func (f *facts) add(l *oplog.Log, o oplog.Op, body any) {
+	n := f.reach.add(o)
+	f.bodies = append(f.bodies, body)
+	f.position = nil
+	for _, u := range subjects(o, body) {
+		f.about[u] = append(f.about[u], n)
+	}
+	f.acts[o.User()] = append(f.acts[o.User()], n)
+	for _, p := range parties(body) {
+		for _, d := range p.Devices {
+			if !slices.Contains(f.claimed[d], p.User) {
+				f.claimed[d] = append(f.claimed[d], p.User)
+			}
+		}
+	}
+	switch body.(type) {
+	case *Genesis, *End, *Merged:
+		f.general = append(f.general, n)
+	case *MasterTransfer:
+		for _, u := range subjects(o, body) {
+			f.handed[u] = true
+		}
+	case *Epoch, *Remove:
+		f.epochs[o.ID()] = n
+	}
+	if at, forked := l.Forked(o.Device(), oplog.Control); forked {
+		f.forks[o.Device()] = at
+		f.lastClash = n
+	}
+	f.clash(n, o, body)
+}
+
+// parties returns the parties that a body names.
+func parties(body any) []Party {
+	switch b := body.(type) {
+	case *Genesis:
+		if b.Founder != nil {
+			return []Party{*b.Founder}
+		}
+	case *Admit:
+		return []Party{b.Party}
+	case *Devices:
+		return []Party{b.Party}
+	}
+	return nil
+}
+
+// removal is what an op takes away: from a user all rights, or those of a master
+// only; or all from one device of his.
+type removal struct {
+	user    keys.Digest
+	device  keys.ID // zero: all of his devices
+	mastery bool    // only his acts as a master
+}
+
+// removes returns what an op takes away from others than its author alone.
+func removes(o oplog.Op, body any) []removal {
+	switch b := body.(type) {
+	case *Remove:
+		return []removal{{user: b.User}}
+	case *MasterRemove:
+		return []removal{{user: b.User, mastery: true}}
+	case *MasterTransfer:
+		return []removal{{user: o.User(), mastery: true}}
+	case *Devices:
+		var out []removal
+		for _, c := range b.Cuts {
+			out = append(out, removal{user: b.Party.User, device: c.Device})
+		}
+		return slices.CompactFunc(out, func(a, b removal) bool { return a.device == b.device })
+	}
+	return nil
+}
+
+// hits reports whether a removal voids an op beside it (docs/PROTOCOL.md §2.8).
+func (r removal) hits(k Kind, o oplog.Op, body any) bool {
+	if o.User() == r.user && (r.device.IsZero() || o.Device() == r.device) && (!r.mastery || needsMaster(k, body)) {
+		return true
+	}
+	switch b := body.(type) { // removing beats a concurrent adding
+	case *Admit:
+		return b.Party.User == r.user && r.device.IsZero() && !r.mastery
+	case *MasterAdd:
+		return b.Party != nil && b.Party.User == r.user && r.device.IsZero()
+	case *MasterTransfer:
+		return b.Party.User == r.user && r.device.IsZero()
+	case *SetRole:
+		return b.User == r.user && r.device.IsZero() && !r.mastery
+	}
+	return false
+}
+
+// clash files what stands beside a removal that voids it.
+func (f *facts) clash(n int, o oplog.Op, body any) {
+	kind := f.kind()
+	touched := map[int]bool{} // earlier ops that may clash with this one
+	for _, u := range append(subjects(o, body), o.User()) {
+		for _, m := range slices.Concat(f.about[u], f.acts[u]) {
+			if m != n && !f.reach.before(m, n) {
+				touched[m] = true
+			}
+		}
+	}
+	for m := range touched {
+		for _, pair := range [][2]int{{n, m}, {m, n}} {
+			r, victim := pair[0], pair[1]
+			ro, vo := f.reach.ops[r], f.reach.ops[victim]
+			if slices.ContainsFunc(removes(ro, f.bodies[r]), func(x removal) bool { return x.hits(kind, vo, f.bodies[victim]) }) ||
+				leaves(ro, f.bodies[r], f.bodies[victim]) {
+				f.conflicts = append(f.conflicts, conflict{r, victim})
+				f.lastClash = max(f.lastClash, n)
+			}
+		}
+	}
+}
+
+// leaves reports whether an op is a leave beside an admission of the same user, or
+// beside a place handed to him, which did not see it.
+func leaves(o oplog.Op, body, beside any) bool {
+	if _, leave := body.(*Leave); !leave {
+		return false
+	}
+	switch b := beside.(type) {
+	case *Admit:
+		return b.Party.User == o.User()
+	case *MasterTransfer:
+		return b.Party.User == o.User()
+	}
+	return false
+}
+
+func (f *facts) kind() Kind {
+	if g, ok := f.bodies[0].(*Genesis); ok {
+		return g.Kind
+	}
+	return 0
+}
+
+// order sorts numbers of ops by the log's order.
+func (f *facts) order(l *oplog.Log, ns []int) []int {
+	slices.Sort(ns)
+	ns = slices.Compact(ns)
+	chained := true
+	for i := 1; i < len(ns) && chained; i++ {
+		chained = f.reach.before(ns[i-1], ns[i])
+	}
+	if chained { // one after the other in any order
+		return ns
+	}
+	place := f.places(l)
+	slices.SortFunc(ns, func(a, b int) int { return place[a] - place[b] })
+	return ns
+}
+
+// places returns where each op stands in the log's order, by number.
+func (f *facts) places(l *oplog.Log) []int {
+	if f.position == nil {
+		f.position = make([]int, len(f.reach.ops))
+		i := 0
+		for o := range l.All(oplog.Control) {
+			f.position[f.reach.number[o.ID()]] = i
+			i++
+		}
+	}
+	return f.position
+}

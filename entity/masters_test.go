@@ -1,0 +1,195 @@
+package entity_test
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"pttnode/entity"
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// TestMasters: random histories of a board with 3 to 6 masters who see a part of what
+// the others do, remove, demote and admit each other, hand their place on, and sometimes sign
+// twice at one place. All orders of arrival keep the same ops and come to the same state,
+// which is the one that the rules say.
+func TestMasters(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		ops := drawMasters(rt)
+		want := deliver(rt, ops, func(int) int { return 0 })
+		for i := range 2 {
+			got := deliver(rt, ops, func(n int) int { return rapid.IntRange(0, n-1).Draw(rt, fmt.Sprintf("next of delivery %d", i)) })
+			if !bytes.Equal(snapshot(got), snapshot(want)) {
+				rt.Fatalf("two orders of arrival, two states:\n%s\n%s", tell(want), tell(got))
+			}
+		}
+		opened, err := entity.Open(batches(rt, ops))
+		if err != nil || !bytes.Equal(snapshot(opened), snapshot(want)) {
+			rt.Fatalf("Open comes to another state than Add: %v\n%s", err, tell(want))
+		}
+		checkInvariants(rt, want)
+		if err := newNaive(want).check(want); err != nil {
+			rt.Fatalf("the rules say otherwise: %v\n%s", err, tell(want))
+		}
+	})
+}
+
+// batches appends ops to a log in batches as a node takes them.
+func batches(rt *rapid.T, ops []oplog.Op) *oplog.Log {
+	l := oplog.NewLog(ops[0].Entity())
+	for rest := ops; len(rest) > 0; {
+		n := rapid.IntRange(1, len(rest)).Draw(rt, "batch")
+		if left := l.AppendAll(rest[:n]); len(left) > 0 {
+			rt.Fatalf("%d ops of a batch do not fit", len(left))
+		}
+		rest = rest[n:]
+	}
+	return l
+}
+
+// drawMasters returns the ops of a random history, each after all it builds on.
+func drawMasters(rt *rapid.T) []oplog.Op {
+	base := &world{people: maps.Clone(cast()), ref: [16]byte{1, 2, 3}}
+	p0 := base.people["p0"]
+	base.people["founder"] = p0
+	party := p0.party()
+	c, err := entity.CreateEntity(p0.author(), entity.Genesis{Kind: entity.Board, Founder: &party, Policy: &openPolicy})
+	if err != nil {
+		rt.Fatalf("CreateEntity: %v", err)
+	}
+	base.Entity, base.ring = c.Entity, entity.Keyring{c.Epoch: c.Key}
+	two := func(name string) entity.Party { // p0 and p1 have two devices
+		p := base.people[name].party()
+		if d, ok := seconds[name]; ok {
+			p.Devices = sorted(append(p.Devices, d.ID()))
+		}
+		return p
+	}
+	do := func(family oplog.Family, typ uint16, body any) {
+		if _, err := base.Control(p0.author(), family, typ, body); err != nil {
+			rt.Fatalf("%d/%d: %v", family, typ, err)
+		}
+	}
+	do(oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: two("p0")})
+	for i := 1; i < rapid.IntRange(3, 6).Draw(rt, "masters"); i++ {
+		p := two(fmt.Sprintf("p%d", i))
+		do(oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: p, Role: entity.Member, Ref: &base.ref})
+		do(oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &p})
+	}
+	var nodes []*replica
+	for i := range 8 {
+		name := fmt.Sprintf("p%d", i%6)
+		r := &replica{base.clone(silent{}), name}
+		if i >= 6 { // the second device; or a clone of the first, which forks
+			r.people = maps.Clone(r.people)
+			if rapid.IntRange(0, 3).Draw(rt, "clone") > 0 {
+				r.people[name] = r.people[name].by(seconds[name])
+			}
+		}
+		nodes = append(nodes, r)
+	}
+	for i := range rapid.IntRange(1, 30).Draw(rt, "steps") {
+		r := nodes[rapid.IntRange(0, len(nodes)-1).Draw(rt, "node")]
+		switch rapid.SampledFrom([]string{"act", "act", "act", "take"}).Draw(rt, "step") {
+		case "act":
+			r.rule(rt, i)
+		case "take":
+			from := nodes[rapid.IntRange(0, len(nodes)-1).Draw(rt, "from")]
+			take(rt, from.Entity, r.Entity, rapid.IntRange(0, 10).Draw(rt, "how many"))
+		}
+	}
+	log := oplog.NewLog(base.ID())
+	var ops []oplog.Op
+	for _, r := range nodes {
+		for _, o := range all(r.Entity) {
+			if added, err := log.Append(o); err != nil {
+				rt.Fatalf("Append: %v", err)
+			} else if added {
+				ops = append(ops, o)
+			}
+		}
+	}
+	return ops
+}
+
+var seconds = map[string]keys.Private{"p0": newDevice("second of p0").key, "p1": newDevice("second of p1").key}
+
+// rule is one thing that the master of a node tries.
+func (r *replica) rule(rt *rapid.T, i int) {
+	p := r.people[r.name]
+	other := r.people[fmt.Sprintf("p%d", rapid.IntRange(0, 5).Draw(rt, "whom"))]
+	party := other.party()
+	if m, ok := r.State().Member(other.user()); ok {
+		party = m.Party
+	}
+	do := func(family oplog.Family, typ uint16, body any) { _, _ = r.Control(p.author(), family, typ, body) }
+	switch rapid.SampledFrom([]string{
+		"remove", "remove", "remove", "demote", "demote", "transfer", "transfer", "role", "admit", "admit", "owner", "owner", "leave", "title", "unknown",
+		"devices", "post",
+	}).Draw(rt, "what") {
+	case "remove":
+		do(oplog.FamilyMember, entity.TypeRemove, entity.Remove{User: other.user(), Cuts: r.cuts(other.user()), Epoch: nextEpoch(r.world)})
+	case "demote":
+		do(oplog.FamilyMaster, entity.TypeMasterRemove, entity.MasterRemove{User: other.user()})
+	case "transfer":
+		do(oplog.FamilyMaster, entity.TypeMasterTransfer, entity.MasterTransfer{Party: party})
+	case "role":
+		do(oplog.FamilyMember, entity.TypeRole, entity.SetRole{User: other.user(), Role: rapid.SampledFrom([]entity.Role{1, 2}).Draw(rt, "role")})
+	case "admit":
+		do(oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: party, Role: entity.Member, Ref: &r.ref})
+	case "owner":
+		do(oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
+	case "leave":
+		do(oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+	case "title":
+		do(oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: fmt.Sprintf("%s %d", r.name, i)})
+	case "unknown":
+		do(oplog.FamilyPolicy, 99, entity.Text{Text: fmt.Sprint(i)})
+	case "devices": // the other device goes
+		m, ok := r.State().Member(p.user())
+		if !ok {
+			return
+		}
+		party := m.Party
+		party.Devices = []keys.ID{p.key.ID()}
+		var cuts []entity.Cut
+		for _, d := range m.Party.Devices {
+			if d != p.key.ID() {
+				cuts = append(cuts, entity.Cut{Device: d, Strand: oplog.Content})
+			}
+		}
+		do(oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party, Cuts: cuts})
+	case "post":
+		_, _ = r.Write(p.author(), r.ring, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: fmt.Sprint(i)})
+	}
+}
+
+// cuts name the last op of each device of a user, in both strands.
+func (w *world) cuts(user keys.Digest) (cuts []entity.Cut) {
+	m, ok := w.State().Member(user)
+	if !ok {
+		return nil
+	}
+	for _, d := range m.Party.Devices {
+		for _, s := range []oplog.Strand{oplog.Control, oplog.Content} {
+			if tip, ok := w.Log().Tip(d, s); ok {
+				cuts = append(cuts, entity.Cut{Device: d, Strand: s, Seq: tip.Seq(), ID: tip.ID()})
+			}
+		}
+	}
+	return cuts
+}
+
+// nextEpoch replaces all epochs that there are.
+func nextEpoch(w *world) entity.NextEpoch {
+	b := entity.NextEpoch{Commitment: keys.Digest{1}, Replaces: epochs(w)}
+	for _, e := range w.State().Epochs {
+		b.Depth = max(b.Depth, e.Depth+1)
+	}
+	return b
+}

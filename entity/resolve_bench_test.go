@@ -1,0 +1,148 @@
+package entity_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pttnode/entity"
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// history returns n control ops of 5 masters: in rounds each writes some beside the
+// others, a junior and a senior remove a member or each other beside that, and one
+// merges. Parents come first.
+func history(tb testing.TB, n int) []oplog.Op {
+	tb.Helper()
+	w := found(tb, entity.Board)
+	masters := []string{"founder", "anna", "ben", "carl", "dan"}
+	for _, m := range masters[1:] {
+		w.admit(tb, m, entity.Member)
+		party := w.who(tb, m).party()
+		w.must(tb, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
+	}
+	w.admit(tb, "dora", entity.Member)
+	first := nextEpoch(w)
+	ops := slices.Collect(w.Log().All(oplog.Control))
+	last := map[string]oplog.Op{"founder": ops[len(ops)-1]}
+	heads := []keys.Digest{last["founder"].ID()}
+	write := func(name string, parents []keys.Digest, family oplog.Family, typ uint16, body any) keys.Digest {
+		p := w.who(tb, name)
+		d := oplog.Draft{
+			Entity: w.ID(), User: p.user(), Strand: oplog.Control, Family: family, Type: typ, Parents: parents, At: now, Body: keys.Marshal(body),
+		}
+		if prev, ok := last[name]; ok {
+			d.Seq, d.Prev = prev.Seq()+1, prev.ID()
+		}
+		o := sign(tb, p, d)
+		last[name] = o
+		ops = append(ops, o)
+		return o.ID()
+	}
+	title := func(name string, parents []keys.Digest) keys.Digest {
+		return write(name, parents, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: fmt.Sprint(name, len(ops))})
+	}
+	party := w.who(tb, "dora").party()
+	for round := 0; len(ops) < n; round++ {
+		clash := round%max(1, n/110) == 3 // some ten times, at 11 ops a round
+		var tips []keys.Digest
+		for i, m := range masters {
+			on := heads
+			for range 1 + (round+i)%3 {
+				on = []keys.Digest{title(m, on)}
+			}
+			switch {
+			case clash && m == "carl":
+				on = []keys.Digest{write(m, on, oplog.FamilyMember, entity.TypeRemove, entity.Remove{User: party.User, Epoch: first})}
+			case clash && m == "dan":
+				on = []keys.Digest{write(m, on, oplog.FamilyMember, entity.TypeRole, entity.SetRole{User: party.User, Role: entity.Reader})}
+			}
+			tips = append(tips, on...)
+		}
+		slices.SortFunc(tips, compare)
+		heads = []keys.Digest{title(masters[round%len(masters)], tips)}
+		if clash {
+			heads = []keys.Digest{write("founder", heads, oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: party, Role: entity.Member, Ref: &w.ref})}
+		}
+	}
+	return ops[:n]
+}
+
+// signatures returns how long it takes to check n signatures, each by itself.
+func signatures(tb testing.TB, ops []oplog.Op) time.Duration {
+	tb.Helper()
+	k := keys.FromSeed([32]byte{1})
+	raw := ops[len(ops)-1].Bytes()
+	sig := k.Sign(keys.PurposeOp, raw)
+	start := time.Now()
+	for range ops {
+		if err := k.ID().Verify(keys.PurposeOp, raw, sig); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return time.Since(start)
+}
+
+// BenchmarkResolve compares what it costs to know a state with what it costs to check the
+// signatures of its ops: the ratio is what docs/PERFORMANCE.md bounds.
+func BenchmarkResolve(b *testing.B) {
+	logOf := func(b *testing.B, ops []oplog.Op) *oplog.Log {
+		l := oplog.NewLog(ops[0].Entity())
+		if left := l.AppendAll(ops); len(left) > 0 {
+			b.Fatalf("%d ops do not fit", len(left))
+		}
+		return l
+	}
+	open := func(b *testing.B, ops []oplog.Op) {
+		e, err := entity.Open(logOf(b, ops))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if s := e.State(); len(s.Void) == 0 {
+			b.Fatal("nothing clashed")
+		}
+	}
+	add := func(b *testing.B, ops []oplog.Op) {
+		e, err := entity.New(ops[0])
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, o := range ops[1:] {
+			if _, err := e.Add(o); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		n     int
+		do    func(*testing.B, []oplog.Op)
+		bound float64
+	}{
+		{"open", 5_000, open, 0.25},
+		{"open", 50_000, open, 1},
+		{"add", 5_000, add, 0}, // none yet
+	} {
+		b.Run(fmt.Sprintf("%s/%d", c.name, c.n), func(b *testing.B) {
+			ops := history(b, c.n)
+			var best, base time.Duration
+			for b.Loop() {
+				start := time.Now()
+				c.do(b, ops)
+				if d := time.Since(start); best == 0 || d < best {
+					best = d
+				}
+				if d := signatures(b, ops); base == 0 || d < base {
+					base = d
+				}
+			}
+			ratio := float64(best) / float64(base)
+			b.ReportMetric(ratio, "of-signatures")
+			if c.bound > 0 && ratio > c.bound {
+				b.Errorf("%s of %d ops takes %v, %.2f of checking their signatures (%v), bound %v", c.name, c.n, best, ratio, base, c.bound)
+			}
+		})
+	}
+}

@@ -1,0 +1,131 @@
+package entity_test
+
+import (
+	"strings"
+	"testing"
+
+	"pttnode/entity"
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// TestRuleTextsAgainst tries what a master may not say of another. Each line of
+// judgeAgainst has its row here.
+func TestRuleTextsAgainst(t *testing.T) {
+	t.Parallel()
+	base := settle(t, entity.Board)
+	user := func(name string) keys.Digest { return base.who(t, name).user() }
+	party := func(name string) entity.Party { return base.who(t, name).party() }
+	cutOf := func(name string) []entity.Cut {
+		return []entity.Cut{{Device: base.who(t, name).key.ID(), Strand: oplog.Control}}
+	}
+	next := nextEpoch(base)
+	changed := func(change func(*entity.NextEpoch)) entity.NextEpoch {
+		n := next
+		change(&n)
+		return n
+	}
+	other := party("member")
+	other.Devices = devices(1)
+	elsewhere := party("member")
+	elsewhere.Head = keys.Digest{9}
+	box := party("member")
+	box.Box = party("reader").Box
+	const remove, demote, transfer, role = "remove", "demote", "transfer", "role"
+	types := map[string]struct {
+		family oplog.Family
+		typ    uint16
+	}{
+		remove: {oplog.FamilyMember, entity.TypeRemove}, demote: {oplog.FamilyMaster, entity.TypeMasterRemove},
+		transfer: {oplog.FamilyMaster, entity.TypeMasterTransfer}, role: {oplog.FamilyMember, entity.TypeRole},
+	}
+	for _, c := range []struct {
+		what    string
+		body    any
+		because string // empty: taken
+	}{
+		{remove, entity.Remove{User: user("reader"), Cuts: cutOf("reader"), Epoch: next}, ""},
+		{remove, entity.Remove{User: user("reader"), Cuts: cutOf("member"), Epoch: next}, "another's device"},
+		{remove, entity.Remove{User: user("reader"), Cuts: cutOf("founder"), Epoch: next}, "another's device"},
+		{remove, entity.Remove{User: user("stranger"), Epoch: next}, "is not a member"},
+		{remove, entity.Remove{User: user("gone"), Epoch: next}, "is not a member"},
+		{remove, entity.Remove{Epoch: next}, "is not a member"},
+		{remove, entity.Remove{User: user("founder"), Epoch: next}, "the founder"},
+		{remove, entity.Remove{User: user("master"), Epoch: next}, "who goes himself leaves"},
+		{remove, entity.Remove{User: user("reader"), Epoch: changed(func(n *entity.NextEpoch) { n.Depth = 1 })}, "depth 1, want 2"},
+		{remove, entity.Remove{User: user("reader"), Epoch: changed(func(n *entity.NextEpoch) { n.Depth = 3 })}, "depth 3, want 2"},
+		{remove, entity.Remove{User: user("reader"), Epoch: changed(func(n *entity.NextEpoch) { n.Depth, n.Replaces = 1, nil })}, "beside another"},
+		{remove, entity.Remove{User: user("reader"), Epoch: changed(func(n *entity.NextEpoch) { n.Replaces = []keys.Digest{{1}} })}, "unknown epoch"},
+		{remove, entity.Remove{User: user("reader"), Epoch: changed(func(n *entity.NextEpoch) { n.Replaces = append(epochs(base), epochs(base)...) })}, "not ascending"},
+		{demote, entity.MasterRemove{User: user("master"), Cuts: cutOf("master")}, ""}, // himself
+		{demote, entity.MasterRemove{User: user("master"), Cuts: cutOf("founder")}, "another's device"},
+		{demote, entity.MasterRemove{User: user("member")}, "not a further master"},
+		{demote, entity.MasterRemove{User: user("founder")}, "the founder"},
+		{demote, entity.MasterRemove{User: user("gone")}, "is not a member"},
+		{transfer, entity.MasterTransfer{Party: party("member"), Cuts: cutOf("master")}, ""},
+		{transfer, entity.MasterTransfer{Party: party("member"), Cuts: cutOf("member")}, "another's device"},
+		{transfer, entity.MasterTransfer{Party: other}, "as he is here"},
+		{transfer, entity.MasterTransfer{Party: elsewhere}, "as he is here"},
+		{transfer, entity.MasterTransfer{Party: box}, "as he is here"},
+		{transfer, entity.MasterTransfer{Party: party("master")}, "another member"},
+		{transfer, entity.MasterTransfer{Party: party("founder")}, "the founder"},
+		{transfer, entity.MasterTransfer{Party: party("stranger")}, "is not a member"},
+		{role, entity.SetRole{User: user("member"), Role: entity.Reader}, ""},
+		{role, entity.SetRole{User: user("member"), Role: entity.Member}, ""}, // as he is
+		{role, entity.SetRole{User: user("member"), Role: entity.Master}, "no such role"},
+		{role, entity.SetRole{User: user("member")}, "no such role"},
+		{role, entity.SetRole{User: user("member"), Role: 4}, "no such role"},
+		{role, entity.SetRole{User: user("master"), Role: entity.Reader}, "of a master"},
+		{role, entity.SetRole{User: user("founder"), Role: entity.Reader}, "the founder"},
+		{role, entity.SetRole{User: user("gone"), Role: entity.Reader}, "is not a member"},
+	} {
+		w := base.clone(t)
+		m := w.who(t, "master")
+		o := sign(t, m, w.draft(m, oplog.Control, types[c.what].family, types[c.what].typ, c.body))
+		if c.because == "" {
+			checkAdded(t, w.Entity, o)
+			continue
+		}
+		if got := addErr(w, o); !strings.Contains(got, c.because) {
+			t.Errorf("%s %+v: refused with %q, want it to say %q", c.what, c.body, got, c.because)
+			continue
+		}
+		checkRefused(t, base.clone(t).Entity, o, entity.ErrNotAuthorized)
+	}
+	// A malformed body is no op of that type.
+	for _, typ := range types {
+		for _, body := range [][]byte{{}, []byte("garbage"), {0xa0}} {
+			w := base.clone(t)
+			m := w.who(t, "master")
+			o := sign(t, m, w.draft(m, oplog.Control, typ.family, typ.typ, body))
+			checkRefused(t, w.Entity, o, entity.ErrBody)
+		}
+	}
+}
+
+// TestMembersAgain: who was removed stays known, and comes back by an admission.
+func TestMembersAgain(t *testing.T) {
+	t.Parallel()
+	w := settle(t, entity.Board)
+	m := w.who(t, "member")
+	w.post(t, "member", "before")
+	w.must(t, "master", oplog.FamilyMember, entity.TypeRemove, entity.Remove{User: m.user(), Cuts: w.cuts(m.user()), Epoch: nextEpoch(w)})
+	got, ok := w.State().Member(m.user())
+	if !ok || got.Standing != entity.Removed {
+		t.Errorf("who was removed is %+v, %v", got, ok)
+	}
+	if info, _ := w.State().WritingEpoch(func(keys.Digest) bool { return true }); info.Depth != 2 || info.By != w.who(t, "master").user() {
+		t.Errorf("the epoch after a removal is %+v, want depth 2 by who removed", info)
+	}
+	if _, err := w.Write(m.author(), w.ring, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: "x"}); err == nil {
+		t.Error("who was removed writes")
+	}
+	w.admit(t, "member", entity.Reader)
+	_, limited := w.State().Cuts[entity.Writer{User: m.user(), Device: m.key.ID()}]
+	if got, _ := w.State().Member(m.user()); got.Standing != entity.Active || got.Role != entity.Reader || limited {
+		t.Errorf("who was admitted again is %+v, limited %v", got, limited)
+	}
+	if posts := w.Posts(w.ring); len(posts) != 1 {
+		t.Errorf("%d posts, want the one from before", len(posts))
+	}
+}
