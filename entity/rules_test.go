@@ -106,27 +106,27 @@ func control(family oplog.Family, typ uint16, body func(testing.TB, *world, pers
 func removal(names ...string) func(testing.TB, *world, person) oplog.Draft {
 	return control(oplog.FamilyMember, entity.TypeRemove, func(tb testing.TB, w *world, _ person) any {
 		w.who(tb, "stranger")
-		user := w.who(tb, first(w, names...)).user()
+		user := w.who(tb, first(w, append(names, "founder")...)).user()
 		return entity.Remove{User: user, Cuts: w.cuts(user), Epoch: nextEpoch(w)}
 	})
 }
 
 func demotion(names ...string) func(testing.TB, *world, person) oplog.Draft {
 	return control(oplog.FamilyMaster, entity.TypeMasterRemove, func(tb testing.TB, w *world, _ person) any {
-		user := w.who(tb, first(w, names...)).user()
+		user := w.who(tb, first(w, append(names, "founder")...)).user()
 		return entity.MasterRemove{User: user, Cuts: w.cuts(user)}
 	})
 }
 
 func transfer(names ...string) func(testing.TB, *world, person) oplog.Draft {
 	return control(oplog.FamilyMaster, entity.TypeMasterTransfer, func(tb testing.TB, w *world, p person) any {
-		return entity.MasterTransfer{Party: w.who(tb, first(w, names...)).party(), Cuts: w.cuts(p.user())}
+		return entity.MasterTransfer{Party: w.who(tb, first(w, append(names, "founder")...)).party(), Cuts: w.cuts(p.user())}
 	})
 }
 
 func roleOf(names ...string) func(testing.TB, *world, person) oplog.Draft {
 	return control(oplog.FamilyMember, entity.TypeRole, func(tb testing.TB, w *world, _ person) any {
-		return entity.SetRole{User: w.who(tb, first(w, names...)).user(), Role: entity.Reader}
+		return entity.SetRole{User: w.who(tb, first(w, append(names, "founder")...)).user(), Role: entity.Reader}
 	})
 }
 

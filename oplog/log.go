@@ -141,11 +141,11 @@ func (l *Log) Append(o Op) (bool, error) {
 	for _, p := range o.Parents() {
 		delete(heads, p)
 	}
-	// An op that names all heads stands last in any order; any other may not.
+	// An op that names all heads stands last in any order; any other has to find its place.
 	if len(heads) == 0 && (l.order[s] != nil || len(l.ops) == 1) {
 		l.order[s] = append(l.order[s], o)
 	} else {
-		l.order[s] = nil
+		l.order[s] = insert(l.order[s], o)
 	}
 	heads[o.ID()] = true
 	return true, nil
@@ -235,6 +235,25 @@ func (l *Log) sorted(s Strand) []Op {
 		}
 	}
 	return out
+}
+
+// insert puts an op, on which none builds yet, into an order: it was ready when the last
+// of what it builds on was out, and went before the first with a greater id. It returns
+// nil where that is too far back to look for.
+func insert(order []Op, o Op) []Op {
+	i := len(order)
+	for i > 0 && order[i-1].ID() != o.Prev() && !slices.Contains(o.Parents(), order[i-1].ID()) {
+		if i--; len(order)-i > maxLookBack {
+			return nil
+		}
+	}
+	if i == 0 {
+		return nil
+	}
+	for i < len(order) && compare(order[i].ID(), o.ID()) < 0 {
+		i++
+	}
+	return slices.Insert(order, i, o)
 }
 
 type idHeap []keys.Digest
