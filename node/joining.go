@@ -90,17 +90,38 @@ func (n *Node) pokeLocked(id string) {
 
 // returned has requests to an issuer tried at once when it connects to us. One
 // that waits on a connection of old is freed from it: an issuer that still had
-// that connection would not have dialled, so it was killed and has come back. The
-// caller holds the lock.
+// that connection would not have dialled, so it was killed and has come back. Two
+// connections made close together may have crossed; if both are there a moment
+// later, they did not. The caller holds the lock.
 func (n *Node) returned(device keys.ID, c network.Conn) {
 	for id, p := range n.pursuits {
 		if n.attempts[id].Issuer != device {
 			continue
 		}
-		if old := p.conn; old != nil && old != c && c.Stat().Opened.Sub(old.Stat().Opened) > staleAfter {
-			n.wg.Go(func() { _ = old.Close() })
+		if old := p.conn; old != nil && old != c {
+			wait := time.Duration(0)
+			if c.Stat().Opened.Sub(old.Stat().Opened) <= staleAfter {
+				wait = crossedFor
+			}
+			n.wg.Go(func() { n.free(p, old, c, wait) })
 		}
 		n.pokeLocked(id)
+	}
+}
+
+// free closes the connection on which a request waits, if after a while it still
+// does, and the newer one is still there.
+func (n *Node) free(p *pursuit, old, newer network.Conn, wait time.Duration) {
+	select {
+	case <-time.After(wait):
+	case <-n.runCtx.Done():
+		return
+	}
+	n.mu.Lock()
+	waits := p.conn == old && !newer.IsClosed()
+	n.mu.Unlock()
+	if waits {
+		_ = old.Close()
 	}
 }
 

@@ -13,6 +13,7 @@ const (
 	memberSyncs   = 2                      // connected members an entity is synced with each round
 	keepEvery     = 30 * time.Second       // round of dialling, syncing and ending, ± a fifth
 	staleAfter    = 300 * time.Millisecond // two connections made closer together crossed; neither side was away
+	crossedFor    = time.Second            // after which two such connections are both there only if one side was killed
 	dialTime      = 15 * time.Second       // for one dial: QUIC and TCP over a bad network
 	syncTime      = 60 * time.Second       // for one sync stream, data included
 	maxEntryAddrs = 8                      // records taken from one entry of the me-oplog

@@ -176,3 +176,22 @@ func TestLinkStatuses(t *testing.T) {
 		}
 	}
 }
+
+// TestLinkKilledAtOnce: the laptop is killed with its answer unsaid and is back
+// before a dial could have crossed another: the phone does not wait for the dead
+// connection.
+func TestLinkKilledAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newLinkPair(t, func(*linkPair) {})
+		p.net.Until(time.Minute, "a code", func() bool {
+			r, err := p.phone.Node.Request(p.phone.Request)
+			return err == nil && r.State == "waiting_approval"
+		})
+		p.laptop.silence()
+		p.typeNew(t)
+		p.laptop.Restart()
+		if took := p.net.Until(time.Minute, "linked", p.linked); took > 5*time.Second {
+			t.Errorf("linked %v after the laptop was back", took)
+		}
+	})
+}
