@@ -147,8 +147,9 @@ func TestSealed(t *testing.T) {
 	w := settle(t, entity.Board)
 	m := w.who(t, "member")
 	key := keys.NewOpKey()
-	first := epochs(w)[0]
-	second := w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: key.Commitment(w.ID()), Depth: 2, Replaces: epochs(w)}).ID()
+	writing, _ := w.State().WritingEpoch(func(keys.Digest) bool { return true })
+	first := writing.ID
+	second := w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: key.Commitment(w.ID()), Depth: nextEpoch(w).Depth, Replaces: epochs(w)}).ID()
 	old := entity.Keyring{first: w.ring[first]}
 	o, err := w.Write(m.author(), old, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: "sealed"})
 	if err != nil {
@@ -235,7 +236,7 @@ func TestReadCommitment(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
 	key, lie := keys.NewOpKey(), keys.NewOpKey()
-	epoch := w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: lie.Commitment(w.ID()), Depth: 2, Replaces: epochs(w)}).ID()
+	epoch := w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: lie.Commitment(w.ID()), Depth: nextEpoch(w).Depth, Replaces: epochs(w)}).ID()
 	m := w.who(t, "member")
 	// A writer that sealed to the commitment of the key it holds, not of the epoch.
 	d := w.draft(m, oplog.Content, oplog.FamilyArticle, entity.TypeArticleNew, nil)
@@ -426,7 +427,7 @@ func TestDigestNames(t *testing.T) {
 			w.must(t, "founder", oplog.FamilyPolicy, entity.TypeHistory, entity.SetHistory{History: entity.History{Mode: entity.HistoryFromJoin}})
 		}, true},
 		"an epoch": {func(w *world) {
-			w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Depth: 2, Replaces: epochs(w)})
+			w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Depth: nextEpoch(w).Depth, Replaces: epochs(w)})
 		}, true},
 		"an end": {func(w *world) { w.must(t, "founder", oplog.FamilyPolicy, entity.TypeEnd, entity.End{}) }, true},
 	} {

@@ -24,6 +24,9 @@ func (e *Entity) fold(p past) *State {
 			apply(s, o, f.bodies[n])
 		}
 	}
+	if s.Kind != Me { // its devices go by its own chain
+		e.taint(s)
+	}
 	return s
 }
 
@@ -139,14 +142,16 @@ func apply(s *State, o oplog.Op, body any) {
 		if m == nil || m.Standing != Active {
 			return
 		}
-		m.Standing = Gone
+		m.Standing, m.End = Gone, o.ID()
 		s.cutAll(m, b.Cuts)
+		s.depart(o, o.User(), m.Admit)
 	case *Remove:
 		if m := s.Members[b.User]; m != nil {
 			if m.Standing == Active {
-				m.Standing = Removed
+				m.Standing, m.End = Removed, o.ID()
 			}
 			s.cutAll(m, b.Cuts)
+			s.depart(o, b.User, m.Admit)
 		}
 		s.addEpoch(o.ID(), o.User(), body)
 	case *MasterRemove:
@@ -174,6 +179,9 @@ func apply(s *State, o oplog.Op, body any) {
 			if c.Strand == oplog.Content {
 				s.cut(b.Party.User, c)
 			}
+		}
+		if len(b.Cuts) > 0 {
+			s.depart(o, b.Party.User, o.ID()) // the device has the user's box key
 		}
 	case *Accept:
 		m := s.Members[o.User()]
@@ -216,11 +224,23 @@ func apply(s *State, o oplog.Op, body any) {
 
 // addEpoch adds the epoch that an op holds.
 func (s *State) addEpoch(id, by keys.Digest, body any) {
+	i := EpochInfo{ID: id, By: by}
+	var replaces []keys.Digest
 	switch b := body.(type) {
 	case *Epoch:
-		s.Epochs[id] = EpochInfo{ID: id, Depth: b.Depth, Commitment: b.Commitment, By: by}
+		i.Depth, i.Commitment, replaces = b.Depth, b.Commitment, b.Replaces
 	case *Remove:
-		s.Epochs[id] = EpochInfo{ID: id, Depth: b.Epoch.Depth, Commitment: b.Epoch.Commitment, By: by}
+		i.Depth, i.Commitment, replaces = b.Epoch.Depth, b.Epoch.Commitment, b.Epoch.Replaces
+	default:
+		return
+	}
+	s.Epochs[id] = i
+	s.clean = append(s.clean, id)
+	for _, old := range replaces {
+		if e, ok := s.Epochs[old]; ok && !e.Replaced {
+			e.Replaced = true
+			s.Epochs[old] = e
+		}
 	}
 }
 

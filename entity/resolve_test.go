@@ -262,8 +262,11 @@ func (s *story) draft(w *world, p person, verb []string) oplog.Draft {
 		return control(oplog.FamilyPolicy, typ, []byte("later"))
 	case "posts":
 		d := w.draft(p, oplog.Content, oplog.FamilyArticle, entity.TypeArticleNew, []byte("sealed"))
-		epoch, _ := w.State().WritingEpoch(func(keys.Digest) bool { return true })
+		epoch, clean := w.State().WritingEpoch(func(keys.Digest) bool { return true })
 		d.Epoch = epoch.ID
+		if !clean { // an author who does not mind
+			d.Epoch = epochs(w)[0]
+		}
 		return d
 	}
 	s.d.Fatalf(s.t, "unknown verb %q", verb[0])
@@ -349,9 +352,12 @@ func (s *story) epoch(w *world) string {
 	best, _ := w.State().WritingEpoch(func(keys.Digest) bool { return true })
 	var labels []string
 	for _, l := range s.labels {
-		if e, ok := w.State().Epochs[s.ops[l].ID()]; ok && !e.Void && e.Depth == best.Depth {
+		if e, ok := w.State().Epochs[s.ops[l].ID()]; ok && !e.Void && !e.Tainted && e.Depth == best.Depth {
 			labels = append(labels, l)
 		}
+	}
+	if best.Depth == 0 {
+		return "none clean"
 	}
 	if len(labels) == 0 {
 		return fmt.Sprintf("the founding one, depth %d", best.Depth)

@@ -85,6 +85,17 @@ func (w *world) must(tb testing.TB, name string, family oplog.Family, typ uint16
 	return o
 }
 
+// rekey is the founder beginning a new epoch, as after every departure.
+func (w *world) rekey(tb testing.TB) oplog.Op {
+	tb.Helper()
+	o, key, err := w.Rotate(w.who(tb, "founder").author())
+	if err != nil {
+		tb.Fatalf("Rotate: %v", err)
+	}
+	w.ring[o.ID()] = key
+	return o
+}
+
 func (w *world) post(tb testing.TB, name, title string) oplog.Op {
 	tb.Helper()
 	o, err := w.Write(w.who(tb, name).author(), w.ring, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: title})
@@ -148,10 +159,12 @@ func settleBy(tb testing.TB, kind entity.Kind, people map[string]person) *world 
 		party := w.who(tb, "master").party()
 		w.must(tb, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
 		w.must(tb, "gone", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+		w.rekey(tb)
 	case entity.Profile:
 		w.admit(tb, "reader", entity.Reader)
 		w.admit(tb, "gone", entity.Reader)
 		w.must(tb, "gone", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+		w.rekey(tb)
 	case entity.Friend:
 		w.admit(tb, "other", entity.Member)
 	}
