@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"pttnode/node"
 )
 
 // serveOn serves h on a socket of its own until the test ends.
@@ -167,7 +169,9 @@ func TestClientHasEveryRoute(t *testing.T) {
 		err2(c.SetRole(ctx, ref, ref, "member")), err2(c.LeaveBoard(ctx, ref)), err2(c.Articles(ctx, ref)), err2(c.CreateArticle(ctx, ref, NewArticle{})),
 		err2(c.Article(ctx, ref, ref)), err2(c.View(ctx, ref)), err2(c.Log(ctx, ref, "member")), err2(c.Synced(ctx, ref)),
 		err2(c.Shutdown(ctx)), err2(c.Devices(ctx)), err2(c.Device(ctx, ref)), err2(c.RenameDevice(ctx, ref, "x")), err2(c.Why(ctx, ref, ref)),
-		err2(c.Peers(ctx)),
+		err2(c.Peers(ctx)), err2(c.RemoveFriend(ctx, ref)), err2(c.Block(ctx, ref)), err2(c.Unblock(ctx, ref)),
+		err2(c.SetBoard(ctx, ref, node.BoardChange{})), err2(c.DeleteBoard(ctx, ref)), err2(c.RemoveMember(ctx, ref, ref)),
+		err2(c.TransferBoard(ctx, ref, ref)), err2(c.RotateBoard(ctx, ref)),
 	}
 	for _, err := range c.Watch(ctx, 3) {
 		calls = append(calls, err)

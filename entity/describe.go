@@ -11,6 +11,8 @@ var typeNames = map[typeKey]string{
 	{oplog.FamilyGenesis, TypeGenesis}: "genesis", {oplog.FamilyMaster, TypeMasterAdd}: "add",
 	{oplog.FamilyMember, TypeAdmit}: "admit", {oplog.FamilyMember, TypeLeave}: "leave",
 	{oplog.FamilyMember, TypeDevices}: "devices", {oplog.FamilyMember, TypeAccept}: "accept",
+	{oplog.FamilyMaster, TypeMasterRemove}: "remove", {oplog.FamilyMaster, TypeMasterTransfer}: "transfer",
+	{oplog.FamilyMember, TypeRemove}: "remove", {oplog.FamilyMember, TypeRole}: "role",
 	{oplog.FamilyMember, TypeDeviceAdd}: "device-add", {oplog.FamilyMember, TypeDeviceClass}: "device-class",
 	{oplog.FamilyOpKey, TypeEpoch}: "epoch", {oplog.FamilyPolicy, TypeJoinPolicy}: "join",
 	{oplog.FamilyPolicy, TypeHistory}: "history", {oplog.FamilyPolicy, TypeTitle}: "title",

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -15,6 +16,8 @@ type BoardOptions struct {
 	Name   string `json:"name"`
 	Title  string `json:"title,omitempty"`
 	Policy string `json:"policy,omitempty"` // friends (default) or link
+	// What a newcomer may read of the past: all (default), from-join or last:SECONDS.
+	History string `json:"history,omitempty"`
 }
 
 // CreateBoard founds a board.
@@ -22,20 +25,20 @@ func (n *Node) CreateBoard(_ context.Context, o BoardOptions) (BoardView, error)
 	if !ValidName(o.Name) || o.Name[0] == '@' || o.Name[0] == '-' {
 		return BoardView{}, refuse("usage", "what", "a board's name is one line of 1 to 64 bytes and begins neither with @ nor with -")
 	}
-	policy := entity.JoinFriends
-	switch o.Policy {
-	case "", "friends":
-	case "link":
-		policy = entity.JoinLink
-	default:
-		return BoardView{}, refuse("usage", "what", "--policy is friends or link")
+	policy, err := parsePolicy(cmp.Or(o.Policy, "friends"))
+	if err != nil {
+		return BoardView{}, err
+	}
+	history, err := parseHistory(cmp.Or(o.History, "all"))
+	if err != nil {
+		return BoardView{}, err
 	}
 	var view BoardView
-	err := n.update(func(tx *tx) error {
+	err = n.update(func(tx *tx) error {
 		party := n.me.State().Party(n.name())
 		h, err := tx.create(entity.Genesis{
 			Kind: entity.Board, Founder: &party, Name: o.Name, Title: o.Title,
-			Policy: &entity.Policy{Join: policy, History: entity.History{Mode: entity.HistoryAll}},
+			Policy: &entity.Policy{Join: policy, History: history},
 		})
 		if err != nil {
 			return writeCode(err)
@@ -60,7 +63,7 @@ func (n *Node) boardView(h *held) BoardView {
 	have, total := n.progress(h)
 	v := BoardView{
 		ID: h.ID(), Name: n.boardName(h), Title: s.Title, Description: s.Description, Owner: n.nameOf(s.Founder), OwnerID: s.Founder,
-		Policy: s.Policy.Join.String(), Personal: s.Personal, Members: len(s.Active()), Have: have, Total: total,
+		Policy: s.Policy.Join.String(), History: historyText(s.Policy.History), Personal: s.Personal, Ended: s.Ended, Members: len(s.Active()), Have: have, Total: total,
 	}
 	if m, ok := s.Member(n.user); ok {
 		v.Role = m.Role.String()
@@ -78,7 +81,11 @@ func (n *Node) boards() []*held {
 	var out []*held
 	for _, h := range n.entities {
 		s := h.State()
-		if m, ok := s.Member(n.user); s.Kind == entity.Board && ok && m.Standing == entity.Active {
+		m, ok := s.Member(n.user)
+		if s.Kind != entity.Board || !ok || m.Standing != entity.Active {
+			continue
+		}
+		if _, listed := n.meLog.Entities[h.ID()]; listed || !s.Ended { // one that ended can be taken off the list
 			out = append(out, h)
 		}
 	}
@@ -132,8 +139,9 @@ func (n *Node) Members(ref string) ([]MemberView, error) {
 	return n.members(h), nil
 }
 
-func (n *Node) members(h *held) []MemberView {
-	s := h.State()
+func (n *Node) members(h *held) []MemberView { return n.membersOf(h.State()) }
+
+func (n *Node) membersOf(s *entity.State) []MemberView {
 	out := []MemberView{}
 	for user, m := range s.Members {
 		name := n.nameOf(user)
@@ -165,16 +173,12 @@ func (n *Node) LeaveBoard(_ context.Context, ref string) error {
 		if err != nil {
 			return err
 		}
-		m, _ := h.State().Member(n.user)
-		cuts := cutsOf(h, m.Party.Devices, oplog.Content)
 		name := n.boardName(h)
-		o, err := h.Control(tx.author(), oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: cuts})
-		if err != nil {
+		if err := tx.leave(h); err != nil {
 			return writeCode(err)
 		}
-		tx.ops(h.Entity, o)
 		tx.event("board.left", map[string]any{"id": h.ID().String(), "name": name})
-		return tx.me(entity.TypeLeft, entity.Left{Entity: h.ID()})
+		return nil
 	})
 }
 

@@ -114,6 +114,7 @@ func (n *Node) sweep() error {
 		if err := tx.catchUpOwn(); err != nil {
 			return err
 		}
+		tx.govern()
 		for _, r := range n.invites {
 			swept, late := r.Sweep(tx.now)
 			swept, expired := swept.Expire(tx.now)

@@ -27,6 +27,7 @@ func (n *Node) keep(ctx context.Context) {
 		n.meet() // who was a member is a stranger now
 		n.dialMembers(ctx)
 		n.syncMembers(ctx)
+		n.keysAll()
 		jitter := 0.8 + 0.4*rand.Float64()
 		select {
 		case <-time.After(time.Duration(float64(keepEvery) * jitter)):
@@ -40,6 +41,16 @@ func (n *Node) keep(ctx context.Context) {
 			n.dialAnew(ctx)
 		}
 		last = now
+	}
+}
+
+// keysAll asks for the keys that are lacking anywhere.
+func (n *Node) keysAll() {
+	n.mu.Lock()
+	eids := slices.SortedFunc(mapKeys(n.entities), compareDigests)
+	n.mu.Unlock()
+	for _, eid := range eids {
+		n.keysSoon(eid, keys.ID{})
 	}
 }
 

@@ -24,6 +24,13 @@ const (
 	deviceRoom    = 3 << 10                // bytes of a proof left before a device is added: its two ops, and the path of a board
 	minFreeBytes  = 16 << 20               // below this the store accepts nothing new
 	maxRecord     = 4096                   // bytes of a signed peer record kept: 20 addresses; it rides in every approval
+	keyAsks       = 3                      // members asked for keys beside the one who brought their epoch
+	rotateRank    = 30 * time.Second       // an owner waits so long for each one senior to him
+	rotateDevice  = 10 * time.Second       // and a device for each one of the same user before it
+	rotateAge     = 7 * 24 * time.Hour     // a key that was written with is replaced at this age
+	rotateLeast   = time.Hour              // but not more often
+	rotateAfter   = 1 << 20                // or after so many ops
+	unfriendAfter = 2 * time.Minute        // after the end of a friendship each of our devices sees to what follows
 	syncChunk     = 256 << 10              // bytes of ops in one frame, so that memory stays bounded
 )
 
@@ -62,6 +69,7 @@ const (
 	runsOfPeer                  // joins of known invites, however they end: a claim may come back, not always at once
 	infosOfPeer                 //
 	syncsOfPeer                 // syncs and pushes
+	keysOfPeer                  //
 	foundOfPeer                 // announcements on the LAN that are followed
 )
 
@@ -75,6 +83,7 @@ var budgets = [...]struct {
 	runsOfPeer:    {120, joinWindow}, // two a second; one that waits comes back once a minute
 	infosOfPeer:   {60, time.Minute},
 	syncsOfPeer:   {6000, time.Minute}, // a push for each op of a member who writes by program
+	keysOfPeer:    {120, time.Minute},  // each up to protocol.MaxAsked seals of 0.1 ms
 	foundOfPeer:   {3, time.Minute},
 }
 
@@ -89,6 +98,7 @@ const (
 	maxIHave         = 500                    // message ids of one peer asked for in a heartbeat
 	maxGossipHeads   = 64                     // heads in one announcement: any one that is not known starts a sync
 	seenMessages     = 10 * time.Minute       // how long a message id is remembered
+	maxTopics        = 8                      // of one entity, besides those that are being left: as many owners changed its key at once
 	oldTopic         = 10 * time.Minute       // how long a replaced topic is listened to
 	topicWait        = 500 * time.Millisecond // for a new topic's peers before it is joined: a round trip around the world
 	newcomer         = time.Minute            // for so long who came into a topic is pushed to as well: he has dialled others by then

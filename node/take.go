@@ -82,7 +82,12 @@ func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused
 	}
 	tx.takeKeys(h)
 	tx.listDevicesIn(h)
+	tx.rotate(h)
+	if len(n.lackedKeys(h)) > 0 {
+		tx.after = append(tx.after, func() { n.keysSoon(h.ID(), from) })
+	}
 	if s := h.State(); s.Kind == entity.Friend {
+		tx.ended(h)
 		return missing, refused, tx.settle(s.Other(n.user))
 	}
 	return missing, refused, nil
@@ -116,6 +121,11 @@ func (tx *tx) noticed(h *held, o oplog.Op) {
 	switch {
 	case o.Family() == oplog.FamilyArticle && o.Type() == entity.TypeArticleNew:
 		tx.event("article.new", map[string]any{"board": h.ID().String(), "id": o.ID().String(), "by": o.User().String()})
+	case o.Family() == oplog.FamilyMember && o.Type() == entity.TypeRemove:
+		if body, _ := h.Describe(o, nil); body != nil {
+			user := body.(*entity.Remove).User
+			tx.event("member.removed", map[string]any{"id": h.ID().String(), "user_id": user.String(), "name": tx.n.nameOf(user)})
+		}
 	case o.Family() == oplog.FamilyMember && h.State().Kind == entity.Board:
 		tx.event("board.members", map[string]any{"id": h.ID().String()})
 	case o.Family() == oplog.FamilyPolicy && o.Type() == entity.TypeEnd && h.State().Kind == entity.Friend:

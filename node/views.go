@@ -117,8 +117,16 @@ type FriendView struct {
 	State    string      `json:"state"` // init, alive, ended
 	Online   bool        `json:"online"`
 	Verified bool        `json:"verified"`
+	Blocked  bool        `json:"blocked"`  // what he asks for is refused
 	BoardID  string      `json:"board_id"` // the friend's personal board, "" until it is here
 	Profile  ProfileView `json:"profile"`
+}
+
+// BlockView is whether what a user asks for is refused.
+type BlockView struct {
+	UserID  keys.Digest `json:"user_id"`
+	Name    string      `json:"name"`
+	Blocked bool        `json:"blocked"`
 }
 
 // ProfileView is what a person says of themselves.
@@ -144,8 +152,10 @@ type BoardView struct {
 	Role        string      `json:"role"`
 	Owner       string      `json:"owner"` // the founder's name
 	OwnerID     keys.Digest `json:"owner_id"`
-	Policy      string      `json:"policy"` // friends, link
+	Policy      string      `json:"policy"`  // friends, link
+	History     string      `json:"history"` // what a newcomer may read of the past: all, from-join, last:SECONDS
 	Personal    bool        `json:"personal"`
+	Ended       bool        `json:"ended"` // deleted by an owner: nothing is written any more
 	Members     int         `json:"members"`
 	Unread      int         `json:"unread"`
 	Have        int         `json:"have"`
@@ -226,13 +236,14 @@ type WhyView struct {
 // WhyOp is one operation of a WhyView, in the log's order.
 type WhyOp struct {
 	Op     keys.Digest `json:"op"`
-	Type   string      `json:"type"` // as in a log: genesis, add, admit, devices, leave, accept
+	Type   string      `json:"type"` // as in a log: genesis, add, transfer, admit, role, remove, demote, devices, leave, accept
 	Member keys.Digest `json:"member"`
 	By     keys.Digest `json:"by"`
 	Device keys.ID     `json:"device"`
 	At     time.Time   `json:"at"`
 	Invite string      `json:"invite,omitempty"` // an admission's: our short id of the invite, else its ref in hex
-	OK     bool        `json:"ok"`               // it counts
+	Role   string      `json:"role,omitempty"`   // what a role op makes of him
+	OK     bool        `json:"ok"`               // it counts; void where it does not
 
 	MemberName string `json:"member_name"`
 	ByName     string `json:"by_name"`

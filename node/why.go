@@ -52,7 +52,7 @@ func (n *Node) whyChain(h *held, user keys.Digest) []WhyOp {
 // grants reports whether w belongs to the chain of user: all that was said of him,
 // and of others what made them members and owners.
 func (w WhyOp) grants(user keys.Digest) bool {
-	return w.Member == user || w.Type == "genesis" || w.Type == "admit" || w.Type == "add"
+	return w.Member == user || w.Type == "genesis" || w.Type == "admit" || w.Type == "add" || w.Type == "transfer"
 }
 
 // whyOp shows an operation that makes, changes or ends somebody's membership.
@@ -72,6 +72,14 @@ func (n *Node) whyOp(h *held, o oplog.Op) (WhyOp, bool) {
 			w.Invite = n.inviteOf(*b.Ref)
 		}
 	case *entity.Devices:
+		w.Member = b.Party.User
+	case *entity.Remove:
+		w.Member = b.User
+	case *entity.MasterRemove:
+		w.Member, w.Type = b.User, "demote" // a remove of the master family
+	case *entity.SetRole:
+		w.Member, w.Role = b.User, b.Role.String()
+	case *entity.MasterTransfer:
 		w.Member = b.Party.User
 	default:
 		return w, false

@@ -187,8 +187,8 @@ func TestCommands(t *testing.T) {
 	}
 	walk(root)
 	slices.Sort(got)
-	want := strings.Split("article,article list,article new,article show,board,board create,board leave,board list,board members,board role,board show,completion,demo,device,device list,device rename,device show,down,"+
-		"events,friend,friend list,friend show,init,invite,invite board,invite device,invite friend,invite list,invite revoke,invite show,join,log,me,me card,"+
+	want := strings.Split("article,article list,article new,article show,board,board create,board delete,board leave,board list,board members,board remove-member,board role,board rotate,board set,board show,board transfer,completion,demo,device,device list,device rename,device show,down,"+
+		"events,friend,friend block,friend list,friend remove,friend show,friend unblock,init,invite,invite board,invite device,invite friend,invite list,invite revoke,invite show,join,log,me,me card,"+
 		"me fingerprint,me rename,me show,paths,peers,requests,requests approve,requests cancel,requests list,requests reject,requests retry,requests show,"+
 		"status,up,version,view,wait,wait online,wait ready,wait request,wait synced,why", ",")
 	if !slices.Equal(got, want) {

@@ -33,6 +33,8 @@ func (a *app) sayWhy(w node.WhyView) {
 		a.say("%s is a member here, as %s:\n\n", quoted(w.Name), w.Role)
 	case w.State == "left":
 		a.say("%s was a member here, as %s, and has left:\n\n", quoted(w.Name), w.Role)
+	case w.State == "removed":
+		a.say("%s was a member here, as %s, and was removed:\n\n", quoted(w.Name), w.Role)
 	default:
 		a.say("%s was a member here, as %s, and is not any more:\n\n", quoted(w.Name), w.Role)
 	}
@@ -60,6 +62,14 @@ func whyWords(o node.WhyOp) string {
 		return "told of other devices"
 	case "leave":
 		return "left"
+	case "remove":
+		return "removed " + o.MemberName
+	case "demote":
+		return "made " + o.MemberName + " a member"
+	case "role":
+		return "made " + o.MemberName + " " + withArticle(o.Role)
+	case "transfer":
+		return "handed the board on to " + o.MemberName
 	case "accept":
 		return "agreed"
 	}
