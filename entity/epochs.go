@@ -148,8 +148,9 @@ func (e *Entity) nextEpoch(key keys.OpKey) NextEpoch {
 // and whether a new one has to be begun first: none of these is one to write in.
 func (e *Entity) HandsOut(ring Keyring, h History, now time.Time) (epochs []keys.Digest, rotate bool) {
 	rotate = h.limits()
+	since := now.Truncate(time.Millisecond).Add(-h.span()) // as an op has its time
 	for id, i := range e.State().Epochs {
-		if _, ok := ring[id]; !ok || h.limits() && e.EpochAt(id).Before(now.Add(-h.span())) {
+		if _, ok := ring[id]; !ok || h.limits() && e.EpochAt(id).Before(since) {
 			continue
 		}
 		epochs = append(epochs, id)

@@ -49,6 +49,24 @@ func (e *Entity) RankOf(user keys.Digest) int {
 	return rank
 }
 
+// Until returns the control strand up to an op, as a log of its own; nil when the op
+// is not here.
+func (e *Entity) Until(op keys.Digest) *oplog.Log {
+	if _, ok := e.facts.reach.number[op]; !ok {
+		return nil
+	}
+	p := e.facts.reach.upTo([]keys.Digest{op})
+	l := oplog.NewLog(e.ID())
+	for o := range e.log.All(oplog.Control) {
+		if p.has(e.facts.reach.number[o.ID()]) {
+			if _, err := l.Append(o); err != nil {
+				panic("entity: the past of an op does not append: " + err.Error()) // it did once, in this order
+			}
+		}
+	}
+	return l
+}
+
 // Saw reports whether a control op is at or before some heads; heads that are not
 // here have seen nothing.
 func (e *Entity) Saw(heads []keys.Digest, op keys.Digest) bool {

@@ -73,27 +73,6 @@ func (tx *tx) remove(h *held, user keys.Digest) error {
 	return nil
 }
 
-// farewell pushes the removal of a user to his own devices. It is a courtesy: who
-// does not hear of it is refused from now on.
-func (n *Node) farewell(eid keys.Digest, o oplog.Op, devices []keys.ID) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	ctx := n.runCtx
-	if ctx == nil || ctx.Err() != nil {
-		return
-	}
-	for _, d := range devices {
-		if !n.online([]keys.ID{d}) {
-			continue
-		}
-		n.wg.Go(func() {
-			if err := n.pushTo(ctx, d, eid, []oplog.Op{o}); err != nil {
-				n.log.Debug("farewell", "peer", d.String(), "err", err)
-			}
-		})
-	}
-}
-
 // TransferBoard makes a member owner of a board in our place, founder where we are the
 // founder; we stay a member.
 func (n *Node) TransferBoard(_ context.Context, board, user string) (BoardView, error) {

@@ -104,18 +104,21 @@ func (tx *tx) govern() {
 	for _, eid := range slices.SortedFunc(mapKeys(n.entities), compareDigests) {
 		h := n.entities[eid]
 		tx.rotate(h)
-		if s := h.State(); s.Kind == entity.Friend && s.Ended && n.endedFor(h, tx.now) > unfriendAfter {
-			tx.unfriend(s.Other(n.user))
+		if end, ok := n.endOf(h); ok && tx.now.Sub(end.At()) > unfriendAfter {
+			tx.unfriend(h.State().Other(n.user))
 		}
 	}
 }
 
-// endedFor returns for how long a friendship has ended, as the one who ended it says.
-func (n *Node) endedFor(h *held, now time.Time) time.Duration {
+// endOf returns the op by which a friendship has ended, if it has.
+func (n *Node) endOf(h *held) (oplog.Op, bool) {
+	if s := h.State(); s.Kind != entity.Friend || !s.Ended {
+		return oplog.Op{}, false
+	}
 	for o := range h.Log().All(oplog.Control) {
-		if o.Family() == oplog.FamilyPolicy && o.Type() == entity.TypeEnd {
-			return now.Sub(o.At())
+		if o.Family() == oplog.FamilyPolicy && o.Type() == entity.TypeEnd && h.Counts(o) {
+			return o, true
 		}
 	}
-	return 0
+	return oplog.Op{}, false
 }

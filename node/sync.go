@@ -110,7 +110,7 @@ func (n *Node) syncEntity(ctx context.Context, device keys.ID, eid keys.Digest) 
 // serveSync is B's side: a push, or a sync.
 func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 	defer func() { s.finish(err) }()
-	if !n.knows(s.peer) {
+	if !n.knows(s.peer) && !n.knew(s.peer) {
 		return errStranger
 	}
 	if !n.afford(syncsOfPeer, s.peer) {
@@ -135,6 +135,9 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 		return err
 	}
 	if !n.shares(hello.Entity, s.peer) {
+		if out, err := n.serveRemoved(s, hello); out {
+			return err
+		}
 		n.fetchSoon() // perhaps it is one that we miss, and that device of ours has it
 		return s.write(protocol.Frame(uint8(protocol.SyncNo), keys.Marshal(protocol.No{})))
 	}
@@ -225,8 +228,7 @@ func (n *Node) learnAddrs(device keys.ID, raw []byte) {
 	}
 }
 
-// sendLacking sends what a log with the given vector lacks, in frames of bounded
-// size; the last one says that it is.
+// sendLacking sends what a log with the given vector lacks.
 func (n *Node) sendLacking(s *stream, eid keys.Digest, theirs oplog.Vector) error {
 	n.mu.Lock()
 	var ops []oplog.Op
@@ -237,6 +239,11 @@ func (n *Node) sendLacking(s *stream, eid keys.Digest, theirs oplog.Vector) erro
 	if err := n.store.settled(); err != nil {
 		return err
 	}
+	return sendOps(s, ops)
+}
+
+// sendOps sends operations in frames of bounded size; the last one says that it is.
+func sendOps(s *stream, ops []oplog.Op) error {
 	for {
 		chunk, rest := cutOps(ops)
 		f := protocol.Ops{Ops: chunk, More: len(rest) > 0}

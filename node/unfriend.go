@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"pttnode/entity"
-	"pttnode/invite"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -61,21 +60,11 @@ func (n *Node) setBlocked(ref string, blocked bool) (BlockView, error) {
 		if !blocked {
 			return nil
 		}
-		tx.refuseAll(user)
+		n.foldMe()
+		tx.refuseSettled()
 		return tx.endFriendship(user)
 	})
 	return view, err
-}
-
-// refuseAll ends what waits here of a user's requests.
-func (tx *tx) refuseAll(user keys.Digest) {
-	for id := range tx.n.invites {
-		for _, c := range tx.n.invites[id].Claims {
-			if c.User == user && c.State.Waiting() {
-				tx.refuse(tx.n.invites[id], c, invite.RefusedRejected)
-			}
-		}
-	}
 }
 
 // blocked reports whether a user was blocked, on any device of ours.
@@ -114,9 +103,9 @@ func (tx *tx) endFriendship(user keys.Digest) error {
 // the one that decides goes first, so that they do not do it beside each other; the
 // others come to it later (govern).
 func (tx *tx) ended(h *held) {
-	s := h.State()
-	if s.Ended && tx.n.me.State().SoleVoter(tx.n.device.ID()) {
-		tx.unfriend(s.Other(tx.n.user))
+	n, s := tx.n, h.State()
+	if end, ok := n.endOf(h); ok && end.User() != n.user && n.me.State().SoleVoter(n.device.ID()) {
+		tx.unfriend(s.Other(n.user))
 	}
 }
 
