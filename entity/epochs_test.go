@@ -3,6 +3,8 @@ package entity_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -41,9 +43,7 @@ func TestAttackO19(t *testing.T) {
 	} {
 		w := settle(t, entity.Board)
 		old := entity.Keyring{}
-		for id, key := range w.ring {
-			old[id] = key
-		}
+		maps.Copy(old, w.ring)
 		c.goes(w)
 		_, err := w.Write(w.who(t, "founder").author(), old, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: "x"})
 		if !errors.Is(err, entity.ErrNoKey) {
@@ -345,5 +345,44 @@ func TestRemoveMember(t *testing.T) {
 	}
 	if !slices.ContainsFunc(all(w.Entity), func(o oplog.Op) bool { return bytes.Equal(o.Bytes(), late.Bytes()) }) {
 		t.Error("a late op was not kept")
+	}
+}
+
+// TestRemovalRatio: removing one of 1,000 members and sealing the new key to the others
+// costs little more than the seals.
+func TestRemovalRatio(t *testing.T) {
+	if testing.Short() || raceEnabled {
+		t.Skip("measures time; go test ./... runs it")
+	}
+	const members = 1000
+	w := found(t, entity.Board)
+	for i := range members {
+		w.admit(t, fmt.Sprint("member ", i), entity.Member)
+	}
+	secret := keys.NewOpKey().Secret()
+	best := 0.0
+	for i := range 3 {
+		start := time.Now()
+		o := w.remove(t, "founder", fmt.Sprint("member ", i))
+		for j := i + 1; j < members; j++ {
+			if _, err := w.SealKey(w.people[fmt.Sprint("member ", j)].user(), o.ID(), w.ring[o.ID()]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		removal := time.Since(start)
+		start = time.Now()
+		for j := i + 1; j < members; j++ {
+			to := w.people[fmt.Sprint("member ", j)].party().Box
+			if _, err := to.Seal(keys.Digest{1}, secret[:]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if ratio := float64(removal) / float64(time.Since(start)); best == 0 || ratio < best {
+			best = ratio
+		}
+	}
+	t.Logf("a removal and its keys for %d members cost %.2f times the seals", members, best)
+	if best > 1.3 {
+		t.Errorf("a removal costs %.2f times its seals, want at most 1.3", best)
 	}
 }

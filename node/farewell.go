@@ -76,7 +76,7 @@ func (n *Node) serveRemoved(s *stream, hello protocol.Hello) (bool, error) {
 	if err := s.write(protocol.Frame(uint8(protocol.SyncVector), keys.Marshal(protocol.VectorFrame{Heads: vector}))); err != nil {
 		return true, err
 	}
-	for frames := 0; frames < maxUseless; frames++ {
+	for range maxUseless {
 		typ, payload, err := s.read(syncLimit)
 		if err != nil {
 			return true, err
