@@ -11,5 +11,5 @@ const (
 	MaxSeen      = 256       // ops that one me/read names
 	MaxSetting   = 4096      // bytes of a setting's value
 	maxSeconds   = 1 << 37   // Unix seconds of a request, the year 6325: printable
-	maxPastCache = 32        // states at pasts kept for checking content; each holds the memberships of an entity
+	maxPastCache = 256       // states at pasts kept for checking content; each holds the memberships of an entity
 )

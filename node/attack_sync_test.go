@@ -18,7 +18,7 @@ import (
 )
 
 // enters lets a claimant into a board.
-func enters(t *testing.T, n *Node, h *held, c claimant) {
+func enters(t testing.TB, n *Node, h *held, c claimant) {
 	t.Helper()
 	inv, err := n.Invite(t.Context(), InviteOptions{Kind: "board", Board: h.ID().String(), Auto: true})
 	if err != nil {

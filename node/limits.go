@@ -24,7 +24,10 @@ const (
 	deviceRoom    = 3 << 10                // bytes of a proof left before a device is added: its two ops, and the path of a board
 	minFreeBytes  = 16 << 20               // below this the store accepts nothing new
 	maxRecord     = 4096                   // bytes of a signed peer record kept: 20 addresses; it rides in every approval
-	syncChunk     = 256 << 10              // bytes of ops in one frame, so that memory stays bounded
+	syncChunk     = 512 << 10              // bytes of ops in one frame: memory stays bounded, and a signature serves for many ops of an author
+	readAhead     = 4                      // frames of one sync that are taken and not written yet
+	memTable      = 16 << 20               // bytes that the store gathers before it writes a table: keys are hashes, so each table is merged with all others
+	lowTables     = 8                      // new tables before they are merged; half as many by default
 )
 
 // Bounds on connections. A connection costs 50 to 100 KiB; the limits of libp2p

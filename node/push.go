@@ -97,7 +97,7 @@ func merge(batch []tidings) []tidings {
 	for _, t := range batch {
 		i, ok := last[t.eid]
 		if ok && out[i].from == t.from && out[i].heard == t.heard {
-			out[i].ops = slices.Concat(out[i].ops, t.ops)
+			out[i].ops = append(out[i].ops, t.ops...)
 			continue
 		}
 		last[t.eid] = len(out)

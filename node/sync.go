@@ -1,9 +1,11 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"pttnode/keys"
@@ -153,15 +155,8 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 	if err := n.readOps(s, hello.Entity); err != nil {
 		return err
 	}
-	typ, payload, err = s.read(syncLimit)
-	if err != nil {
-		return err
-	}
-	if protocol.SyncType(typ) != protocol.SyncVector {
-		return fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
-	}
 	var theirs protocol.VectorFrame
-	if err := protocol.DecodeSync(payload, &theirs); err != nil {
+	if err := s.readSync(protocol.SyncVector, &theirs); err != nil {
 		return err
 	}
 	n.saw(hello.Entity, s.peer, theirs)
@@ -225,6 +220,18 @@ func (n *Node) learnAddrs(device keys.ID, raw []byte) {
 	}
 }
 
+// readSync reads the next frame of a sync, which must be of type want, into v.
+func (s *stream) readSync(want protocol.SyncType, v any) error {
+	typ, payload, err := s.read(syncLimit)
+	if err != nil {
+		return err
+	}
+	if protocol.SyncType(typ) != want {
+		return fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
+	}
+	return protocol.DecodeSync(payload, v)
+}
+
 // sendLacking sends what a log with the given vector lacks, in frames of bounded
 // size; the last one says that it is.
 func (n *Node) sendLacking(s *stream, eid keys.Digest, theirs oplog.Vector) error {
@@ -260,32 +267,69 @@ func cutOps(ops []oplog.Op) (chunk [][]byte, rest []oplog.Op) {
 	return chunk, rest
 }
 
-// readOps takes frames of operations until the last.
+// readOps takes frames of operations until the last. While one is taken the next is
+// read and its signatures are checked, and those before it are written: more than
+// readAhead of them wait nowhere.
 func (n *Node) readOps(s *stream, eid keys.Digest) error {
-	for useless := 0; useless < maxUseless; {
-		before := n.have(eid)
-		typ, payload, err := s.read(syncLimit)
-		if err != nil {
-			return err
+	frames, writes := make(chan frame), make(chan func() error, readAhead)
+	var reading, writing error
+	var ends sync.WaitGroup
+	ends.Go(func() { defer close(frames); reading = n.readFrames(s, eid, frames) })
+	ends.Go(func() {
+		for finish := range writes {
+			writing = cmp.Or(writing, finish())
 		}
-		if protocol.SyncType(typ) != protocol.SyncOps {
-			return fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
+	})
+	err := n.takeFrames(s, eid, frames, writes)
+	if err != nil {
+		_ = s.Reset() // the reader must end
+		for range frames {
 		}
+	}
+	close(writes)
+	ends.Wait()
+	return cmp.Or(err, reading, writing)
+}
+
+// frame is an ops frame whose operations were parsed.
+type frame struct {
+	ops  []oplog.Op
+	more bool
+}
+
+// readFrames reads and parses frames of operations until the last.
+func (n *Node) readFrames(s *stream, eid keys.Digest, frames chan<- frame) error {
+	for {
 		var f protocol.Ops
-		if err := protocol.DecodeSync(payload, &f); err != nil {
+		if err := s.readSync(protocol.SyncOps, &f); err != nil {
 			return err
 		}
-		if _, err := n.take(eid, s.peer, f.Ops); err != nil {
-			return err
-		}
+		frames <- frame{n.parse(eid, f.Ops), f.More}
 		if !f.More {
 			return nil
 		}
-		if n.have(eid) == before {
-			useless++
+	}
+}
+
+// takeFrames takes what comes of frames. It fails when too many bring nothing new.
+func (n *Node) takeFrames(s *stream, eid keys.Digest, frames <-chan frame, writes chan<- func() error) error {
+	useless := 0
+	for f := range frames {
+		before := n.have(eid)
+		_, finish, err := n.takeParsed(eid, s.peer, f.ops)
+		if finish != nil {
+			writes <- finish
+		}
+		if err != nil {
+			return err
+		}
+		if f.more && n.have(eid) == before {
+			if useless++; useless >= maxUseless {
+				return errEndless
+			}
 		}
 	}
-	return errEndless
+	return nil
 }
 
 var errEndless = errors.New("node: operations without end that bring nothing")

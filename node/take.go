@@ -13,11 +13,28 @@ import (
 // new and authorised, in one durable batch. missing says that some build on what
 // is not here.
 func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool, err error) {
-	ops := oplog.ParseBatch(n.unknown(eid, raws))
-	if len(ops) == 0 {
-		return false, nil
+	missing, finish, err := n.takeParsed(eid, from, n.parse(eid, raws))
+	if finish != nil {
+		err = cmp.Or(finish(), err)
 	}
-	err = n.update(func(tx *tx) error {
+	return missing, err
+}
+
+// parse returns what is authentic and not here of operations from a member.
+func (n *Node) parse(eid keys.Digest, raws [][]byte) []oplog.Op {
+	return oplog.ParseBatch(n.unknown(eid, raws))
+}
+
+// takeParsed is take in memory, for operations that were parsed: finish, nil if there
+// is nothing to write, returns when they are durable, and must be called.
+func (n *Node) takeParsed(eid keys.Digest, from keys.ID, ops []oplog.Op) (missing bool, finish func() error, err error) {
+	if len(ops) == 0 {
+		return false, nil, nil
+	}
+	finish, err = n.begin(func(tx *tx) error {
+		if n.me == nil {
+			return refuse("linking")
+		}
 		h, ok := n.find(eid)
 		switch {
 		case !ok: // an entity that another device of ours joined; its hash says that it is the one
@@ -32,9 +49,9 @@ func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool,
 		return err
 	})
 	if errors.Is(err, errNoEntity) {
-		return false, nil
+		return false, finish, nil
 	}
-	return missing, err
+	return missing, finish, err
 }
 
 // take appends what is new and authorised of parsed operations from a member.
