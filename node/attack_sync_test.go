@@ -33,10 +33,6 @@ func enters(t testing.TB, n *Node, h *held, c claimant) {
 	}
 }
 
-func syncFrame(typ protocol.SyncType, v any) []byte {
-	return protocol.Frame(uint8(typ), keys.Marshal(v))
-}
-
 // TestAttackLeavesInside: a member who brings his own leave in a sync gets nothing
 // more in that very sync.
 func TestAttackLeavesInside(t *testing.T) {

@@ -174,7 +174,7 @@ func (n *Node) syncMembers(ctx context.Context) {
 		id := h.ID()
 		var devices []keys.ID
 		for d := range n.others(h) {
-			if n.online([]keys.ID{d}) {
+			if n.online([]keys.ID{d}) && n.underway[catching{d, id}] == 0 { // a large one takes longer than a round
 				devices = append(devices, d)
 			}
 		}

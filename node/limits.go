@@ -25,6 +25,11 @@ const (
 	minFreeBytes  = 16 << 20               // below this the store accepts nothing new
 	maxRecord     = 4096                   // bytes of a signed peer record kept: 20 addresses; it rides in every approval
 	syncChunk     = 512 << 10              // bytes of ops in one frame: memory stays bounded, and a signature serves for many ops of an author
+	maxSyncHeads  = 256                    // heads of a vector, 20 KiB; where there are more, ranges are compared
+	maxTurns      = 8                      // frames of ranges that one side answers: three do for 100,000 operations
+	beaconAfter   = 2 * time.Second        // without a change, heads are compared with connected members
+	maxBeacons    = 16                     // members asked at once; the rounds of keeping ask the others
+	maxBehind     = 16                     // devices named that do not have everything
 	readAhead     = 4                      // frames of one sync that are taken and not written yet
 	memTable      = 16 << 20               // bytes that the store gathers before it writes a table: keys are hashes, so each table is merged with all others
 	lowTables     = 8                      // new tables before they are merged; half as many by default
@@ -65,6 +70,7 @@ const (
 	runsOfPeer                  // joins of known invites, however they end: a claim may come back, not always at once
 	infosOfPeer                 //
 	syncsOfPeer                 // syncs and pushes
+	rangesOfPeer                // syncs in which ranges are compared
 	foundOfPeer                 // announcements on the LAN that are followed
 )
 
@@ -78,6 +84,7 @@ var budgets = [...]struct {
 	runsOfPeer:    {120, joinWindow}, // two a second; one that waits comes back once a minute
 	infosOfPeer:   {60, time.Minute},
 	syncsOfPeer:   {6000, time.Minute}, // a push for each op of a member who writes by program
+	rangesOfPeer:  {60, time.Minute},   // each reads the ids of a whole log a few times: 20 ms for 100,000
 	foundOfPeer:   {3, time.Minute},
 }
 

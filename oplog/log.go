@@ -19,6 +19,7 @@ type Log struct {
 	heads  [2]map[keys.Digest]bool // by strand-1
 	forked map[chain]uint64        // lowest seq at which a device signed two ops
 	order  [2][]Op                 // cache of All; nil after an append out of order
+	places *places                 // nil until Places is called
 }
 
 // chain names the operations of one device in one strand.
@@ -148,6 +149,7 @@ func (l *Log) Append(o Op) (bool, error) {
 		l.order[s] = insert(l.order[s], o)
 	}
 	heads[o.ID()] = true
+	l.places.add(o)
 	return true, nil
 }
 
