@@ -71,6 +71,7 @@ const (
 	infosOfPeer                 //
 	syncsOfPeer                 // syncs and pushes
 	rangesOfPeer                // syncs in which ranges are compared
+	wideOfDevice                // control operations that stand beside all others, by their author
 	foundOfPeer                 // announcements on the LAN that are followed
 )
 
@@ -85,6 +86,7 @@ var budgets = [...]struct {
 	infosOfPeer:   {60, time.Minute},
 	syncsOfPeer:   {6000, time.Minute}, // a push for each op of a member who writes by program
 	rangesOfPeer:  {60, time.Minute},   // each reads the ids of a whole log a few times: 20 ms for 100,000
+	wideOfDevice:  {1000, time.Minute}, // who keeps to what he has seen writes none, but for what he wrote offline
 	foundOfPeer:   {3, time.Minute},
 }
 

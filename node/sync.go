@@ -166,7 +166,7 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 	if !n.knows(s.peer) {
 		return errStranger
 	}
-	if !n.afford(syncsOfPeer, s.peer) {
+	if n.exhausted(wideOfDevice, s.peer) || !n.afford(syncsOfPeer, s.peer) {
 		return errBusy
 	}
 	if err := s.SetReadDeadline(time.Now().Add(syncTime)); err != nil {

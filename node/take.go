@@ -59,6 +59,8 @@ func (n *Node) takeParsed(eid keys.Digest, from keys.ID, ops []oplog.Op) (missin
 // rules said to the first they did not let in.
 func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused, err error) {
 	n := tx.n
+	var flooded error      // by who sent them
+	kind := h.State().Kind // once: what is beside other operations has the state folded anew
 	for _, o := range ops {
 		if _, known := h.Log().Get(o.ID()); !known && o.Entity() == h.ID() && o.Device() == n.device.ID() {
 			// Our own key wrote what our store does not know: a clone or an old
@@ -69,7 +71,17 @@ func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused
 	}
 	tx.from = from
 	add := func(o oplog.Op) {
+		wide := o.Strand() == oplog.Control && h.Log().Widens(o)
+		if wide && n.spending.over(wideOfDevice, o.Device().String(), tx.now) {
+			if o.Device() == from {
+				flooded = errFlood
+			}
+			return // it is taken later: he has it, and so does who brought it
+		}
 		added, err := h.Add(o)
+		if added && wide {
+			n.spending.add(wideOfDevice, o.Device().String(), tx.now)
+		}
 		switch {
 		case errors.Is(err, oplog.ErrMissing):
 			missing = true
@@ -80,7 +92,7 @@ func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused
 		case added:
 			n.counts.ops.WithLabelValues("taken").Inc()
 			tx.ops(h.Entity, o)
-			tx.noticed(h, o)
+			tx.noticed(h, kind, o)
 		}
 	}
 	var content []oplog.Op
@@ -100,9 +112,9 @@ func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused
 	tx.takeKeys(h)
 	tx.listDevicesIn(h)
 	if s := h.State(); s.Kind == entity.Friend {
-		return missing, refused, tx.settle(s.Other(n.user))
+		return missing, refused, cmp.Or(tx.settle(s.Other(n.user)), flooded)
 	}
-	return missing, refused, nil
+	return missing, refused, flooded
 }
 
 // unknown returns those of an entity's operations that are not here: a signature is
@@ -126,16 +138,19 @@ func (n *Node) unknown(eid keys.Digest, raws [][]byte) [][]byte {
 	return out
 }
 
-var errNoEntity = errors.New("node: not shared")
+var (
+	errNoEntity = errors.New("node: not shared")
+	errFlood    = errors.New("node: too many control operations beside each other")
+)
 
 // noticed journals what a person would want to know of a new operation.
-func (tx *tx) noticed(h *held, o oplog.Op) {
+func (tx *tx) noticed(h *held, kind entity.Kind, o oplog.Op) {
 	switch {
 	case o.Family() == oplog.FamilyArticle && o.Type() == entity.TypeArticleNew:
 		tx.event("article.new", map[string]any{"board": h.ID().String(), "id": o.ID().String(), "by": o.User().String()})
-	case o.Family() == oplog.FamilyMember && h.State().Kind == entity.Board:
+	case o.Family() == oplog.FamilyMember && kind == entity.Board:
 		tx.event("board.members", map[string]any{"id": h.ID().String()})
-	case o.Family() == oplog.FamilyPolicy && o.Type() == entity.TypeEnd && h.State().Kind == entity.Friend:
+	case o.Family() == oplog.FamilyPolicy && o.Type() == entity.TypeEnd && kind == entity.Friend:
 		tx.event("friend.ended", map[string]any{"id": h.ID().String()})
 	}
 }

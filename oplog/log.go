@@ -163,6 +163,13 @@ func (l *Log) Heads(s Strand) []keys.Digest {
 	return ids
 }
 
+// Widens reports whether an op, which is not in the log, would stand beside all heads of
+// its strand: it adds one and replaces none.
+func (l *Log) Widens(o Op) bool {
+	heads := l.heads[o.Strand()-1]
+	return !slices.ContainsFunc(o.Parents(), func(p keys.Digest) bool { return heads[p] })
+}
+
 // Tip returns the last operation of a device in a strand: where its next one
 // goes. It reports false for a device that wrote nothing. Where the chain forks
 // it is the op with the lowest id of the last seq.
