@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -162,7 +163,8 @@ func (n *Node) synced(eid keys.Digest, err error) {
 	}
 }
 
-// syncMembers syncs every entity with two of its connected members.
+// syncMembers syncs every entity with a few of its connected members, with whom it was
+// not for the longest time: who withholds what is new cannot be asked instead of another.
 func (n *Node) syncMembers(ctx context.Context) {
 	type pair struct {
 		device keys.ID
@@ -170,6 +172,7 @@ func (n *Node) syncMembers(ctx context.Context) {
 	}
 	var pairs []pair
 	n.mu.Lock()
+	maps.DeleteFunc(n.tried, func(c catching, _ time.Time) bool { return !n.online([]keys.ID{c.peer}) })
 	for _, h := range n.all() {
 		id := h.ID()
 		var devices []keys.ID
@@ -179,6 +182,7 @@ func (n *Node) syncMembers(ctx context.Context) {
 			}
 		}
 		rand.Shuffle(len(devices), func(i, j int) { devices[i], devices[j] = devices[j], devices[i] })
+		slices.SortStableFunc(devices, func(a, b keys.ID) int { return n.tried[catching{a, id}].Compare(n.tried[catching{b, id}]) })
 		for _, d := range devices[:min(len(devices), memberSyncs)] {
 			pairs = append(pairs, pair{d, id})
 		}

@@ -10,7 +10,7 @@ const (
 	joinWindow    = time.Minute            // of a budget of joins; a stream that could not be parked is closed after it
 	maxEvents     = 10_000                 // journal entries kept for followers
 	memberDials   = 2                      // unconnected members of one entity dialled each round
-	memberSyncs   = 2                      // connected members an entity is synced with each round
+	memberSyncs   = 3                      // connected members an entity is synced with each round: ten are through in two minutes, whatever eight of them say
 	keepEvery     = 30 * time.Second       // round of dialling, syncing and ending, ± a fifth
 	staleAfter    = 300 * time.Millisecond // two connections made closer together crossed; neither side was away
 	crossedFor    = time.Second            // after which two such connections are both there only if one side was killed

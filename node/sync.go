@@ -71,6 +71,7 @@ func (n *Node) syncEntity(ctx context.Context, device keys.ID, eid keys.Digest) 
 	c := catching{device, eid}
 	n.mu.Lock()
 	n.underway[c]++
+	n.tried[c] = time.Now()
 	n.mu.Unlock()
 	defer func() {
 		n.mu.Lock()
