@@ -65,6 +65,7 @@ func (n *Node) boardView(h *held) BoardView {
 		ID: h.ID(), Name: n.boardName(h), Title: s.Title, Description: s.Description, Owner: n.nameOf(s.Founder), OwnerID: s.Founder,
 		Policy: s.Policy.Join.String(), History: historyText(s.Policy.History), Personal: s.Personal, Ended: s.Ended, Members: len(s.Active()), Have: have, Total: total,
 	}
+	v.Confirmed, v.Of, _ = n.confirmations(h)
 	if m, ok := s.Member(n.user); ok {
 		v.Role = m.Role.String()
 	}
@@ -125,7 +126,9 @@ func (n *Node) Board(ref string) (BoardView, error) {
 	if err != nil {
 		return BoardView{}, err
 	}
-	return n.boardView(h), nil
+	v := n.boardView(h)
+	_, _, v.Behind = n.confirmations(h)
+	return v, nil
 }
 
 // Members returns everybody who is or was a member, the founder first.

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -27,6 +28,7 @@ func (n *Node) keep(ctx context.Context) {
 		n.meet() // who was a member is a stranger now
 		n.dialMembers(ctx)
 		n.syncMembers(ctx)
+		n.bidFarewell(ctx)
 		n.keysAll()
 		jitter := 0.8 + 0.4*rand.Float64()
 		select {
@@ -173,7 +175,8 @@ func (n *Node) synced(eid keys.Digest, err error) {
 	}
 }
 
-// syncMembers syncs every entity with two of its connected members.
+// syncMembers syncs every entity with a few of its connected members, with whom it was
+// not for the longest time: who withholds what is new cannot be asked instead of another.
 func (n *Node) syncMembers(ctx context.Context) {
 	type pair struct {
 		device keys.ID
@@ -181,15 +184,17 @@ func (n *Node) syncMembers(ctx context.Context) {
 	}
 	var pairs []pair
 	n.mu.Lock()
+	maps.DeleteFunc(n.tried, func(c catching, _ time.Time) bool { return !n.online([]keys.ID{c.peer}) })
 	for _, h := range n.all() {
 		id := h.ID()
 		var devices []keys.ID
 		for d := range n.others(h) {
-			if n.online([]keys.ID{d}) {
+			if n.online([]keys.ID{d}) && n.underway[catching{d, id}] == 0 { // a large one takes longer than a round
 				devices = append(devices, d)
 			}
 		}
 		rand.Shuffle(len(devices), func(i, j int) { devices[i], devices[j] = devices[j], devices[i] })
+		slices.SortStableFunc(devices, func(a, b keys.ID) int { return n.tried[catching{a, id}].Compare(n.tried[catching{b, id}]) })
 		for _, d := range devices[:min(len(devices), memberSyncs)] {
 			pairs = append(pairs, pair{d, id})
 		}

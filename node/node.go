@@ -91,8 +91,13 @@ type Node struct {
 	live      int
 	totals    map[keys.Digest]map[keys.ID]int // ops that members were seen to have
 	catching  map[catching]bool               // syncs for pushes; true: once more
+	farewells map[leaveTaking]parting         // who was removed, and was told so
 	asking    map[keys.Digest]bool            // entities whose keys are asked for
 	due       map[keys.Digest]time.Time       // since when an entity of ours wants a new epoch
+	underway  map[catching]int                // syncs that we began and that run
+	tried     map[catching]time.Time          // when we last began one, of who is connected
+	confirmed map[keys.Digest]map[keys.ID]sighting
+	beacons   map[keys.Digest]time.Time // entities whose heads have changed, and when to compare them
 	wake      chan struct{}
 	linkNow   chan struct{}              // a device that is not alive has come
 	fetching  bool                       // entities that another device of ours joined
@@ -141,7 +146,8 @@ func New(h host.Host, ds datastore.Batching, cfg Config) (*Node, error) {
 		attempts: make(map[string]invite.Attempt), pursuits: make(map[string]*pursuit),
 		parked: make(map[keys.Digest]chan protocol.Event), records: make(map[keys.ID][]byte),
 		seen:   make(map[keys.Digest]map[keys.Digest]bool),
-		totals: make(map[keys.Digest]map[keys.ID]int), catching: make(map[catching]bool), asking: make(map[keys.Digest]bool),
+		totals: make(map[keys.Digest]map[keys.ID]int), catching: make(map[catching]bool), underway: make(map[catching]int), tried: make(map[catching]time.Time),
+		confirmed: make(map[keys.Digest]map[keys.ID]sighting), beacons: make(map[keys.Digest]time.Time), asking: make(map[keys.Digest]bool), farewells: make(map[leaveTaking]parting),
 		due: make(map[keys.Digest]time.Time), wake: make(chan struct{}, 1),
 		told: make(map[keys.Digest]bool), protected: make(map[peer.ID]bool), near: make(map[keys.ID][]ma.Multiaddr), lan: cfg.LAN, counts: newCounts(),
 		ties: make(chan struct{}, 1), met: make(chan struct{}, 1), rouse: make(chan struct{}, 1), linkNow: make(chan struct{}, 1), outWake: make(chan struct{}, 1),

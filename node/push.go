@@ -45,6 +45,7 @@ func (n *Node) news(tx *tx) {
 			n.outbox = append(n.outbox, t)
 		}
 	}
+	n.settling(tx)
 	if len(tx.moved)+len(tx.fresh) > 0 {
 		n.wakeAnnouncer()
 	}
@@ -63,7 +64,7 @@ func (n *Node) wakeAnnouncer() {
 // anything is published, and a topic that ended is left after.
 func (n *Node) announce(ctx context.Context) {
 	for ctx.Err() == nil {
-		again := keepEvery
+		again := n.beacon()
 		if n.gossip != nil {
 			n.gossip.purge()
 		}
@@ -80,7 +81,7 @@ func (n *Node) announce(ctx context.Context) {
 			n.spread(ctx, t)
 		}
 		if n.gossip != nil {
-			again = n.gossip.settle()
+			again = min(again, n.gossip.settle())
 		}
 		select {
 		case <-n.outWake:
@@ -97,7 +98,7 @@ func merge(batch []tidings) []tidings {
 	for _, t := range batch {
 		i, ok := last[t.eid]
 		if ok && out[i].from == t.from && out[i].heard == t.heard {
-			out[i].ops = slices.Concat(out[i].ops, t.ops)
+			out[i].ops = append(out[i].ops, t.ops...)
 			continue
 		}
 		last[t.eid] = len(out)

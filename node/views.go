@@ -160,6 +160,21 @@ type BoardView struct {
 	Unread      int         `json:"unread"`
 	Have        int         `json:"have"`
 	Total       int         `json:"total"`
+
+	// Of how many other devices may have it, how many are known to have all that is here.
+	Confirmed int `json:"confirmed"`
+	Of        int `json:"of"`
+	// Where one board is shown: the others, who has been behind longest first.
+	Behind []BehindView `json:"behind,omitempty"`
+}
+
+// BehindView is a device that is not known to have all that is here of a board.
+type BehindView struct {
+	UserID   keys.Digest `json:"user_id"`
+	Name     string      `json:"name"`
+	DeviceID keys.ID     `json:"device_id"`
+	Device   string      `json:"device,omitempty"` // phone, desktop, server, where a user has several
+	Since    *time.Time  `json:"since"`            // when it last had everything; null: not since this node started
 }
 
 // MemberView is one member of a board, the founder included.

@@ -172,6 +172,9 @@ func (a *app) sayBoard(b node.BoardView) {
 		a.say("title    %s\n", b.Title)
 	}
 	a.say("you are  %s\nowner    %s\nmembers  %d\nunread   %d\nhere     %s\n", b.Role, b.Owner, b.Members, b.Unread, here(b.Have, b.Total))
+	if b.Of > 0 {
+		a.say("copies   %s\n", copies(b))
+	}
 	if b.Policy == "link" {
 		a.say("joining  whoever has a link may ask\n")
 	} else {
@@ -201,6 +204,31 @@ func here(have, total int) string {
 		return "all"
 	}
 	return fmt.Sprintf("%d of %d", have, total)
+}
+
+// copies says how many other devices have all that is here, and which do not.
+func copies(b node.BoardView) string {
+	text := fmt.Sprintf("confirmed by %d of %d other devices", b.Confirmed, b.Of)
+	for i, d := range b.Behind {
+		if i == 0 {
+			text += "; "
+		} else {
+			text += ", "
+		}
+		text += field(d.Name)
+		if d.Device != "" {
+			text += "'s " + d.Device
+		}
+		if d.Since != nil {
+			text += " not since " + clock(*d.Since)
+		} else {
+			text += " not since this node started"
+		}
+	}
+	if more := b.Of - b.Confirmed - len(b.Behind); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 func (a *app) sayMembers(all []node.MemberView) {
