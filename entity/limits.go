@@ -5,6 +5,7 @@ const (
 	MaxName      = 64        // bytes of a person's, board's or device's name: one line on a screen
 	MaxTitle     = 256       // bytes of a title
 	MaxText      = 128 << 10 // bytes of an article: below oplog.MaxContent with room for the envelope
+	MaxComment   = 4096      // bytes of a comment: some lines, where an article is for more
 	MaxDevices   = 64        // devices of one user: a device chain stays far below a frame
 	MaxChain     = 256       // operations of a device chain that a stranger may show
 	MaxProof     = 12 << 10  // bytes of a proof of mastership (docs/PROTOCOL.md §5.2)

@@ -65,7 +65,7 @@ func (n *Node) boardView(h *held) BoardView {
 	if m, ok := s.Member(n.user); ok {
 		v.Role = m.Role.String()
 	}
-	for _, p := range h.Posts(nil) {
+	for _, p := range h.Posts(h.ring) {
 		if p.Author != n.user && !n.hasSeen(h.ID(), p.ID) {
 			v.Unread++
 		}
@@ -212,7 +212,7 @@ func (n *Node) Article(_ context.Context, ref, article string) (ArticleView, err
 	if err != nil {
 		return view, err
 	}
-	p, err := pick("article", article, h.Posts(nil), func(p entity.Post) []string {
+	p, err := pick("article", article, h.Posts(h.ring), func(p entity.Post) []string {
 		return []string{strconv.Itoa(p.No), p.ID.String()}
 	})
 	if err != nil {
@@ -271,7 +271,7 @@ func (n *Node) NewArticle(_ context.Context, ref, class, title, body string) (Ar
 		}
 		tx.ops(h.Entity, o)
 		tx.event("article.new", map[string]any{"board": h.ID().String(), "id": o.ID().String(), "by": n.user.String()})
-		for _, p := range h.Posts(nil) {
+		for _, p := range h.Posts(h.ring) {
 			if p.ID == o.ID() {
 				p.Article = a
 				view = n.articleView(p)
