@@ -110,30 +110,33 @@ func (e *Entity) mayDelete(o, op oplog.Op) bool {
 	return yes
 }
 
-// Concerns returns the article that a content op edits, deletes or comments on, if
-// its author may and both are here.
-func (e *Entity) Concerns(o oplog.Op, ring Keyring) (article keys.Digest, ok bool) {
+// Concerns returns the article that a content op edits, deletes or comments on, or
+// from which it deletes a comment, and what of these it names, if its author may do so
+// and both are here.
+func (e *Entity) Concerns(o oplog.Op, ring Keyring) (article, named keys.Digest, ok bool) {
 	g := e.gist(o, ring)
-	if g == nil || g.of.IsZero() {
-		return keys.Digest{}, false
+	if g == nil {
+		return keys.Digest{}, keys.Digest{}, false
 	}
 	of, ok := e.log.Get(g.of)
 	if !ok {
-		return keys.Digest{}, false
+		return keys.Digest{}, keys.Digest{}, false
 	}
-	if is(o, oplog.FamilyComment, TypeCommentDelete) {
-		if !is(of, oplog.FamilyComment, TypeCommentNew) || !e.mayDelete(o, of) {
-			return keys.Digest{}, false
-		}
-		return e.Concerns(of, ring)
-	}
+	article = of.ID()
 	switch {
+	case is(o, oplog.FamilyComment, TypeCommentDelete):
+		if !is(of, oplog.FamilyComment, TypeCommentNew) || !e.mayDelete(o, of) {
+			return keys.Digest{}, keys.Digest{}, false
+		}
+		if article, _, ok = e.Concerns(of, ring); !ok {
+			return keys.Digest{}, keys.Digest{}, false
+		}
 	case !is(of, oplog.FamilyArticle, TypeArticleNew),
 		is(o, oplog.FamilyArticle, TypeArticleEdit) && o.User() != of.User(),
 		is(o, oplog.FamilyArticle, TypeArticleDelete) && !e.mayDelete(o, of):
-		return keys.Digest{}, false
+		return keys.Digest{}, keys.Digest{}, false
 	}
-	return of.ID(), true
+	return article, of.ID(), true
 }
 
 func is(o oplog.Op, family oplog.Family, typ uint16) bool {

@@ -38,7 +38,7 @@ func overtaken(l *oplog.Log, groups [][]oplog.Op) map[keys.Digest]bool {
 		for _, m := range ms {
 			w.down(m.op)
 			for _, o := range groups[m.group] {
-				if o != m.op && w.seen[place[o.ID()]] {
+				if w.seen[place[o.ID()]] {
 					over[o.ID()] = true
 				}
 			}

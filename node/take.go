@@ -116,6 +116,8 @@ func (tx *tx) noticed(h *held, o oplog.Op) {
 	switch {
 	case o.Family() == oplog.FamilyArticle && o.Type() == entity.TypeArticleNew:
 		tx.event("article.new", map[string]any{"board": h.ID().String(), "id": o.ID().String(), "by": o.User().String()})
+	case o.Family() == oplog.FamilyArticle, o.Family() == oplog.FamilyComment:
+		tx.noticedChange(h, o)
 	case o.Family() == oplog.FamilyMember && h.State().Kind == entity.Board:
 		tx.event("board.members", map[string]any{"id": h.ID().String()})
 	case o.Family() == oplog.FamilyPolicy && o.Type() == entity.TypeEnd && h.State().Kind == entity.Friend:
