@@ -83,6 +83,8 @@ var catalogue = []Entry{
 	{"not_owner", "only an owner of the board may do that", "ask the owner", ExitRefused, http.StatusForbidden},
 	{"last_owner", "you are the only owner of this board", "a board cannot be without an owner", ExitRefused, http.StatusConflict},
 	{"board_read_only", "you may read this board but not write on it", "", ExitRefused, http.StatusForbidden},
+	{"not_author", "only who wrote this[ {what}] may do that", "an owner of the board can delete it", ExitRefused, http.StatusForbidden},
+	{"deleted", "this[ {what}] was deleted[ by {by}]", "", ExitRefused, http.StatusGone},
 	{"removed", "you were removed", "ask the owner", ExitRefused, http.StatusForbidden},
 	{"rejected", "the answer was no", "", ExitRefused, http.StatusForbidden},
 	{"cancelled", "the request was cancelled", "to ask again, open the link again", ExitRefused, http.StatusConflict},
