@@ -18,8 +18,9 @@ type gist struct {
 type reading struct {
 	gists map[keys.Digest]*gist // what was opened; nil where that failed, which it does for ever
 
-	owners  map[keys.Digest]bool // ops whose authors were masters where they wrote
-	control int                  // how many control ops there were when owners was made
+	owners  map[keys.Digest]bool // whether an op's author was a master where he wrote
+	void    voids                // by which that was found
+	control int                  // how many control ops there were then
 
 	latest map[keys.Digest]latest // by article, of those edited on several devices
 }
@@ -96,15 +97,14 @@ func (e *Entity) mayDelete(o, op oplog.Op) bool {
 		return true
 	}
 	if n := len(e.facts.reach.ops); e.reading.owners == nil || e.reading.control != n {
-		e.reading.owners, e.reading.control = make(map[keys.Digest]bool), n
+		e.reading.owners, e.reading.void, e.reading.control = make(map[keys.Digest]bool), make(voids), n
+		for id := range e.State().Void {
+			e.reading.void[e.facts.reach.number[id]] = true
+		}
 	}
 	yes, ok := e.reading.owners[o.ID()]
 	if !ok {
-		v := make(voids)
-		for id := range e.State().Void {
-			v[e.facts.reach.number[id]] = true
-		}
-		yes = e.partial(e.facts.reach.upTo(o.Auth()), v, o.User()).Speaks(o.User(), o.Device(), Master)
+		yes = e.partial(e.facts.reach.upTo(o.Auth()), e.reading.void, o.User()).Speaks(o.User(), o.Device(), Master)
 		e.reading.owners[o.ID()] = yes
 	}
 	return yes
