@@ -41,7 +41,17 @@ func (n *Node) articleView(p entity.Post) ArticleView {
 	return v
 }
 
-// post finds an article of a board by number or id. The caller holds the lock.
+// article finds a board and an article of it by number or id. The caller holds the
+// lock.
+func (n *Node) article(ref, article string) (*held, entity.Post, error) {
+	h, err := n.board(ref)
+	if err != nil {
+		return nil, entity.Post{}, err
+	}
+	p, err := n.post(h, article)
+	return h, p, err
+}
+
 func (n *Node) post(h *held, ref string) (entity.Post, error) {
 	return pick("article", ref, h.Posts(h.ring), func(p entity.Post) []string {
 		return []string{strconv.Itoa(p.No), p.ID.String()}
@@ -53,11 +63,7 @@ func (n *Node) post(h *held, ref string) (entity.Post, error) {
 func (n *Node) Article(_ context.Context, ref, article string) (ArticleView, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	h, err := n.board(ref)
-	if err != nil {
-		return ArticleView{}, err
-	}
-	p, err := n.post(h, article)
+	h, p, err := n.article(ref, article)
 	if err != nil {
 		return ArticleView{}, err
 	}
@@ -75,7 +81,7 @@ func (n *Node) Article(_ context.Context, ref, article string) (ArticleView, err
 func (n *Node) wholeArticle(h *held, p entity.Post) ArticleView {
 	h.OpenPost(h.ring, &p)
 	view := n.articleView(p)
-	view.Body, view.Thread = &p.Text, n.comments(h, p.ID)
+	view.Body, view.Thread, view.Variants = &p.Text, n.comments(h, p.ID), []VariantView{}
 	for _, v := range p.Beside {
 		view.Variants = append(view.Variants, VariantView{
 			ID: v.Edit, Title: v.Title, Class: v.Class, Body: v.Text, Device: n.writtenOn(v.Device), At: v.EditedAt,
@@ -152,7 +158,7 @@ type ArticleChange struct {
 func (n *Node) EditArticle(_ context.Context, ref, article string, c ArticleChange) (ArticleView, error) {
 	var view ArticleView
 	err := n.update(func(tx *tx) error {
-		h, p, err := n.postToChange(ref, article)
+		h, p, err := n.articleToChange(ref, article)
 		switch {
 		case err != nil:
 			return err
@@ -163,11 +169,9 @@ func (n *Node) EditArticle(_ context.Context, ref, article string, c ArticleChan
 		}
 		h.OpenPost(h.ring, &p)
 		a := p.Article
-		for to, from := range map[*string]*string{&a.Class: c.Class, &a.Title: c.Title, &a.Text: c.Body} {
-			if from != nil {
-				*to = *from
-			}
-		}
+		replace(&a.Title, c.Title)
+		replace(&a.Class, c.Class)
+		replace(&a.Text, c.Body)
 		if a, err = entity.NewArticle(a); err != nil {
 			return writeCode(err)
 		}
@@ -186,16 +190,18 @@ func (n *Node) EditArticle(_ context.Context, ref, article string, c ArticleChan
 	return view, err
 }
 
+func replace(what, by *string) {
+	if by != nil {
+		*what = *by
+	}
+}
+
 // DeleteArticle takes an article back, for good: one of ours, or any where we are an
 // owner of the board.
 func (n *Node) DeleteArticle(_ context.Context, ref, article string) (ArticleView, error) {
 	var view ArticleView
 	err := n.update(func(tx *tx) error {
-		h, err := n.board(ref)
-		if err != nil {
-			return err
-		}
-		p, err := n.post(h, article)
+		h, p, err := n.article(ref, article)
 		if err != nil {
 			return err
 		}
@@ -221,13 +227,9 @@ func (n *Node) mayDelete(h *held, author keys.Digest) bool {
 	return author == n.user || h.State().Speaks(n.user, n.device.ID(), entity.Master)
 }
 
-// postToChange finds an article that is not deleted. The caller holds the lock.
-func (n *Node) postToChange(ref, article string) (*held, entity.Post, error) {
-	h, err := n.board(ref)
-	if err != nil {
-		return nil, entity.Post{}, err
-	}
-	p, err := n.post(h, article)
+// articleToChange is article for one that is not deleted.
+func (n *Node) articleToChange(ref, article string) (*held, entity.Post, error) {
+	h, p, err := n.article(ref, article)
 	if err == nil && !p.DeletedBy.IsZero() {
 		err = refuse("deleted", "what", "article", "by", n.nameOf(p.DeletedBy))
 	}

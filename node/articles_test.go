@@ -252,11 +252,11 @@ func TestComments(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := ""
+		var s strings.Builder
 		for _, c := range v.Thread {
-			s += fmt.Sprintf("%s %s %s, ", c.Type, c.Text, c.State)
+			s.WriteString(fmt.Sprintf("%s %s %s, ", c.Type, c.Text, c.State))
 		}
-		return s + fmt.Sprintf("score %d of %d", v.Score, v.Comments)
+		return s.String() + fmt.Sprintf("score %d of %d", v.Score, v.Comments)
 	}
 	if got := say(n); got != want {
 		t.Errorf("the thread: %s, want %s", got, want)

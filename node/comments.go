@@ -14,11 +14,7 @@ import (
 func (n *Node) Comments(ref, article string) ([]CommentView, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	h, err := n.board(ref)
-	if err != nil {
-		return nil, err
-	}
-	p, err := n.post(h, article)
+	h, p, err := n.article(ref, article)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +68,7 @@ func (n *Node) AddComment(_ context.Context, ref, article, typ, text string) (Co
 	}
 	var view CommentView
 	err = n.update(func(tx *tx) error {
-		h, p, err := n.postToChange(ref, article)
+		h, p, err := n.articleToChange(ref, article)
 		if err != nil {
 			return err
 		}
@@ -93,7 +89,7 @@ func (n *Node) AddComment(_ context.Context, ref, article, typ, text string) (Co
 func (n *Node) DeleteComment(_ context.Context, ref, article, comment string) (CommentView, error) {
 	var view CommentView
 	err := n.update(func(tx *tx) error {
-		h, p, err := n.postToChange(ref, article)
+		h, p, err := n.articleToChange(ref, article)
 		if err != nil {
 			return err
 		}

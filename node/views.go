@@ -178,8 +178,8 @@ type ArticleView struct {
 	EditedAt  *time.Time    `json:"edited_at,omitempty"`
 	DeletedBy string        `json:"deleted_by,omitempty"`
 	Body      *string       `json:"body,omitempty"`
-	Thread    []CommentView `json:"thread,omitempty"`
-	Variants  []VariantView `json:"variants,omitempty"`
+	Thread    []CommentView `json:"thread,omitzero"` // [] of one that is shown and has none; so are Variants
+	Variants  []VariantView `json:"variants,omitzero"`
 }
 
 // VariantView is what an article also says: an edit of its author's that was made

@@ -117,7 +117,7 @@ stays readable below it, until you edit the article again.`,
 			}
 			return a.result(v, func() {
 				a.say("Article %d on %s is %s now.\n", v.No, quoted(args[0]), articleTitle(v))
-				a.talk("Members who have it keep what it said before in their logs. Next: pttnode article show %s %d\n", quoted(args[0]), v.No)
+				a.talk("Members who have it may have kept what it said before. Next: pttnode article show %s %d\n", quoted(args[0]), v.No)
 			})
 		})(cmd, args)
 	}
