@@ -18,17 +18,18 @@ func says(p *Peer, board, article string) string {
 	if err != nil {
 		return code(err)
 	}
-	s := fmt.Sprintf("%s %q %q", v.State, v.Title, *v.Body)
+	var s strings.Builder
+	s.WriteString(fmt.Sprintf("%s %q %q", v.State, v.Title, *v.Body))
 	for _, o := range v.Variants {
-		s += fmt.Sprintf(" or %q %q", o.Title, o.Body)
+		s.WriteString(fmt.Sprintf(" or %q %q", o.Title, o.Body))
 	}
 	for _, c := range v.Thread {
-		s += fmt.Sprintf(", %s by %s: %s", c.Type, c.Author, c.Text)
+		s.WriteString(fmt.Sprintf(", %s by %s: %s", c.Type, c.Author, c.Text))
 		if c.State == "deleted" {
-			s += "deleted by " + c.DeletedBy
+			s.WriteString("deleted by " + c.DeletedBy)
 		}
 	}
-	return s + fmt.Sprintf(" (%+d of %d)", v.Score, v.Comments)
+	return s.String() + fmt.Sprintf(" (%+d of %d)", v.Score, v.Comments)
 }
 
 // agree waits until peers say the same of an article and what they say holds all parts.
