@@ -85,6 +85,8 @@ var catalogue = []Entry{
 	{"founder_stays", "who founded a board stays its owner[: {name}]", "only the founder hands it on: pttnode board transfer BOARD USER", ExitRefused, http.StatusForbidden},
 	{"key_changing", "the key of this is being changed, since somebody is gone who has the old one", "it is there as soon as an owner, or a member who has it, is connected; try again then", ExitRefused, http.StatusConflict},
 	{"board_read_only", "you may read this board but not write on it", "", ExitRefused, http.StatusForbidden},
+	{"not_author", "only who wrote this[ {what}] may do that", "an owner of the board can delete it", ExitRefused, http.StatusForbidden},
+	{"deleted", "this[ {what}] was deleted[ by {by}]", "", ExitRefused, http.StatusGone},
 	{"removed", "you were removed", "ask the owner for a new link, made for you", ExitRefused, http.StatusForbidden},
 	{"rejected", "the answer was no", "", ExitRefused, http.StatusForbidden},
 	{"cancelled", "the request was cancelled", "to ask again, open the link again", ExitRefused, http.StatusConflict},

@@ -246,6 +246,31 @@ func (c *Client) Article(ctx context.Context, board, article string) (node.Artic
 	return call[node.ArticleView](ctx, c, http.MethodGet, path("boards", board, "articles", article), nil)
 }
 
+// EditArticle replaces what an article of ours says.
+func (c *Client) EditArticle(ctx context.Context, board, article string, change ArticleChange) (node.ArticleView, error) {
+	return call[node.ArticleView](ctx, c, http.MethodPatch, path("boards", board, "articles", article), change)
+}
+
+// DeleteArticle takes an article back.
+func (c *Client) DeleteArticle(ctx context.Context, board, article string) (node.ArticleView, error) {
+	return call[node.ArticleView](ctx, c, http.MethodDelete, path("boards", board, "articles", article), nil)
+}
+
+// Comments returns the comments of an article.
+func (c *Client) Comments(ctx context.Context, board, article string) ([]node.CommentView, error) {
+	return call[[]node.CommentView](ctx, c, http.MethodGet, path("boards", board, "articles", article, "comments"), nil)
+}
+
+// AddComment writes a comment below an article.
+func (c *Client) AddComment(ctx context.Context, board, article string, n NewComment) (node.CommentView, error) {
+	return call[node.CommentView](ctx, c, http.MethodPost, path("boards", board, "articles", article, "comments"), n)
+}
+
+// DeleteComment takes a comment back, by its number or id.
+func (c *Client) DeleteComment(ctx context.Context, board, article, comment string) (node.CommentView, error) {
+	return call[node.CommentView](ctx, c, http.MethodDelete, path("boards", board, "articles", article, "comments", comment), nil)
+}
+
 // View returns an entity as its log means it.
 func (c *Client) View(ctx context.Context, entity string) (node.EntityView, error) {
 	return call[node.EntityView](ctx, c, http.MethodGet, path("entities", entity), nil)

@@ -151,7 +151,7 @@ func TestClientHasEveryRoute(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			reached[r.pattern]++
-			for _, name := range []string{"friend", "invite", "request", "board", "article", "entity", "device", "member"} {
+			for _, name := range []string{"friend", "invite", "request", "board", "article", "entity", "device", "member", "comment"} {
 				if v := req.PathValue(name); v != "" && v != "讀 書/會?#%" {
 					t.Errorf("%s: %s arrived as %q", r.pattern, name, v)
 				}
@@ -172,6 +172,8 @@ func TestClientHasEveryRoute(t *testing.T) {
 		err2(c.Peers(ctx)), err2(c.RemoveFriend(ctx, ref)), err2(c.Block(ctx, ref)), err2(c.Unblock(ctx, ref)),
 		err2(c.SetBoard(ctx, ref, node.BoardChange{})), err2(c.DeleteBoard(ctx, ref)), err2(c.RemoveMember(ctx, ref, ref)),
 		err2(c.TransferBoard(ctx, ref, ref)), err2(c.RotateBoard(ctx, ref)),
+		err2(c.EditArticle(ctx, ref, ref, ArticleChange{})), err2(c.DeleteArticle(ctx, ref, ref)),
+		err2(c.Comments(ctx, ref, ref)), err2(c.AddComment(ctx, ref, ref, NewComment{})), err2(c.DeleteComment(ctx, ref, ref, ref)),
 	}
 	for _, err := range c.Watch(ctx, 3) {
 		calls = append(calls, err)

@@ -118,6 +118,21 @@ var routes = []route{
 	{"GET /v1/boards/{board}/articles/{article}", get(func(n *node.Node, r *http.Request) (node.ArticleView, error) {
 		return n.Article(r.Context(), r.PathValue("board"), r.PathValue("article"))
 	})},
+	{"PATCH /v1/boards/{board}/articles/{article}", send(http.StatusOK, func(ctx context.Context, n *node.Node, r *http.Request, in ArticleChange) (node.ArticleView, error) {
+		return n.EditArticle(ctx, r.PathValue("board"), r.PathValue("article"), node.ArticleChange(in))
+	})},
+	{"DELETE /v1/boards/{board}/articles/{article}", get(func(n *node.Node, r *http.Request) (node.ArticleView, error) {
+		return n.DeleteArticle(r.Context(), r.PathValue("board"), r.PathValue("article"))
+	})},
+	{"GET /v1/boards/{board}/articles/{article}/comments", list(func(n *node.Node, r *http.Request) ([]node.CommentView, error) {
+		return n.Comments(r.PathValue("board"), r.PathValue("article"))
+	})},
+	{"POST /v1/boards/{board}/articles/{article}/comments", send(http.StatusCreated, func(ctx context.Context, n *node.Node, r *http.Request, in NewComment) (node.CommentView, error) {
+		return n.AddComment(ctx, r.PathValue("board"), r.PathValue("article"), in.Type, in.Text)
+	})},
+	{"DELETE /v1/boards/{board}/articles/{article}/comments/{comment}", get(func(n *node.Node, r *http.Request) (node.CommentView, error) {
+		return n.DeleteComment(r.Context(), r.PathValue("board"), r.PathValue("article"), r.PathValue("comment"))
+	})},
 
 	{"GET /v1/entities/{entity}", get(func(n *node.Node, r *http.Request) (node.EntityView, error) {
 		return n.View(r.PathValue("entity"))

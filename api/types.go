@@ -79,6 +79,20 @@ type NewArticle struct {
 	Body  string `json:"body"`
 }
 
+// ArticleChange is the body of PATCH /v1/boards/{board}/articles/{article}; what is nil
+// stays.
+type ArticleChange struct {
+	Title *string `json:"title,omitempty"`
+	Class *string `json:"class,omitempty"`
+	Body  *string `json:"body,omitempty"`
+}
+
+// NewComment is the body of POST /v1/boards/{board}/articles/{article}/comments.
+type NewComment struct {
+	Type string `json:"type,omitempty"` // push, boo; arrow if it is ""
+	Text string `json:"text"`
+}
+
 // RoleChange is the body of PATCH /v1/boards/{board}/members/{member}.
 type RoleChange struct {
 	Role string `json:"role"` // owner, member, reader

@@ -223,6 +223,41 @@ type Article struct {
 	Text  string `cbor:"3,keyasint,omitempty"`
 }
 
+// ArticleEdit is the body of article/edit. It replaces all that the article said.
+type ArticleEdit struct {
+	Article keys.Digest `cbor:"1,keyasint"`
+	Class   string      `cbor:"2,keyasint,omitempty"`
+	Title   string      `cbor:"3,keyasint"`
+	Text    string      `cbor:"4,keyasint,omitempty"`
+}
+
+// ArticleDelete is the body of article/delete.
+type ArticleDelete struct {
+	Article keys.Digest `cbor:"1,keyasint"`
+}
+
+// Mark is what a comment says of its article. Wire values; do not reorder.
+type Mark uint8
+
+// The marks of docs/PROTOCOL.md §2.4.
+const (
+	Push  Mark = 1 // 推
+	Boo   Mark = 2 // 噓
+	Arrow Mark = 3 // →
+)
+
+// Comment is the body of comment/new.
+type Comment struct {
+	Article keys.Digest `cbor:"1,keyasint"`
+	Mark    Mark        `cbor:"2,keyasint"`
+	Text    string      `cbor:"3,keyasint,omitempty"`
+}
+
+// CommentDelete is the body of comment/delete.
+type CommentDelete struct {
+	Comment keys.Digest `cbor:"1,keyasint"`
+}
+
 // ProfileSet is the body of profile/set; the last one counts.
 type ProfileSet struct {
 	Name string `cbor:"1,keyasint"`

@@ -20,7 +20,9 @@ var typeNames = map[typeKey]string{
 	{oplog.FamilyPolicy, TypeMerged}: "merged", {oplog.FamilyArticle, TypeArticleNew}: "new",
 	{oplog.FamilyProfile, TypeProfileSet}: "set", {oplog.FamilyMe, TypeJoined}: "joined", {oplog.FamilyMe, TypeLeft}: "left",
 	{oplog.FamilyMe, TypeRead}: "read", {oplog.FamilyMe, TypeDecision}: "decision", {oplog.FamilyMe, TypeSetting}: "setting",
-	{oplog.FamilyMe, TypeRequest}: "request",
+	{oplog.FamilyMe, TypeRequest}:          "request",
+	{oplog.FamilyArticle, TypeArticleEdit}: "edit", {oplog.FamilyArticle, TypeArticleDelete}: "delete",
+	{oplog.FamilyComment, TypeCommentNew}: "new", {oplog.FamilyComment, TypeCommentDelete}: "delete",
 }
 
 // Describe returns an operation's body and the word of its type, for people and
@@ -37,8 +39,8 @@ func (e *Entity) Describe(o oplog.Op, ring Keyring) (body any, typ string) {
 		return body, typ
 	}
 	switch {
-	case key == typeKey{oplog.FamilyArticle, TypeArticleNew}:
-		body = new(Article)
+	case o.Family() == oplog.FamilyArticle || o.Family() == oplog.FamilyComment:
+		body = boardBody(o)
 	case key == typeKey{oplog.FamilyProfile, TypeProfileSet}:
 		body = new(ProfileSet)
 	case o.Family() == oplog.FamilyMe:

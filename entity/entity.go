@@ -30,6 +30,8 @@ type Entity struct {
 	facts *facts
 	state *State            // nil after an append that the state could not follow
 	past  map[string]*State // states at older sets of heads
+
+	reading reading // of content
 }
 
 // New begins an entity from its genesis.

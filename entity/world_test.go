@@ -105,6 +105,34 @@ func (w *world) post(tb testing.TB, name, title string) oplog.Op {
 	return o
 }
 
+// write is what a person does on a board: a body of an article or a comment.
+func (w *world) write(tb testing.TB, name string, body any) oplog.Op {
+	tb.Helper()
+	family, typ := boardType(body)
+	o, err := w.Write(w.who(tb, name).author(), w.ring, family, typ, body)
+	if err != nil {
+		tb.Fatalf("%s writes %T: %v", name, body, err)
+	}
+	return o
+}
+
+// boardType returns the family and type of a body of an article or a comment.
+func boardType(body any) (oplog.Family, uint16) {
+	switch body.(type) {
+	case entity.Article:
+		return oplog.FamilyArticle, entity.TypeArticleNew
+	case entity.ArticleEdit:
+		return oplog.FamilyArticle, entity.TypeArticleEdit
+	case entity.ArticleDelete:
+		return oplog.FamilyArticle, entity.TypeArticleDelete
+	case entity.Comment:
+		return oplog.FamilyComment, entity.TypeCommentNew
+	case entity.CommentDelete:
+		return oplog.FamilyComment, entity.TypeCommentDelete
+	}
+	return 0, 0
+}
+
 var openPolicy = entity.Policy{Join: entity.JoinLink, History: entity.History{Mode: entity.HistoryAll}}
 
 // found makes a world with its founder alone.

@@ -4,11 +4,8 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strconv"
 
 	"pttnode/entity"
-	"pttnode/keys"
-	"pttnode/oplog"
 )
 
 // BoardOptions is what a new board is made of.
@@ -69,8 +66,8 @@ func (n *Node) boardView(h *held) BoardView {
 	if m, ok := s.Member(n.user); ok {
 		v.Role = m.Role.String()
 	}
-	for _, p := range h.Posts(nil) {
-		if p.Author != n.user && !n.hasSeen(h.ID(), p.ID) {
+	for _, p := range h.Posts(h.ring) {
+		if p.Author != n.user && p.DeletedBy.IsZero() && !n.hasSeen(h.ID(), p.ID) {
 			v.Unread++
 		}
 	}
@@ -183,108 +180,4 @@ func (n *Node) LeaveBoard(_ context.Context, ref string) error {
 		tx.event("board.left", map[string]any{"id": h.ID().String(), "name": name})
 		return nil
 	})
-}
-
-// Articles returns a board's articles in its order.
-func (n *Node) Articles(ref string) ([]ArticleView, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	h, err := n.board(ref)
-	if err != nil {
-		return nil, err
-	}
-	out := []ArticleView{}
-	for _, p := range h.Posts(h.ring) {
-		out = append(out, n.articleView(p))
-	}
-	return out, nil
-}
-
-func (n *Node) articleView(p entity.Post) ArticleView {
-	v := ArticleView{
-		ID: p.ID, No: p.No, Title: p.Title, Class: p.Class, Author: n.nameOf(p.Author), AuthorID: p.Author, At: p.At, State: "ok",
-	}
-	if p.Unreadable {
-		v.State = "unreadable"
-	}
-	return v
-}
-
-// Article returns one article by number or id, with its text, and marks it read.
-func (n *Node) Article(_ context.Context, ref, article string) (ArticleView, error) {
-	var view ArticleView
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	h, err := n.board(ref)
-	if err != nil {
-		return view, err
-	}
-	p, err := pick("article", article, h.Posts(nil), func(p entity.Post) []string {
-		return []string{strconv.Itoa(p.No), p.ID.String()}
-	})
-	if err != nil {
-		return view, err
-	}
-	h.OpenPost(h.ring, &p)
-	view = n.articleView(p)
-	view.Body, view.Thread = &p.Text, []CommentView{}
-	if !n.hasSeen(h.ID(), p.ID) && p.Author != n.user {
-		n.markSeen(h.ID(), p.ID)
-		if n.runCtx != nil && n.runCtx.Err() == nil {
-			n.wg.Go(func() { n.storeSeen(h.ID(), p.ID) })
-		}
-	}
-	return view, nil
-}
-
-// hasSeen reports whether an article was read, on any device of ours.
-func (n *Node) hasSeen(eid, id keys.Digest) bool { return n.seen[eid][id] || n.meLog.Seen[eid][id] }
-
-func (n *Node) markSeen(eid, id keys.Digest) {
-	if n.seen[eid] == nil {
-		n.seen[eid] = make(map[keys.Digest]bool)
-	}
-	n.seen[eid][id] = true
-}
-
-// storeSeen keeps a read mark; losing one to a crash or a full disk shows an
-// article as unread again, and does no more harm.
-func (n *Node) storeSeen(eid, id keys.Digest) {
-	err := n.update(func(tx *tx) error {
-		tx.put("/r/"+eid.String()+"/"+id.String(), []byte{1})
-		return nil
-	})
-	if err != nil {
-		n.log.Debug("read mark", "err", err)
-	}
-}
-
-// NewArticle writes an article. It is durable when it is returned, and on its
-// way to the members that are connected.
-func (n *Node) NewArticle(_ context.Context, ref, class, title, body string) (ArticleView, error) {
-	a, err := entity.NewArticle(entity.Article{Class: class, Title: title, Text: body})
-	if err != nil {
-		return ArticleView{}, writeCode(err)
-	}
-	var view ArticleView
-	err = n.update(func(tx *tx) error {
-		h, err := n.board(ref)
-		if err != nil {
-			return err
-		}
-		o, err := h.Write(tx.author(), h.ring, oplog.FamilyArticle, entity.TypeArticleNew, a)
-		if err != nil {
-			return writeCode(err)
-		}
-		tx.ops(h.Entity, o)
-		tx.event("article.new", map[string]any{"board": h.ID().String(), "id": o.ID().String(), "by": n.user.String()})
-		for _, p := range h.Posts(nil) {
-			if p.ID == o.ID() {
-				p.Article = a
-				view = n.articleView(p)
-			}
-		}
-		return nil
-	})
-	return view, err
 }

@@ -159,6 +159,8 @@ func (tx *tx) noticed(h *held, kind entity.Kind, o oplog.Op) {
 	switch {
 	case o.Family() == oplog.FamilyArticle && o.Type() == entity.TypeArticleNew:
 		tx.event("article.new", map[string]any{"board": h.ID().String(), "id": o.ID().String(), "by": o.User().String()})
+	case o.Family() == oplog.FamilyArticle, o.Family() == oplog.FamilyComment:
+		tx.noticedChange(h, o)
 	case o.Family() == oplog.FamilyMember && o.Type() == entity.TypeRemove:
 		if body, _ := h.Describe(o, nil); body != nil {
 			user := body.(*entity.Remove).User

@@ -187,29 +187,48 @@ type MemberView struct {
 	State     string       `json:"state"` // active, removed, left
 }
 
-// ArticleView is one article; Body and Thread are there only when it is shown.
+// ArticleView is one article; Body, Thread and Variants are there only when it is
+// shown.
 type ArticleView struct {
-	ID       keys.Digest   `json:"id"`
-	No       int           `json:"no"`
-	Title    string        `json:"title"`
-	Class    string        `json:"class"`
-	Author   string        `json:"author"`
-	AuthorID keys.Digest   `json:"author_id"`
-	At       time.Time     `json:"at"`
-	Score    int           `json:"score"`
-	Comments int           `json:"comments"`
-	State    string        `json:"state"` // ok, unreadable
-	Body     *string       `json:"body,omitempty"`
-	Thread   []CommentView `json:"thread,omitempty"`
+	ID        keys.Digest   `json:"id"`
+	No        int           `json:"no"`
+	Title     string        `json:"title"`
+	Class     string        `json:"class"`
+	Author    string        `json:"author"`
+	AuthorID  keys.Digest   `json:"author_id"`
+	At        time.Time     `json:"at"`
+	Score     int           `json:"score"`
+	Comments  int           `json:"comments"`
+	State     string        `json:"state"` // ok, edited, deleted, unreadable
+	EditedAt  *time.Time    `json:"edited_at,omitempty"`
+	DeletedBy string        `json:"deleted_by,omitempty"`
+	Body      *string       `json:"body,omitempty"`
+	Thread    []CommentView `json:"thread,omitzero"` // [] of one that is shown and has none; so are Variants
+	Variants  []VariantView `json:"variants,omitzero"`
+}
+
+// VariantView is what an article also says: an edit of its author's that was made
+// beside the one that is shown.
+type VariantView struct {
+	ID     keys.Digest `json:"id"` // the edit
+	Title  string      `json:"title"`
+	Class  string      `json:"class"`
+	Body   string      `json:"body"`
+	Device DeviceView  `json:"device"` // it was written on; its name is there if it is ours
+	At     time.Time   `json:"at"`
 }
 
 // CommentView is one comment of an article.
 type CommentView struct {
-	ID     keys.Digest `json:"id"`
-	Type   string      `json:"type"`
-	Author string      `json:"author"`
-	Text   string      `json:"text"`
-	At     time.Time   `json:"at"`
+	ID        keys.Digest `json:"id"`
+	No        int         `json:"no"`
+	Type      string      `json:"type"` // push, boo, arrow
+	Author    string      `json:"author"`
+	AuthorID  keys.Digest `json:"author_id"`
+	Text      string      `json:"text"`
+	At        time.Time   `json:"at"`
+	State     string      `json:"state"` // ok, deleted
+	DeletedBy string      `json:"deleted_by,omitempty"`
 }
 
 // OpView is one operation of a log. Body is the decoded body of a control op, or
