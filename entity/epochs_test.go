@@ -359,20 +359,25 @@ func TestRemovalRatio(t *testing.T) {
 	for i := range members {
 		w.admit(t, fmt.Sprint("member ", i), entity.Member)
 	}
+	var users []keys.Digest
+	var boxes []keys.BoxID
+	for i := range members {
+		p := w.who(t, fmt.Sprint("member ", i))
+		users, boxes = append(users, p.user()), append(boxes, p.party().Box)
+	}
 	secret := keys.NewOpKey().Secret()
 	best := 0.0
 	for i := range 3 {
 		start := time.Now()
 		o := w.remove(t, "founder", fmt.Sprint("member ", i))
-		for j := i + 1; j < members; j++ {
-			if _, err := w.SealKey(w.people[fmt.Sprint("member ", j)].user(), o.ID(), w.ring[o.ID()]); err != nil {
+		for _, user := range users[i+1:] {
+			if _, err := w.SealKey(user, o.ID(), w.ring[o.ID()]); err != nil {
 				t.Fatal(err)
 			}
 		}
 		removal := time.Since(start)
 		start = time.Now()
-		for j := i + 1; j < members; j++ {
-			to := w.people[fmt.Sprint("member ", j)].party().Box
+		for _, to := range boxes[i+1:] {
 			if _, err := to.Seal(keys.Digest{1}, secret[:]); err != nil {
 				t.Fatal(err)
 			}
