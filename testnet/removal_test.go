@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ipfs/go-datastore"
+
 	"pttnode/keys"
 	"pttnode/node"
 	"pttnode/oplog"
@@ -336,5 +338,38 @@ func TestTransfer(t *testing.T) {
 		n.Until(2*time.Minute, "bob changed the key", func() bool { return keysHeld(t, carol, readingID(t, bob)) == 2 })
 		write(t, carol, "reading", "at bob's")
 		reads(t, bob, "reading", "at bob's", time.Minute)
+	})
+}
+
+// TestLostKey: a member whose store has lost a key gets it again from another one, and
+// reads what it could not.
+func TestLostKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(t, 20*time.Millisecond)
+		alice, bob, carol := threeOnBoard(t, n)
+		eid := readingID(t, alice)
+		write(t, alice, "reading", "sealed")
+		reads(t, carol, "reading", "sealed", time.Minute)
+		alice.Crash() // any member has it
+		carol.Crash()
+		var lost []datastore.Key
+		if err := carol.each("/k/"+eid.String(), func(key string, _ []byte) error {
+			lost = append(lost, datastore.RawKey(key))
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range lost {
+			if err := carol.Store.Delete(t.Context(), key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := keysHeld(t, carol, eid); len(lost) != 1 || got != 0 {
+			t.Fatalf("%d keys lost, %d left", len(lost), got)
+		}
+		carol.Restart()
+		reads(t, carol, "reading", "sealed", 2*time.Minute)
+		write(t, carol, "reading", "and on")
+		reads(t, bob, "reading", "and on", time.Minute)
 	})
 }
