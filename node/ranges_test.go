@@ -14,7 +14,7 @@ import (
 // ranges, whichever side begins, from nothing and from parts.
 func TestSyncByRanges(t *testing.T) {
 	mem := func() datastore.Batching { return dssync.MutexWrap(datastore.NewMapDatastore()) }
-	c := newCrowd(t, mem(), mem(), maxSyncHeads+10, 600, 20)
+	c := newCrowd(t, mem(), mem(), maxSyncHeads+10, 600, 100)
 	defer runs(t, c.full)()
 	defer runs(t, c.empty)()
 	eid := c.board.ID()
