@@ -6,8 +6,6 @@ import (
 
 	"github.com/ipfs/go-datastore"
 	dssync "github.com/ipfs/go-datastore/sync"
-
-	"pttnode/keys"
 )
 
 // TestSyncByRanges: entities of more authors than a vector is good for are compared by
@@ -54,9 +52,20 @@ func TestSyncByRanges(t *testing.T) {
 		}
 	}
 	same("a little on both sides")
+	compared := by(c.full, c.empty) + by(c.empty, c.full)
 	for a, b := range other {
-		if seen := a.confirmed[eid][b.device.ID()]; seen.heads == (keys.Digest{}) {
+		if err := a.syncEntity(t.Context(), b.device.ID(), eid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for a, b := range other {
+		a.mu.Lock()
+		if heads := a.entities[eid].Log().Vector().Hash(eid); !a.hasAll(eid, b.device.ID(), heads) {
 			t.Error("an equal sync did not confirm")
 		}
+		a.mu.Unlock()
+	}
+	if got := by(c.full, c.empty) + by(c.empty, c.full); got > compared {
+		t.Error("ranges of equal logs were compared")
 	}
 }
