@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"testing"
@@ -17,7 +18,7 @@ import (
 const (
 	coldAuthors = 50
 	coldEntries = 100_000
-	coldBytes   = 200 // of text in an entry
+	coldBytes   = 200 // of a sealed body
 )
 
 // verifyAll checks signatures singly on all cores, and returns how long it took.
@@ -109,6 +110,7 @@ func (c *crowd) coldSync(tb testing.TB, late string) time.Duration {
 // has none, beside checking their signatures singly on all cores.
 func BenchmarkColdSync(b *testing.B) {
 	c, late := coldCrowd(b)
+	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent))
 	defer runs(b, c.full)()
 	var syncs, bare []time.Duration
 	for b.Loop() {

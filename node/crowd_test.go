@@ -56,7 +56,7 @@ func reopen(tb testing.TB, ds datastore.Batching, device keys.Private, vault key
 }
 
 // newCrowd has as many authors write as many entries, in turns, each on top of the
-// one before.
+// one before and with a sealed body of so many bytes.
 func newCrowd(tb testing.TB, ds, late datastore.Batching, authors, entries, size int) *crowd {
 	tb.Helper()
 	c := &crowd{
@@ -112,7 +112,7 @@ func (c *crowd) write(tb testing.TB, entries, size int) {
 			for range min(1000, entries-done) {
 				a := c.authors[len(c.written)%len(c.authors)]
 				o, err := c.board.Write(entity.Author{Key: a.key, User: a.me.ID(), Now: tx.now}, c.board.ring,
-					oplog.FamilyComment, 200, text[:size])
+					oplog.FamilyComment, 200, text[:size-keys.SealOverhead-2])
 				if err != nil {
 					return err
 				}

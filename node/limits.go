@@ -39,9 +39,9 @@ const (
 	beaconAfter   = 2 * time.Second        // without a change, heads are compared with connected members
 	maxBeacons    = 16                     // members asked at once; the rounds of keeping ask the others
 	maxBehind     = 16                     // devices named that do not have everything
-	readAhead     = 4                      // frames of one sync that are taken and not written yet
-	memTable      = 16 << 20               // bytes that the store gathers before it writes a table: keys are hashes, so each table is merged with all others
-	lowTables     = 8                      // new tables before they are merged; half as many by default
+	readAhead     = 2                      // frames of one sync that are taken and not written yet
+	memTable      = 8 << 20                // bytes that the store gathers before it writes a table: keys are hashes, so each table is merged with all others
+	lowTables     = 16                     // new tables before they are merged, and half of how many stop all writes; by default 4
 )
 
 // Bounds on connections. A connection costs 50 to 100 KiB; the limits of libp2p
@@ -69,6 +69,11 @@ const (
 	maxNear          = 256              // announcements on the local network that are remembered
 	maxLANAddrs      = 8                // addresses taken of one announcement
 )
+
+// GCPercent is the share of live memory that may be garbage before it is collected.
+// Most of a node's memory is its logs, which live as long as it does: twice their size
+// would be a waste. A program that runs a node sets it.
+const GCPercent = 40
 
 // budget is something that a peer or a subnet may have so much of.
 type budget uint8

@@ -37,12 +37,17 @@ func (n *Node) news(tx *tx) {
 		}
 	}
 	for eid, ops := range tx.fresh {
-		for i, o := range ops {
-			t := tidings{eid, ops[i : i+1 : i+1], tx.from, tx.heard}
-			if o.Device() == n.device.ID() {
+		for len(ops) > 0 {
+			own := ops[0].Device() == n.device.ID()
+			same := 1
+			for same < len(ops) && (ops[same].Device() == n.device.ID()) == own {
+				same++
+			}
+			t := tidings{eid, ops[:same:same], tx.from, tx.heard}
+			if own {
 				t.from, t.heard = tx.spare, false
 			}
-			n.outbox = append(n.outbox, t)
+			n.outbox, ops = append(n.outbox, t), ops[same:]
 		}
 	}
 	n.settling(tx)

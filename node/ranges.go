@@ -11,22 +11,25 @@ import (
 
 // offer is what one side tells of a log in a sync: its vector, or ranges of it.
 type offer struct {
-	vector oplog.Vector
-	hash   keys.Digest
-	salt   oplog.Salt
-	ranges *oplog.Reconciler // nil: the vector does
+	vector   oplog.Vector
+	hash     keys.Digest
+	byRanges bool              // the vector is too long, or has left the logs apart
+	ranges   *oplog.Reconciler // nil until ranges were sent
 }
 
-// offer returns what to tell of an entity. It is ranges where the vector is too long,
-// or has left the logs apart.
+// offer returns what to tell of an entity.
 func (n *Node) offer(eid keys.Digest, byRanges bool) offer {
-	t := offer{vector: n.vector(eid)}
-	t.hash = t.vector.Hash(eid)
-	if byRanges || len(t.vector) > maxSyncHeads {
-		_, _ = rand.Read(t.salt[:]) // never fails
-		t.ranges = n.reconciler(eid, t.salt)
-	}
-	return t
+	o := offer{vector: n.vector(eid)}
+	o.hash, o.byRanges = o.vector.Hash(eid), byRanges || len(o.vector) > maxSyncHeads
+	return o
+}
+
+// firstRanges begins with ranges of an entity.
+func (n *Node) firstRanges(eid keys.Digest, mine *offer) protocol.Ranges {
+	var salt oplog.Salt
+	_, _ = rand.Read(salt[:]) // never fails
+	mine.ranges = n.reconciler(eid, salt)
+	return protocol.Ranges{Salt: &salt, Ranges: mine.ranges.Open()}
 }
 
 func (n *Node) reconciler(eid keys.Digest, salt oplog.Salt) *oplog.Reconciler {
@@ -47,7 +50,8 @@ func (n *Node) openRanges(s *stream, eid keys.Digest, mine offer) error {
 	if !n.afford(rangesOfPeer, s.peer) {
 		return errBusy
 	}
-	first := protocol.Ranges{Salt: &mine.salt, Ranges: mine.ranges.Open(), Addrs: n.newRecord(s.peer)}
+	first := n.firstRanges(eid, &mine)
+	first.Addrs = n.newRecord(s.peer)
 	if err := s.write(syncFrame(protocol.SyncRanges, first)); err != nil {
 		return err
 	}

@@ -101,7 +101,7 @@ func (n *Node) exchange(ctx context.Context, device keys.ID, eid keys.Digest, by
 	defer undo()
 	defer func() { s.finish(err) }()
 	defer func() { n.counts.sync(err); n.synced(eid, err) }()
-	if err := n.greetPeer(s, eid, mine); err != nil {
+	if err := n.ask(s, eid, &mine, byRanges); err != nil {
 		return false, err
 	}
 	asked := time.Now()
@@ -147,13 +147,18 @@ func (n *Node) exchange(ctx context.Context, device keys.ID, eid keys.Digest, by
 	return apart, nil
 }
 
-// greetPeer sends the first frame of a sync.
-func (n *Node) greetPeer(s *stream, eid keys.Digest, mine offer) error {
+// ask sends the first frame of a sync: the hash of what is here, and with it ranges where
+// they will be compared, unless the other side had all of it the last time.
+func (n *Node) ask(s *stream, eid keys.Digest, mine *offer, byRanges bool) error {
 	addrs := n.newRecord(s.peer)
-	if mine.ranges == nil {
+	n.mu.Lock()
+	same := n.hasAll(eid, s.peer, mine.hash)
+	n.mu.Unlock()
+	if !mine.byRanges || same && !byRanges {
 		return s.write(syncFrame(protocol.SyncHello, protocol.Hello{Entity: eid, Hash: mine.hash, Addrs: addrs}))
 	}
-	first := protocol.Ranges{Entity: &eid, Hash: &mine.hash, Salt: &mine.salt, Ranges: mine.ranges.Open(), Addrs: addrs}
+	first := n.firstRanges(eid, mine)
+	first.Entity, first.Hash, first.Addrs = &eid, &mine.hash, addrs
 	return s.write(syncFrame(protocol.SyncRanges, first))
 }
 
@@ -217,7 +222,7 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 		return s.write(syncFrame(protocol.SyncEqual, protocol.No{}))
 	case opening != nil:
 		return n.answerRanges(s, hello.Entity, mine, *opening)
-	case mine.ranges != nil:
+	case mine.byRanges:
 		return n.openRanges(s, hello.Entity, mine)
 	}
 	return n.serveVector(s, hello.Entity, mine)

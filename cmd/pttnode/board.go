@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -208,27 +209,21 @@ func here(have, total int) string {
 
 // copies says how many other devices have all that is here, and which do not.
 func copies(b node.BoardView) string {
-	text := fmt.Sprintf("confirmed by %d of %d other devices", b.Confirmed, b.Of)
-	for i, d := range b.Behind {
-		if i == 0 {
-			text += "; "
-		} else {
-			text += ", "
-		}
-		text += field(d.Name)
+	text := []string{fmt.Sprintf("confirmed by %d of %d other devices", b.Confirmed, b.Of)}
+	for _, d := range b.Behind {
+		who, since := field(d.Name), "this node started"
 		if d.Device != "" {
-			text += "'s " + d.Device
+			who += "'s " + d.Device
 		}
 		if d.Since != nil {
-			text += " not since " + clock(*d.Since)
-		} else {
-			text += " not since this node started"
+			since = clock(*d.Since)
 		}
+		text = append(text, who+" not since "+since)
 	}
 	if more := b.Of - b.Confirmed - len(b.Behind); more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
+		text = append(text, fmt.Sprintf("and %d more", more))
 	}
-	return text
+	return strings.Join(text, "; ")
 }
 
 func (a *app) sayMembers(all []node.MemberView) {

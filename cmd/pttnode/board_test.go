@@ -14,7 +14,7 @@ func TestCopies(t *testing.T) {
 	for want, b := range map[string]node.BoardView{
 		"confirmed by 3 of 3 other devices":                                           {Confirmed: 3, Of: 3},
 		"confirmed by 3 of 4 other devices; carol's phone not since 2026-11-24 18:30": {Confirmed: 3, Of: 4, Behind: []node.BehindView{carol}},
-		"confirmed by 0 of 5 other devices; " + field(dave.Name) + " not since this node started, carol's phone not since 2026-11-24 18:30 and 3 more": {
+		"confirmed by 0 of 5 other devices; " + field(dave.Name) + " not since this node started; carol's phone not since 2026-11-24 18:30; and 3 more": {
 			Of: 5, Behind: []node.BehindView{dave, carol},
 		},
 	} {
