@@ -21,26 +21,34 @@ func (n *Node) ownBoard(ref string) (*held, error) {
 	return h, nil
 }
 
+// another finds a member of a board of ours who is neither we nor its founder. The
+// caller holds the lock.
+func (n *Node) another(board, user string) (*held, *entity.Membership, error) {
+	h, err := n.ownBoard(board)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := n.memberRef(h, user)
+	switch s := h.State(); {
+	case err != nil:
+	case m.Party.User == n.user:
+		err = refuse("usage", "what", "that is you; to go yourself: pttnode board leave")
+	case s.Personal:
+		err = refuse("usage", "what", "a personal board is yours and for your friends: pttnode friend remove")
+	case m.Party.User == s.Founder:
+		err = refuse("founder_stays", "name", n.boardName(h))
+	}
+	return h, m, err
+}
+
 // RemoveMember ends somebody's membership of a board and changes its key, in one
 // operation. Only an owner may.
 func (n *Node) RemoveMember(_ context.Context, board, user string) (MemberView, error) {
 	var view MemberView
 	err := n.update(func(tx *tx) error {
-		h, err := n.ownBoard(board)
+		h, m, err := n.another(board, user)
 		if err != nil {
 			return err
-		}
-		m, err := n.memberRef(h, user)
-		s := h.State()
-		switch {
-		case err != nil:
-			return err
-		case m.Party.User == n.user:
-			return refuse("usage", "what", "to go yourself: pttnode board leave")
-		case s.Personal:
-			return refuse("usage", "what", "a personal board is for your friends: pttnode friend remove")
-		case m.Party.User == s.Founder:
-			return refuse("founder_stays", "name", n.boardName(h))
 		}
 		gone := m.Party.User
 		if err := tx.remove(h, gone); err != nil {
@@ -78,23 +86,11 @@ func (tx *tx) remove(h *held, user keys.Digest) error {
 func (n *Node) TransferBoard(_ context.Context, board, user string) (BoardView, error) {
 	var view BoardView
 	err := n.update(func(tx *tx) error {
-		h, err := n.ownBoard(board)
+		h, m, err := n.another(board, user)
 		if err != nil {
 			return err
 		}
-		m, err := n.memberRef(h, user)
-		s := h.State()
-		switch {
-		case err != nil:
-			return err
-		case m.Party.User == n.user:
-			return refuse("usage", "what", "it is yours already")
-		case s.Personal:
-			return refuse("usage", "what", "a personal board has one owner")
-		case m.Party.User == s.Founder:
-			return refuse("founder_stays", "name", n.boardName(h))
-		}
-		self, _ := s.Member(n.user)
+		self, _ := h.State().Member(n.user)
 		body := entity.MasterTransfer{Party: m.Party, Cuts: h.CutsOf(self.Party.Devices, oplog.Control)}
 		o, err := h.Control(tx.author(), oplog.FamilyMaster, entity.TypeMasterTransfer, body)
 		if err != nil {
