@@ -98,11 +98,16 @@ func TestTopicsBeside(t *testing.T) {
 	if got := topicsOf(h); len(got) != 2 || !slices.Contains(got, o.ID()) {
 		t.Errorf("of two epochs beside each other: topics %v, want both", got)
 	}
-	if _, err := n.RemoveMember(t.Context(), "dev", guest.me.ID().String()); err != nil {
+	_, err = h.Control(entity.Author{Key: guest.key, User: guest.me.ID(), Now: time.Now()}, oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: []entity.Cut{}})
+	if err != nil {
 		t.Fatal(err)
 	}
+	if got := topicsOf(h); len(got) != 0 {
+		t.Errorf("after somebody left: topics %v, want none", got)
+	}
+	n.rekey(t, board.ID)
 	if got := topicsOf(h); len(got) != 1 || got[0] == o.ID() {
-		t.Errorf("after a removal: topics %v, want that of its epoch", got)
+		t.Errorf("with the next key: topics %v, want its own", got)
 	}
 }
 

@@ -126,12 +126,12 @@ func (n *Node) askKeys(ctx context.Context, device keys.ID, eid keys.Digest, epo
 	if err != nil {
 		return err
 	}
-	return n.update(func(tx *tx) error { return tx.takeBoxes(eid, epochs, answer.Boxes) })
+	return n.update(func(tx *tx) error { return tx.takeBoxes(eid, answer.Boxes) })
 }
 
-// takeBoxes keeps the keys that were asked for. One that does not open, or is not
-// what its epoch committed to, ends it: what came before is kept.
-func (tx *tx) takeBoxes(eid keys.Digest, asked []keys.Digest, boxes []protocol.KeyBox) error {
+// takeBoxes keeps what is the key of an epoch. One that does not open, or is not what
+// its epoch committed to, ends it: what came before is kept.
+func (tx *tx) takeBoxes(eid keys.Digest, boxes []protocol.KeyBox) error {
 	n := tx.n
 	h, ok := n.find(eid)
 	if !ok {
@@ -140,9 +140,6 @@ func (tx *tx) takeBoxes(eid keys.Digest, asked []keys.Digest, boxes []protocol.K
 	for _, b := range boxes {
 		if _, have := h.ring[b.Epoch]; have {
 			continue
-		}
-		if !slices.Contains(asked, b.Epoch) {
-			return fmt.Errorf("%w: a key that was not asked for", protocol.ErrUnexpected)
 		}
 		key, err := n.openKeyBox(h, b)
 		if err != nil {

@@ -71,6 +71,10 @@ func TestRemoveFriend(t *testing.T) {
 			n.Unchecked() // the end is known to both; who hears of the other's last removal depends on the moment
 			befriend(t, alice, bob)
 			reads(t, bob, "@alice", "for fewer friends", time.Minute)
+			pass(10 * time.Minute) // the friendship that ended is no reason to end this one
+			if friendState(alice, "bob") != "alive" || friendState(bob, "alice") != "alive" || role(alice, "@alice", "bob") != "member active" {
+				t.Errorf("friends again, and ten minutes later %s, %s, %s", friendState(alice, "bob"), friendState(bob, "alice"), role(alice, "@alice", "bob"))
+			}
 		})
 	}
 }
