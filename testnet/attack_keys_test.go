@@ -10,8 +10,10 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 
+	"pttnode/entity"
 	"pttnode/keys"
 	"pttnode/node"
+	"pttnode/oplog"
 	"pttnode/protocol"
 )
 
@@ -192,6 +194,62 @@ func TestAttackKeysAnswered(t *testing.T) {
 		n.Until(5*time.Minute, "the true key", func() bool { return keysHeld(t, bob, eid) == 2 })
 		if asked != len(answers) {
 			t.Errorf("bob asked %d times, want %d", asked, len(answers))
+		}
+	})
+}
+
+// TestAttackRemovedSync: who was removed is told of it by sync and of nothing after it,
+// brings no content, and brings what he did beside it.
+func TestAttackRemovedSync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, alice := aliceAndBoard(t)
+		n.Unchecked()
+		m := n.member(0, "mallory", alice, boardLink(t, alice, node.InviteOptions{Auto: true}).Link)
+		if _, err := alice.Node.SetRole(t.Context(), "dev", m.user().String(), "owner"); err != nil {
+			t.Fatal(err)
+		}
+		m.e = entityOf(t, m, alice)
+		late := m.article(m.key, "written before, shown after", nil)
+		if _, err := alice.Node.RemoveMember(t.Context(), "dev", m.user().String()); err != nil {
+			t.Fatal(err)
+		}
+		beside, err := m.e.Control(m.author(), oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "his"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, alice, "dev", "after")
+		if _, err := alice.Node.RotateBoard(t.Context(), "dev"); err != nil {
+			t.Fatal(err)
+		}
+		w := m.mustOpen(alice, protocol.SyncID)
+		send := func(typ protocol.SyncType, v any) {
+			if _, err := w.Write(protocol.Frame(uint8(typ), keys.Marshal(v))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		send(protocol.SyncHello, protocol.Hello{Entity: m.e.ID()})
+		if typ, _, err := w.frame(); err != nil || typ != uint8(protocol.SyncVector) {
+			t.Fatalf("a hello of who was removed: frame %d, %v, want a vector", typ, err)
+		}
+		send(protocol.SyncOps, protocol.Ops{Ops: [][]byte{beside.Bytes(), late.Bytes()}})
+		send(protocol.SyncVector, protocol.VectorFrame{Heads: m.e.Log().Vector()})
+		_, payload, err := w.frame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got protocol.Ops
+		if err := protocol.DecodeSync(payload, &got); err != nil || got.More || len(got.Ops) != 1 {
+			t.Fatalf("who was removed gets %d operations, %v, want his removal", len(got.Ops), err)
+		}
+		if o, err := oplog.Parse(got.Ops[0]); err != nil || o.Type() != entity.TypeRemove || o.Family() != oplog.FamilyMember {
+			t.Errorf("who was removed gets %d/%d, %v, want his removal", o.Family(), o.Type(), err)
+		}
+		e := entityOf(t, m, alice)
+		if _, ok := e.Log().Get(late.ID()); ok {
+			t.Error("content of who was removed was taken")
+		}
+		if _, ok := e.Log().Get(beside.ID()); !ok || e.Counts(beside) || e.State().Title == "his" {
+			t.Errorf("what he did beside his removal: here %v, title %q", ok, e.State().Title)
 		}
 	})
 }
