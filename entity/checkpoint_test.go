@@ -158,3 +158,43 @@ func TestCheckpointRoots(t *testing.T) {
 		}
 	}
 }
+
+// TestJudgedAnew: what was folded to judge one op is used for the next only where it says
+// the same: not across a checkpoint that keeps something, nor after an op that was refused.
+func TestJudgedAnew(t *testing.T) {
+	t.Parallel()
+	w := found(t, entity.Board)
+	f, phone := w.who(t, "founder"), newDevice("phone").key
+	party := f.party()
+	party.Devices = sorted(append(party.Devices, phone.ID()))
+	w.must(t, "founder", oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party})
+	w.admit(t, "dora", entity.Member)
+	w.people["phone"] = f.by(phone)
+	behind := w.clone(t)
+	w.must(t, "founder", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "x"})
+	w.checkpoint(t, "founder")
+	party.Devices = []keys.ID{phone.ID()}
+	cuts := []entity.Cut{{Device: f.key.ID(), Strand: oplog.Content}}
+	checkAdded(t, w.Entity, behind.must(t, "phone", oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party, Cuts: cuts}))
+	c := w.checkpoint(t, "founder") // keeps that this device is gone
+	late := sign(t, f, w.draft(f, oplog.Control, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "late"}))
+	fresh := clone(t, w.Entity) // whose state is not known, so that c is judged by a fold of its own
+	if _, ok := fresh.Log().Get(c.ID()); !ok {
+		t.Fatal("the clone lacks the checkpoint")
+	}
+	if _, err := fresh.Add(late); !errors.Is(err, entity.ErrNotAuthorized) {
+		t.Errorf("an op by a device that the checkpoint before it took away: %v, want ErrNotAuthorized", err)
+	}
+
+	// A member's refused op, and one that he writes on the genesis, where he was none.
+	dora := w.who(t, "dora")
+	fresh = clone(t, w.Entity)
+	d := w.draft(dora, oplog.Control, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "hers"})
+	for _, parents := range [][]keys.Digest{d.Parents, {w.ID()}} {
+		d.Parents = parents
+		if _, err := fresh.Add(sign(t, dora, d)); !errors.Is(err, entity.ErrNotAuthorized) {
+			t.Errorf("an op that nobody but an owner may write: %v, want ErrNotAuthorized", err)
+		}
+		d.Type, d.Family, d.Body = entity.TypeLeave, oplog.FamilyMember, keys.Marshal(entity.Leave{})
+	}
+}

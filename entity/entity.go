@@ -172,9 +172,6 @@ func (e *Entity) judging(o oplog.Op, body any) *State {
 	}
 	s := e.partial(p, v, users...)
 	e.judged = &judged{at: -1, tip: v.tip(), users: users, state: s}
-	if len(v.live) > 0 {
-		e.judged = nil
-	}
 	for id, n := range e.facts.epochs {
 		if p.has(n) {
 			s.addEpoch(id, e.facts.reach.ops[n].User(), e.facts.bodies[n])
