@@ -273,11 +273,13 @@ func (n *naive) owner(e *entity.Entity, o oplog.Op) bool {
 			}
 		}
 	}
-	void := map[int]bool{}
+	var counts []int
 	for i, c := range n.ops {
-		void[i] = !e.Counts(c)
+		if in[i] && e.Counts(c) {
+			counts = append(counts, i)
+		}
 	}
-	rights, _ := n.rights(func(i int) bool { return in[i] }, void)
+	rights, _ := n.rights(counts)
 	p := rights[o.User()]
 	return p != nil && p.active && p.role == entity.Master && slices.Contains(p.devices, o.Device())
 }

@@ -83,7 +83,7 @@ func (e *Entity) gave(strangers []int, epoch int) bool {
 			return true
 		}
 		if f.reach.before(n, epoch) || len(strangers) <= maxStrangers {
-			if !e.voidsAt(f.reach.upTo([]keys.Digest{f.reach.ops[n].ID(), id}))[n] {
+			if !e.verdict(f.reach.upTo([]keys.Digest{f.reach.ops[n].ID(), id})).void(n) {
 				return true
 			}
 			continue
