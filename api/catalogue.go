@@ -104,6 +104,7 @@ var catalogue = []Entry{
 	{"clock_skew", "this computer's clock is wrong", "set the clock", ExitRefused, http.StatusConflict},
 	{"failed", "the request failed[: {detail}]", "try again: pttnode requests retry ID", ExitError, http.StatusBadGateway},
 	{"still_pending", "still waiting[: {detail}]", "nothing is lost; the node goes on with it", ExitPending, http.StatusAccepted},
+	{"issuer_away", "only the device that made the link knows how this ended, and it cannot be reached", "bring it online, or give up: pttnode requests cancel ID", ExitNetwork, http.StatusGatewayTimeout},
 	{"network", "the other side cannot be reached[: {what}]", "the node tries again by itself", ExitNetwork, http.StatusGatewayTimeout},
 }
 

@@ -118,6 +118,10 @@ func NewAttempt(id string, l Link, note string, now time.Time) Attempt {
 // Link returns the link, while the attempt still has it; else ErrIncomplete.
 func (a Attempt) Link() (Link, error) { return ParseBody(a.Body) }
 
+// claimed reports whether the issuer may have a claim of the attempt, and so may
+// have approved it. Then it alone knows how the attempt ends.
+func (a Attempt) claimed() bool { return len(a.Codes) > 0 }
+
 // running reports whether runs of the join change a. After Syncing the join is
 // behind it.
 func (a Attempt) running() bool { return a.State < AttemptSyncing }
@@ -160,11 +164,11 @@ func (s Step) same(t Step) bool {
 	return s == t
 }
 
-// GiveUp returns when the attempt is over for its requester: ClockSkew after the
-// claim's deadline, or, while no claim is known, when the last claim that could
+// GiveUp returns when the claim is over as far as this side's clock goes: ClockSkew
+// after its deadline, or, while no claim is known, when the last claim that could
 // have been made would end. A clock that is hours ahead of the issuer's, which
 // decides, makes it no earlier than a claim of the last JOIN-ENTITY could end, and
-// leaves MinTries for the first one.
+// leaves MinTries for the first one. What then becomes of the attempt Expire says.
 func (a Attempt) GiveUp() time.Time {
 	if a.Deadline != 0 {
 		return time.Unix(a.Deadline, 0).Add(ClockSkew)

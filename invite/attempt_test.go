@@ -72,9 +72,9 @@ func TestAttemptTable(t *testing.T) {
 		//                          cuk  spa  sj  RtIb  cre
 		invite.AttemptWaitingPeer:     "cwk" + "wwa" + "sD" + "REFw" + "CwE",
 		invite.AttemptConnecting:      "cwk" + "cca" + "sD" + "REFw" + "CcE",
-		invite.AttemptChecking:        "cwk" + "kpa" + "sD" + "REFw" + "CkE",
-		invite.AttemptWaitingApproval: "ppp" + "ppa" + "sD" + "REFp" + "CpE",
-		invite.AttemptApproved:        "aaa" + "aaa" + "sD" + "REFa" + "CaE",
+		invite.AttemptChecking:        "cwk" + "kpa" + "sD" + "REFw" + "Ckk",
+		invite.AttemptWaitingApproval: "ppp" + "ppa" + "sD" + "REFp" + "Cpp",
+		invite.AttemptApproved:        "aaa" + "aaa" + "sD" + "REFa" + "Caa",
 		invite.AttemptSyncing:         "sss" + "sss" + "sD" + "ssss" + "sss",
 		invite.AttemptDone:            "DDD" + "DDD" + "DD" + "DDDD" + "DDD",
 		invite.AttemptRejected:        "RRR" + "RRR" + "RR" + "RRRR" + "RRR",
@@ -264,8 +264,12 @@ func TestCancel(t *testing.T) {
 	if b := a.Withdrawn(); b.Withdrawing() || b.Body != nil || b.State != invite.AttemptCancelled {
 		t.Errorf("withdrawn: %+v", b)
 	}
-	if b, ok := a.Expire(a.GiveUp()); !ok || b.Body != nil || b.State != invite.AttemptCancelled {
-		t.Errorf("withdrawing for ever: %v, %+v", ok, b)
+	// The issuer may have said yes: it is to hear of it, however late.
+	if b, ok := a.Expire(t0.Add(100 * week)); ok || !b.Withdrawing() {
+		t.Errorf("a withdrawal that nobody heard is over: %v, %+v", ok, b)
+	}
+	if b := a.Unreachable(t0, t0.Add(hour)); b.NextTry != t0.Add(hour).Unix() || len(b.Steps) != len(a.Steps) {
+		t.Errorf("a withdrawal that did not get through: next try %d, steps %+v", b.NextTry, b.Steps)
 	}
 }
 
@@ -275,14 +279,46 @@ func TestGiveUp(t *testing.T) {
 	if got, want := a.GiveUp(), t0.Add(72*hour+week+invite.ClockSkew); !got.Equal(want) {
 		t.Errorf("before PENDING: %v, want %v", got, want)
 	}
-	a = a.Sent(t0, keys.Digest{1}, "1")
-	a, _ = a.Pending(t0, keys.Digest{1}, invite.OK)
-	if b, ok := a.Expire(t0.Add(week)); ok || b.State != a.State {
+	if b, ok := a.Expire(a.GiveUp().Add(-time.Second)); ok || b.State != a.State {
 		t.Error("gave up within the clocks' difference")
 	}
-	b, ok := a.Expire(t0.Add(week + invite.ClockSkew))
-	if !ok || b.State != invite.AttemptExpired || b.Reason != invite.RefusedTimedOut {
-		t.Errorf("%v, %v", ok, b.State)
+	b, ok := a.Expire(a.GiveUp())
+	if !ok || b.State != invite.AttemptExpired || b.Reason != invite.RefusedTimedOut || b.Body != nil {
+		t.Errorf("nothing was asked: %v, %v with %v", ok, b.State, b.Reason)
+	}
+}
+
+// TestOnlyTheIssuerKnows: once the request may have reached the issuer, no clock here
+// ends it; it waits for the issuer, says so, and a person can cancel it.
+func TestOnlyTheIssuerKnows(t *testing.T) {
+	for _, kind := range []entity.Kind{entity.Me, entity.Friend, entity.Board} {
+		a := attempt(t, kind)
+		a, _ = a.Checked(t0, [32]byte(append(a.EID16[:], make([]byte, 16)...)), alice, "Alice")
+		a = a.Sent(t0, keys.Digest{1}, "1")
+		for _, what := range []string{"sent", "pending"} {
+			if what == "pending" {
+				a, _ = a.Pending(t0, keys.Digest{1}, invite.OK)
+				if got, want := a.GiveUp(), t0.Add(invite.ClaimLife(kind)+invite.ClockSkew); !got.Equal(want) {
+					t.Errorf("%v: the claim is over at %v, want %v", kind, got, want)
+				}
+			}
+			if b, ok := a.Expire(t0.Add(100 * week)); ok || b.State != a.State || b.Body == nil {
+				t.Errorf("%v, %s: ended by a clock: %v, %v", kind, what, ok, b.State)
+			}
+			for _, late := range []bool{false, true} {
+				now, want := a.GiveUp().Add(-time.Second), "network"
+				if late {
+					now, want = a.GiveUp(), "issuer_away"
+				}
+				b := a.Unreachable(now, now.Add(hour))
+				if got := b.Steps[len(b.Steps)-1].Detail; got != want {
+					t.Errorf("%v, %s, late %v: it waits for %q, want %q", kind, what, late, got, want)
+				}
+			}
+			if b := a.Cancel(a.GiveUp()); !b.Withdrawing() {
+				t.Errorf("%v, %s: cancelled, and the issuer is not told: %v", kind, what, b.State)
+			}
+		}
 	}
 }
 

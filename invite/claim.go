@@ -90,6 +90,13 @@ func (c Claim) Outcome() Code {
 	return c.Reason
 }
 
+// Withdrew reports whether the claim's device was let in and had taken its request
+// back before it heard of that. It kept nothing.
+func (c Claim) Withdrew() bool { return Withdrew(c.State, c.Reason) }
+
+// Withdrew is Claim.Withdrew of a claim that is known by its state and reason only.
+func Withdrew(s ClaimState, why Code) bool { return s == Approved && why == RefusedCancelled }
+
 // late reports whether the claim has waited past its deadline.
 func (c Claim) late(now time.Time) bool { return now.Unix() >= c.Deadline }
 

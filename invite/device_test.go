@@ -49,6 +49,13 @@ func TestDeviceStories(t *testing.T) {
 		{"swept when late", []step{reserve, propose, {"sweep", 0, 10 * minute, ok}, {"approve", 1, 0, invite.RefusedTimedOut}}, "open", invite.TimedOut},
 		{"a run anew does not lengthen the wait", []step{reserve, {"reserve", 1, 9 * minute, ok}, {"sweep", 0, 10 * minute, ok}}, "open", invite.TimedOut},
 		{"withdrawn", []step{reserve, propose, {"cancel", 1, 0, ok}, {"approve", 1, 0, invite.RefusedCancelled}}, "open", invite.Cancelled},
+		{"withdrawn too late", []step{
+			reserve, propose,
+			{"approve", 1, 0, ok},
+			{"cancel", 1, 0, invite.RefusedCancelled},
+			{"cancel", 1, week, invite.RefusedCancelled},
+			{"reserve", 1, 0, ok},
+		}, "used_up", invite.Approved},
 		{"revoked while the code is typed", []step{reserve, {"revoke", 0, 0, ok}, {"propose", 1, 0, invite.RefusedRevoked}}, "revoked", invite.Cancelled},
 		{"the link's ten minutes are over", []step{{"reserve", 1, 10 * minute, invite.RefusedExpired}}, "expired", 0},
 	} {

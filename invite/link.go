@@ -72,8 +72,10 @@ func (o Options) Check(kind entity.Kind, now time.Time) error {
 		return fmt.Errorf("%w: of kind %v", ErrOptions, kind)
 	case o.Uses > MaxUses:
 		return fmt.Errorf("%w: %d uses, the most are %d", ErrOptions, o.Uses, MaxUses)
-	case life <= 0 || life > MaxLife(kind):
-		return fmt.Errorf("%w: it would live for %v, the most is %v", ErrOptions, life, MaxLife(kind))
+	case life <= 0:
+		return fmt.Errorf("%w: it would be over already", ErrOptions)
+	case life > MaxLife(kind):
+		return fmt.Errorf("%w: a link of this kind lives for %d days at most", ErrOptions, MaxLife(kind)/(24*time.Hour))
 	case o.Bound != nil && kind == entity.Me:
 		return fmt.Errorf("%w: a device link is for no user, since a new device has none", ErrOptions)
 	case o.Auto && kind == entity.Me:

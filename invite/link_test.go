@@ -243,6 +243,12 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%s: %v, want ok %v", tt.name, err, tt.ok)
 		}
 	}
+	for kind, want := range map[entity.Kind]string{entity.Friend: "7 days", entity.Board: "30 days", entity.Me: "7 days"} {
+		err := invite.Options{Expires: t0.Add(100 * 24 * time.Hour)}.Check(kind, t0)
+		if err == nil || !strings.HasSuffix(err.Error(), "lives for "+want+" at most") {
+			t.Errorf("a %v link for 100 days: %v, want it to say %s", kind, err, want)
+		}
+	}
 }
 
 func TestAddr(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"pttnode/entity"
 	"pttnode/keys"
 )
 
@@ -154,7 +155,8 @@ func (r Record) Admitted(joinID, op keys.Digest) (Record, Claim, Code) {
 
 // Cancel withdraws a claim for its requester; it beats a later approval. A claim
 // that is approved is refused with RefusedAlreadyApproved, one that ended
-// otherwise with its reason.
+// otherwise with its reason. A device cannot enter and leave as a user can: its
+// approved claim notes that it withdrew, and is refused with RefusedCancelled.
 func (r Record) Cancel(joinID keys.Digest, now time.Time) (Record, Claim, Code) {
 	r, i, refused := r.waiting(joinID, now)
 	if i < 0 {
@@ -162,6 +164,9 @@ func (r Record) Cancel(joinID keys.Digest, now time.Time) (Record, Claim, Code) 
 	}
 	c := r.Claims[i]
 	switch {
+	case c.State == Approved && r.Kind == entity.Me:
+		c.Reason = RefusedCancelled
+		return r.with(i, c), c, RefusedCancelled
 	case c.State == Approved:
 		return r, c, RefusedAlreadyApproved
 	case c.State == Cancelled && c.Reason == RefusedCancelled:

@@ -32,13 +32,22 @@ func (a Attempt) Connecting(now time.Time) Attempt {
 }
 
 // Unreachable notes that the try did not reach the issuer, or that the connection
-// broke, and when the next one is due.
+// broke, and when the next one is due. After GiveUp the step says that only the
+// issuer still knows how the attempt ends.
 func (a Attempt) Unreachable(now, next time.Time) Attempt {
-	if !a.running() {
+	switch {
+	case a.Withdrawing():
+		a.NextTry = next.Unix()
+		return a
+	case !a.running():
 		return a
 	}
+	why := "network"
+	if !now.Before(a.GiveUp()) {
+		why = "issuer_away"
+	}
 	a.NextTry = next.Unix()
-	return a.reach(AttemptWaitingPeer).step(now, "connect", false, "network")
+	return a.reach(AttemptWaitingPeer).step(now, "connect", false, why)
 }
 
 // Checked notes that the issuer proved itself in ACK-CHALLENGE: the entity, its
@@ -178,7 +187,7 @@ func (a Attempt) Cancel(now time.Time) Attempt {
 	}
 	body := a.Body
 	a = a.end(AttemptCancelled, RefusedCancelled).step(now, "cancel", true, "")
-	if len(a.Codes) > 0 {
+	if a.claimed() {
 		a.Body, a.NextTry = body, now.Unix()
 	}
 	return a
@@ -187,8 +196,7 @@ func (a Attempt) Cancel(now time.Time) Attempt {
 // Withdrawing reports whether the issuer is still to be told of the cancelling.
 func (a Attempt) Withdrawing() bool { return a.State == AttemptCancelled && len(a.Body) > 0 }
 
-// Withdrawn notes that the issuer was told, or cannot be told any more, and wipes
-// the link.
+// Withdrawn notes that the issuer was told, and wipes the link.
 func (a Attempt) Withdrawn() Attempt {
 	if a.Withdrawing() {
 		a.Body, a.NextTry = nil, 0
@@ -210,13 +218,14 @@ func (a Attempt) Retry(now time.Time) Attempt {
 	return a.step(now, "retry", true, "")
 }
 
-// Expire ends the attempt after GiveUp, wipes the link of one that failed or was
-// cancelled, and reports whether it did either. It is called after a try and
-// never before: an approval may have waited since before the deadline while this
-// side was off.
+// Expire ends the attempt after GiveUp, wipes the link of one that failed, and
+// reports whether it did either. One that the issuer may have approved goes on
+// until the issuer was reached once more and has said how it ended, or a person
+// cancels it; and so does a withdrawal until it was heard: no clock of this side's
+// can know, and the two sides would end differently.
 func (a Attempt) Expire(now time.Time) (Attempt, bool) {
 	switch {
-	case now.Before(a.GiveUp()):
+	case now.Before(a.GiveUp()), a.running() && a.claimed(), a.Withdrawing():
 		return a, false
 	case a.running():
 		return a.end(AttemptExpired, RefusedTimedOut).step(now, "expire", false, RefusedTimedOut.String()), true

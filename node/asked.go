@@ -25,7 +25,7 @@ func (tx *tx) tellRequests() {
 		for _, c := range r.Claims {
 			told, ok := n.meLog.Requests[entity.AskedAt{JoinID: c.JoinID, By: n.device.ID()}]
 			switch {
-			case ok && told.State == uint8(c.State):
+			case ok && told.State == uint8(c.State) && told.Reason == uint16(c.Reason):
 				continue
 			case !ok && (!c.State.Waiting() || r.Auto):
 				continue // over before anybody could be asked, or nobody is
@@ -65,7 +65,8 @@ func (tx *tx) followRequest(at entity.AskedAt, r entity.Asked, before entity.MeL
 			"id": id, "kind": linkKind(r.Kind), "name": r.Name, "extra": r.Extra, "device": n.deviceName(r.By),
 		})
 	}
-	if state := invite.ClaimState(r.State); !state.Waiting() && (!known || before.Requests[at].State != r.State) {
+	was := before.Requests[at]
+	if state := stateOf(r); !state.Waiting() && (!known || was.State != r.State || was.Reason != r.Reason) {
 		tx.event("request.decided", map[string]any{"id": id, "state": state.String(), "reason": invite.ParseCode(r.Reason).String()})
 	}
 }
@@ -127,11 +128,19 @@ func (tx *tx) decideElsewhere(r entity.Asked, approve bool) error {
 	return writeCode(tx.me(entity.TypeDecision, entity.Decision{Ref: r.Ref, JoinID: r.JoinID, Choice: choice}))
 }
 
+// stateOf returns how a request at another device of ours stands, as that one said.
+func stateOf(r entity.Asked) invite.ClaimState {
+	if state := invite.ClaimState(r.State); !invite.Withdrew(state, invite.ParseCode(r.Reason)) {
+		return state
+	}
+	return invite.Cancelled
+}
+
 // askedState returns how a request at another device of ours stands. One that still
 // waits, as far as is known, but is past its deadline, has timed out: that device
 // will say so for good when it comes back.
 func (n *Node) askedState(r entity.Asked) invite.ClaimState {
-	state := invite.ClaimState(r.State)
+	state := stateOf(r)
 	if state.Waiting() && !n.now().Before(time.Unix(int64(r.Deadline), 0).Add(invite.ClockSkew)) {
 		return invite.TimedOut
 	}

@@ -110,3 +110,33 @@ func TestServeJoinBudgets(t *testing.T) {
 		t.Errorf("a peer over its runs: %v, answered with %d bytes", err, len(l.sent()))
 	}
 }
+
+// TestInfoAndSyncBudgets: a member who has had his syncs, or his infos, of a minute is
+// served no more of them, and another member is.
+func TestInfoAndSyncBudgets(t *testing.T) {
+	n, _ := target(t, nil)
+	friends := []claimant{newClaimant(t), newClaimant(t)}
+	for _, c := range friends {
+		befriended(t, n, c, true)
+	}
+	for name, c := range map[string]struct {
+		budget budget
+		serve  func(*stream) error
+	}{
+		"sync": {syncsOfPeer, func(s *stream) error { return n.serveSync(t.Context(), s) }},
+		"info": {infosOfPeer, func(s *stream) error { return n.serveInfo(t.Context(), s) }},
+	} {
+		frame := protocol.Frame(99, nil) // read, and then refused
+		for range budgets[c.budget].most {
+			if !n.afford(c.budget, friends[0].key.ID()) {
+				t.Fatal("the budget is spent too soon")
+			}
+		}
+		for i, want := range []bool{true, false} {
+			err := c.serve(newLine(frame, false).stream(friends[i].key.ID()))
+			if got := errors.Is(err, errBusy); got != want {
+				t.Errorf("%s of friend %d: %v, want busy: %v", name, i, err, want)
+			}
+		}
+	}
+}

@@ -168,6 +168,9 @@ func (n *Node) ownDeviceView(d entity.Device, votes bool) OwnDeviceView {
 		status = max(n.devices[d.ID].Status, protocol.LinkInit)
 	}
 	v.Status = status.String()
+	if !d.Alive && !v.This && (n.withdrew(d.ID) || n.withdrewElsewhere(d.ID)) {
+		v.Status = "withdrawn"
+	}
 	switch seen := n.devices[d.ID].Seen; {
 	case v.Online:
 		v.LastSeen = new(n.now().UTC().Truncate(time.Second))

@@ -62,7 +62,7 @@ func (n *Node) commitInviting(peer keys.ID, record string, c *protocol.Change) p
 		case c.Withdraw != nil:
 			r, claim, why := r.Cancel(*c.Withdraw, tx.now)
 			tx.record(r)
-			if why == invite.OK {
+			if why == invite.OK || claim.Withdrew() {
 				tx.decided(claim)
 			}
 			ev = tx.committed(claim, why)
@@ -231,7 +231,11 @@ func (tx *tx) refuse(r invite.Record, c invite.Claim, why invite.Code) invite.Cl
 
 // decided journals the end of a claim and tells the run that waits for it.
 func (tx *tx) decided(c invite.Claim) {
-	tx.event("request.decided", map[string]any{"id": c.ID, "state": c.State.String(), "reason": c.Outcome().String()})
+	state, why := c.State, c.Outcome()
+	if c.Withdrew() {
+		state, why = invite.Cancelled, c.Reason
+	}
+	tx.event("request.decided", map[string]any{"id": c.ID, "state": state.String(), "reason": why.String()})
 	tx.after = append(tx.after, func() {
 		tx.n.mu.Lock()
 		defer tx.n.mu.Unlock()
@@ -376,6 +380,9 @@ func (n *Node) grant(c invite.Claim) (*protocol.Grant, invite.Code) {
 func (n *Node) grantDevice(c invite.Claim) (*protocol.Grant, invite.Code) {
 	if _, ok := n.me.State().Device(c.Device); !ok {
 		return nil, invite.RefusedRemoved
+	}
+	if c.Withdrew() {
+		return nil, invite.RefusedCancelled
 	}
 	g := &protocol.Grant{
 		Entity: n.user, Admit: c.Admit, Keys: epochKeys(n.me.ring), Addrs: n.memberAddrs(n.me, maxOwnAddrs), Logs: n.me.ControlStrand(),

@@ -184,20 +184,14 @@ func (n *Node) rest(id string, reached bool, err error) time.Duration {
 		n.wg.Go(func() { n.storeAttempt(expired) })
 		return time.Second // the write ends the pursuit
 	}
-	if a.Withdrawing() {
-		if now.After(a.GiveUp()) {
-			n.wg.Go(func() { n.storeAttempt(a.Withdrawn()) })
-		}
-		return pause
-	}
 	if a.NextTry > now.Unix() { // M said when
 		pause = time.Unix(a.NextTry, 0).Sub(now)
 	}
 	if err != nil {
 		n.log.Debug("join", "request", id, "reached", reached, "err", err)
 	}
-	if left := a.GiveUp().Sub(now); left < pause {
-		pause = max(left, 0) + time.Second // its end is not to be told a pause too late
+	if left := a.GiveUp().Sub(now); left > 0 && left < pause {
+		pause = left + time.Second // its end is not to be told a pause too late
 	}
 	n.attempts[id] = a.Unreachable(now, now.Add(pause))
 	return pause

@@ -100,11 +100,35 @@ func (n *Node) unlinked() []keys.ID {
 		return nil
 	}
 	for _, d := range n.me.State().Devices {
-		if !d.Alive {
+		if !d.Alive && !n.withdrew(d.ID) {
 			out = append(out, d.ID)
 		}
 	}
 	return out
+}
+
+// withdrew reports whether a device that was let in here had taken its request back.
+// The caller holds the lock.
+func (n *Node) withdrew(device keys.ID) bool {
+	for _, r := range n.invites {
+		for _, c := range r.Claims {
+			if c.Device == device && c.Withdrew() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// withdrewElsewhere is withdrew as another device of ours says it, who let it in:
+// enough to show, and not to act. The caller holds the lock.
+func (n *Node) withdrewElsewhere(device keys.ID) bool {
+	for _, r := range n.meLog.Requests {
+		if r.Device == device && stateOf(r) == invite.Cancelled && invite.ClaimState(r.State) == invite.Approved {
+			return true
+		}
+	}
+	return false
 }
 
 // linkSoon wakes the loop of M if device is one of those it brings up to date. The

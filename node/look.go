@@ -63,8 +63,12 @@ func (n *Node) OpLog(ref, family string) ([]OpView, error) {
 				continue
 			}
 			body, typ := h.Describe(o, h.ring)
+			parents := o.Parents()
+			if parents == nil { // of a genesis: a list in JSON all the same
+				parents = []keys.Digest{}
+			}
 			out = append(out, OpView{
-				ID: o.ID(), Family: name, Type: typ, User: o.User(), Device: o.Device(), Seq: o.Seq(), Parents: o.Parents(),
+				ID: o.ID(), Family: name, Type: typ, User: o.User(), Device: o.Device(), Seq: o.Seq(), Parents: parents,
 				At: o.At(), Valid: h.Counts(o), Body: body,
 			})
 		}

@@ -179,8 +179,8 @@ func (n *Node) protect() {
 type PeerView struct {
 	PeerID    string       `json:"peer_id"`
 	UserID    *keys.Digest `json:"user_id,omitempty"`
-	Name      string       `json:"name,omitempty"`
-	Relation  string       `json:"relation"` // own, friend, member, pending, stranger
+	Name      string       `json:"name,omitempty"` // the person's; of our own devices the device's
+	Relation  string       `json:"relation"`       // own, friend, member, pending, stranger
 	Addr      string       `json:"addr"`
 	Transport string       `json:"transport"` // quic, tcp
 	Since     time.Time    `json:"since"`
@@ -213,6 +213,9 @@ func (n *Node) Peers() []PeerView {
 			v.Relation = relations[d]
 			if user, ok := n.userOf(d); ok {
 				v.UserID, v.Name = &user, n.nameOf(user)
+				if user == n.user { // the person's name would not tell our devices apart
+					v.Name = n.deviceName(d)
+				}
 			}
 		}
 		if rtt := n.host.Peerstore().LatencyEWMA(p); rtt > 0 {

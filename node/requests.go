@@ -66,7 +66,7 @@ func (n *Node) attemptView(a invite.Attempt) RequestView {
 			v.With.Name = name
 		}
 	}
-	if a.NextTry > 0 && !a.State.Terminal() {
+	if a.NextTry > 0 && n.unfinished(a) {
 		v.NextTryAt = new(unix(a.NextTry))
 	}
 	if last := len(a.Steps) - 1; a.Reason != invite.OK {
@@ -96,6 +96,9 @@ func (n *Node) claimView(r invite.Record, c invite.Claim) RequestView {
 		v.Code = "" // it is typed here, and shown only by the device that asks
 	} else {
 		v.With.UserID, v.With.Fingerprint = &c.User, keys.Fingerprint(c.User)
+	}
+	if c.Withdrew() {
+		v.State = incoming[invite.Cancelled]
 	}
 	if h, ok := n.entities[r.EID]; ok && r.Kind == entity.Board {
 		v.Board = new(n.boardName(h))

@@ -34,7 +34,11 @@ func (h *Home) vacant(passphrase []byte, resume func(*Node) bool) (resumed bool,
 		return true, nil
 	}
 	for _, a := range n.attempts {
-		if a.Kind == entity.Me && (n.unfinished(a) || a.State == invite.AttemptSyncing) {
+		if a.Kind != entity.Me {
+			continue
+		}
+		unheard := a.Withdrawing() && n.now().After(a.GiveUp()) // cancelled by a person; who made the link may be gone for good
+		if n.unfinished(a) && !unheard || a.State == invite.AttemptSyncing {
 			return false, refuse("linking")
 		}
 	}

@@ -37,6 +37,22 @@ func TestVacant(t *testing.T) {
 			t.Errorf("the same link while %v: %s, %v, want %s", s, again, err, request)
 		}
 	}
+	// Cancelled: taken until the one who made the link has heard of it, or for as long
+	// as he could have said yes; after that a person who wants another one gets it.
+	for _, c := range []struct {
+		over bool
+		want string
+	}{{false, "linking"}, {true, ""}} {
+		changeAttempt(t, h, request, func(a *invite.Attempt) {
+			a.State, a.Deadline = invite.AttemptCancelled, time.Now().Add(time.Minute).Unix()
+			if c.over {
+				a.Deadline = time.Now().Add(-time.Minute - invite.ClockSkew).Unix()
+			}
+		})
+		if err := h.Vacant(nil); c.want == "" && err != nil || c.want != "" && code(t, err) != c.want {
+			t.Errorf("Vacant with a withdrawal that was not heard, past its time %v: %v, want %q", c.over, err, c.want)
+		}
+	}
 	for _, s := range []invite.AttemptState{invite.AttemptRejected, invite.AttemptExpired, invite.AttemptFailed} {
 		setState(t, h, request, s)
 		if err := h.Vacant(nil); err != nil {
@@ -57,6 +73,11 @@ func TestVacant(t *testing.T) {
 // setState gives the request of a home whose node does not run another state.
 func setState(t *testing.T, h *Home, request string, s invite.AttemptState) {
 	t.Helper()
+	changeAttempt(t, h, request, func(a *invite.Attempt) { a.State = s })
+}
+
+func changeAttempt(t *testing.T, h *Home, request string, change func(*invite.Attempt)) {
+	t.Helper()
 	device, vault, err := h.open(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +92,7 @@ func setState(t *testing.T, h *Home, request string, s invite.AttemptState) {
 	}
 	err = n.transact(func(tx *tx) error {
 		a := n.attempts[request]
-		a.State = s
+		change(&a)
 		tx.attempt(a)
 		return nil
 	})

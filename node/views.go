@@ -27,7 +27,7 @@ type DeviceView struct {
 type OwnDeviceView struct {
 	ID       keys.ID    `json:"id"`
 	Name     string     `json:"name"`
-	Status   string     `json:"status"` // init, internal_pending, sync, alive
+	Status   string     `json:"status"` // init, internal_pending, sync, alive; withdrawn: it cancelled before it heard that it was let in
 	This     bool       `json:"this"`
 	LastSeen *time.Time `json:"last_seen"` // null: never from here
 	Online   bool       `json:"online"`

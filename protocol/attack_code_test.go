@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"pttnode/entity"
 	"pttnode/invite"
 	"pttnode/keys"
 )
@@ -40,13 +41,16 @@ func TestAttackH32Device(t *testing.T) {
 	if _, err := i.Step(w.now, c.join); err != nil {
 		t.Fatal(err)
 	}
-	answer := func(change func(*JoinBody)) invite.Claim {
+	answer := func(change func(*JoinBody), forge ...func(*JoinEntity)) invite.Claim {
 		t.Helper()
 		body, i := c.shown, *i
 		change(&body)
 		m := JoinEntity{Body: keys.Marshal(body)}
 		signed := i.t.with(TypeJoinEntity, m.Body).digest()
 		m.Invite, m.Device = c.secret.Sign(keys.PurposeInvite, signed[:]), c.device.Sign(keys.PurposeDevice, signed[:])
+		for _, f := range forge {
+			f(&m)
+		}
 		eff, err := i.Step(w.now, m)
 		if err != nil || eff.Commit == nil || eff.Commit.Reserve == nil {
 			t.Fatalf("got %+v, %v; want a claim", eff, err)
@@ -63,8 +67,26 @@ func TestAttackH32Device(t *testing.T) {
 			other.box = keys.NewBox()
 			b.DeviceBox, b.Consent = new(other.box.ID()), other.consent(w.m.user())
 		},
+		"signature of the consent": func(b *JoinBody) {
+			b.Consent = new(anotherSignature(mallory.key, keys.PurposeLink, entity.Consent(w.m.user(), mallory.id(), mallory.box.ID())))
+		},
 	} {
 		if got := answer(change); got.Code != first.Code || got.CodeID != first.CodeID || len(got.Code) != 6 {
+			t.Errorf("another %s changes the code from %s to %s", name, first.Code, got.Code)
+		}
+	}
+
+	for name, forge := range map[string]func(m *JoinEntity, signed keys.Digest){
+		"signature of the device": func(m *JoinEntity, s keys.Digest) { m.Device = anotherSignature(c.device, keys.PurposeDevice, s[:]) },
+		"proof of the secret":     func(m *JoinEntity, s keys.Digest) { m.Invite = anotherSignature(c.secret, keys.PurposeInvite, s[:]) },
+	} {
+		got := answer(func(*JoinBody) {}, func(m *JoinEntity) {
+			before := *m
+			if forge(m, i.t.with(TypeJoinEntity, m.Body).digest()); m.Device == before.Device && m.Invite == before.Invite {
+				t.Errorf("another %s is the same one", name)
+			}
+		})
+		if got.Code != first.Code || got.CodeID != first.CodeID {
 			t.Errorf("another %s changes the code from %s to %s", name, first.Code, got.Code)
 		}
 	}

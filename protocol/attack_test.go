@@ -648,21 +648,21 @@ func TestAttackH32(t *testing.T) {
 	if _, err := i.Step(w.now, c.join); err != nil {
 		t.Fatal(err)
 	}
-	answer := func(change func(*JoinBody, *JoinEntity)) invite.Claim {
+	sign := keys.Private.Sign
+	answer := func(change func(*JoinBody)) invite.Claim {
 		t.Helper()
-		body, m, i := c.shown, JoinEntity{}, *i
-		change(&body, &m)
-		m.Body = keys.Marshal(body)
+		body, i := c.shown, *i
+		change(&body)
+		m := JoinEntity{Body: keys.Marshal(body)}
 		signed := i.t.with(TypeJoinEntity, m.Body).digest()
-		m.Invite = c.secret.Sign(keys.PurposeInvite, signed[:])
-		m.Device = c.device.Sign(keys.PurposeDevice, signed[:])
+		m.Invite, m.Device = sign(c.secret, keys.PurposeInvite, signed[:]), sign(c.device, keys.PurposeDevice, signed[:])
 		eff, err := i.Step(w.now, m)
 		if err != nil || eff.Commit == nil || eff.Commit.Reserve == nil {
 			t.Fatalf("got %+v, %v; want a claim", eff, err)
 		}
 		return *eff.Commit.Reserve
 	}
-	first := answer(func(*JoinBody, *JoinEntity) {})
+	first := answer(func(*JoinBody) {})
 	if len(first.Code) != 6 || first.CodeID.IsZero() {
 		t.Fatalf("code %q, id %v", first.Code, first.CodeID)
 	}
@@ -672,9 +672,19 @@ func TestAttackH32(t *testing.T) {
 		"addrs":  func(b *JoinBody) { b.Addrs = []byte{1, 2, 3} },
 		"policy": func(b *JoinBody) { b.PolicyHash = []byte{1} },
 	} {
-		if got := answer(func(b *JoinBody, _ *JoinEntity) { change(b) }); got.Code != first.Code || got.CodeID != first.CodeID {
+		if got := answer(change); got.Code != first.Code || got.CodeID != first.CodeID {
 			t.Errorf("another %s changes the code from %s to %s", name, first.Code, got.Code)
 		}
+	}
+
+	sign = anotherSignature
+	if got := answer(func(*JoinBody) {}); got.Code != first.Code || got.CodeID != first.CodeID {
+		t.Errorf("other signatures change the code from %s to %s", first.Code, got.Code)
+	}
+	link(t, w.r.person, newDevice("another device"), [16]byte{1})
+	longer := w.r.person.me.ControlStrand()
+	if got := answer(func(b *JoinBody) { b.Chain = longer }); len(longer) <= len(c.shown.Chain) || got.Code != first.Code || got.CodeID != first.CodeID {
+		t.Errorf("another proof of the user, of %d ops, changes the code from %s to %s", len(longer), first.Code, got.Code)
 	}
 
 	// M's part is in ACK, before R opens: another challenge is another code.

@@ -1,7 +1,10 @@
 package protocol
 
 import (
+	"crypto/sha512"
 	"errors"
+	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,6 +45,33 @@ func (w *world) claimant(t testing.TB, p person) *claimant {
 }
 
 func bytesOfDigest(d keys.Digest) []byte { return d[:] }
+
+// anotherSignature is Sign with a nonce that the signer chose: whoever has a key can
+// make as many good signatures of one message as he likes.
+func anotherSignature(key keys.Private, purpose keys.Purpose, message []byte) keys.Signature {
+	little := func(b []byte) *big.Int {
+		b = slices.Clone(b)
+		slices.Reverse(b)
+		return new(big.Int).SetBytes(b)
+	}
+	// The scalar and the point of a seed, which is all that RFC 8032 makes of one.
+	expand := func(seed [32]byte) (scalar *big.Int, point []byte) {
+		h := sha512.Sum512(seed[:])
+		h[0] &= 248
+		h[31] = h[31]&127 | 64
+		id := keys.FromSeed(seed).ID()
+		return little(h[:32]), id[:]
+	}
+	order, _ := new(big.Int).SetString("7237005577332262213973186563042994240857116359379907606001950938285454250989", 10)
+	a, public := expand(key.Secret())
+	r, point := expand(keys.New().Secret())
+	k := sha512.Sum512(slices.Concat(point, public, keys.LP([]byte(purpose), message)))
+	s := new(big.Int).Mul(little(k[:]), a)
+	s.Add(s, r).Mod(s, order)
+	last := s.FillBytes(make([]byte, 32))
+	slices.Reverse(last)
+	return keys.Signature(slices.Concat(point, last))
+}
 
 // both changes what is committed to and shown.
 func (c *claimant) both(change func(*JoinBody)) {

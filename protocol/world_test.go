@@ -262,8 +262,11 @@ func (m *issuer) outcome(claim invite.Claim, why invite.Code) (*Grant, invite.Co
 	if claim.State != invite.Approved {
 		return nil, why
 	}
-	if m.removed[claim.User] {
+	switch {
+	case m.removed[claim.User]:
 		return nil, invite.RefusedRemoved
+	case claim.Withdrew():
+		return nil, invite.RefusedCancelled
 	}
 	p := m.board
 	switch m.rec.Kind {

@@ -1,7 +1,6 @@
 package testnet
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -104,126 +103,6 @@ func TestInviterGone(t *testing.T) {
 		write(t, bob, "reading", "from bob")
 		reads(t, carol, "reading", "from bob", 2*36*time.Second+5*time.Second)
 	})
-}
-
-func TestRestartWhileWaiting(t *testing.T) {
-	for _, kind := range []string{"board", "friend"} {
-		for _, who := range []string{"alice", "bob", "both"} {
-			story(t, kind+"/"+who, func(t *testing.T) {
-				p := newPair(t, kind, node.InviteOptions{})
-				_ = p.ask(t)
-				in := p.waiting(t)
-				for range 3 {
-					if who != "bob" {
-						p.alice.Crash()
-					}
-					if who != "alice" {
-						p.bob.Crash()
-					}
-					pass(20 * time.Second)
-					for _, q := range p.net.Peers {
-						if !q.Running() {
-							q.Start()
-						}
-					}
-				}
-				p.net.Until(5*time.Minute, "waiting again", func() bool {
-					r, err := p.bob.Node.Request(p.request)
-					return err == nil && r.State == "waiting_approval"
-				})
-				if got, err := p.alice.Node.Request(in.ID); err != nil || got.State != "new" || got.Code != in.Code {
-					t.Errorf("after the restarts alice sees %+v, %v, want %+v", got, err, in)
-				}
-				if r, err := p.bob.Node.Request(p.request); err != nil || r.Code != in.Code {
-					t.Errorf("after the restarts bob's code is %q, alice's %q, %v", r.Code, in.Code, err)
-				}
-				if _, err := p.alice.Node.Approve(t.Context(), in.ID); err != nil {
-					t.Fatal(err)
-				}
-				p.net.Until(5*time.Minute, "joined", p.joined)
-				p.theOne(t)
-			})
-		}
-	}
-}
-
-func TestPartition(t *testing.T) {
-	for _, j := range joins {
-		for cut := range 8 { // in steps of half a way: before each frame
-			story(t, fmt.Sprintf("%s/%d", j.name, cut), func(t *testing.T) {
-				p := newPair(t, j.kind, node.InviteOptions{Auto: j.auto})
-				_ = p.ask(t)
-				for range cut * 10 {
-					pass(time.Millisecond)
-					approveNew(p.alice)
-				}
-				p.net.Partition(p.alice, p.bob)
-				for range 300 {
-					pass(time.Second)
-					approveNew(p.alice)
-				}
-				p.net.Heal()
-				p.net.Until(20*time.Minute, "joined after the partition", func() bool {
-					approveNew(p.alice)
-					return p.joined()
-				})
-				p.theOne(t)
-			})
-		}
-	}
-}
-
-func TestLoss(t *testing.T) {
-	for _, j := range joins {
-		for run := range 12 {
-			story(t, fmt.Sprintf("%s/%d", j.name, run), func(t *testing.T) {
-				p := newPair(t, j.kind, node.InviteOptions{Auto: j.auto})
-				p.net.Seed(uint64(run))
-				p.net.Loss(0.2)
-				_ = p.ask(t)
-				took := p.net.Until(5*time.Minute, "joined with a fifth of all packets lost", func() bool {
-					approveNew(p.alice)
-					return p.joined()
-				})
-				t.Logf("joined after %v", took)
-				p.net.Loss(0)
-				p.theOne(t)
-			})
-		}
-	}
-}
-
-// TestSkew: two clocks three hours apart; whether a link is still good is for its
-// maker to say.
-func TestSkew(t *testing.T) {
-	const off = 3 * time.Hour
-	for _, j := range joins {
-		for _, skews := range [][2]time.Duration{{off, 0}, {-off, 0}, {0, off}, {0, -off}, {off, -off}, {-off, off}} {
-			story(t, fmt.Sprintf("%s/%v %v", j.name, skews[0], skews[1]), func(t *testing.T) {
-				n := New(t, 20*time.Millisecond)
-				p := &pair{net: n, kind: j.kind, alice: n.Add("alice"), bob: n.Add("bob")}
-				p.alice.Skew(skews[0])
-				p.bob.Skew(skews[1])
-				o := node.InviteOptions{Kind: j.kind, Auto: j.auto, Expires: time.Hour}
-				if j.kind == "board" {
-					newBoard(t, p.alice, "reading", "link")
-					o.Board = "reading"
-				}
-				p.link = newLink(t, p.alice, o).Link
-				late := newLink(t, p.alice, o).Link
-				pass(59 * time.Minute)
-				_ = p.ask(t)
-				n.Until(time.Minute, "joined", func() bool {
-					approveNew(p.alice)
-					return p.joined()
-				})
-				pass(2 * time.Minute)
-				if j.kind == "board" { // of another one: bob is a member here
-					refused(t, n.Add("carol"), join(t, n.Peers[2], late), "expired", "invite_expired")
-				}
-			})
-		}
-	}
 }
 
 // TestOldBackup: a node on an old copy of its store stops writing when it meets

@@ -304,3 +304,27 @@ func TestBadSignatureFarApart(t *testing.T) {
 		})
 	}
 }
+
+// TestBadSignatureNewcomer: an honest newcomer, whose board comes by the approval and
+// the sync that follows it, has the same of a chain with a bad signature as those who
+// were there.
+func TestBadSignatureNewcomer(t *testing.T) {
+	for i, c := range chains {
+		story(t, c.name, func(t *testing.T) {
+			n, alice := aliceAndBoard(t)
+			inv := boardLink(t, alice, node.InviteOptions{Auto: true, Uses: 20})
+			bob := n.Add("bob")
+			n.opens(bob, inv.Link, "done")
+			m := n.member(i, "mallory", alice, inv.Link)
+			n.Settle()
+			before, _ := boardOf(t, alice)
+			m.push(alice, m.e.ID(), m.chain(c.strand, c.ops, 100)...)
+			_ = m.host.Close()
+			n.same(t, "before the newcomer", before+c.whole, alice, bob)
+			carol := n.Add("carol")
+			n.opens(carol, inv.Link, "done")
+			n.same(t, "with the newcomer", before+c.whole+1, alice, bob, carol) // her admit
+			nothingToSay(t, n)
+		})
+	}
+}

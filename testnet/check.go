@@ -37,7 +37,8 @@ const settleTime = 5 * time.Minute
 //   - no invite has more approved claims than uses, and every approved claim has
 //     one admit in the log, which names its ref;
 //   - every request has ended with a reason, or says what it waits for, and the
-//     other side has it too.
+//     other side has it too;
+//   - a device that was let in is linked, or both sides say that it had cancelled.
 //
 // It runs by itself at the end of a test; [Net.Unchecked] says that a test leaves
 // the network in another state on purpose.
@@ -104,6 +105,7 @@ func (n *Net) problems(signatures bool) []string {
 		found = append(found, s.viewProblems()...)
 		found = append(found, s.friendProblems()...)
 		found = append(found, requestProblems(s, running)...)
+		found = append(found, linkProblems(s, running)...)
 	}
 	return append(found, convergenceProblems(running)...)
 }
@@ -413,6 +415,34 @@ func requestProblems(s *stored, running []*stored) []string {
 			}
 		default:
 			bad("not settled")
+		}
+	}
+	return found
+}
+
+// linkProblems checks that a device which the peer let in, and which is running, does
+// not say that its linking ended otherwise.
+func linkProblems(s *stored, running []*stored) []string {
+	var found []string
+	for _, r := range s.invites {
+		for _, c := range r.Claims {
+			if r.Kind != entity.Me || c.State != invite.Approved {
+				continue
+			}
+			for _, o := range running {
+				if o.peer.device.ID() != c.Device {
+					continue
+				}
+				for _, q := range o.peer.Node.Requests() {
+					if q.Kind != "device" || q.Direction != "out" || !slices.Contains(over, q.State) {
+						continue
+					}
+					if same := q.State == "done" && !c.Withdrew() || q.State == "cancelled" && c.Withdrew(); !same {
+						found = append(found, fmt.Sprintf("%s let %s in (withdrawn: %v), where that is %s: %s",
+							s.peer.Name, o.peer.Name, c.Withdrew(), q.State, q.Reason))
+					}
+				}
+			}
 		}
 	}
 	return found

@@ -1,6 +1,7 @@
 package testnet
 
 import (
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,6 +89,8 @@ func TestProtected(t *testing.T) {
 		n.opens(bob, inv.Link, "done")
 		n.opens(carol, inv.Link, "done")
 		befriend(t, bob, carol)
+		phone := linkDevice(t, alice, "alice-phone")
+		tablet := linkDevice(t, alice, "alice-tablet")
 		pass(2 * time.Minute) // so that members are connected
 		for _, c := range []struct {
 			who, whom *Peer
@@ -98,11 +101,23 @@ func TestProtected(t *testing.T) {
 			{alice, bob, false, "bob is a member"},
 			{bob, carol, true, "carol is a friend"},
 			{carol, bob, true, "bob is a friend"},
+			{alice, phone, true, "it is her own device"},
+			{phone, alice, true, "it is its own person's device"},
 		} {
 			if got := c.who.protects(c.whom); got != c.want {
 				t.Errorf("%s protects %s: %v, want %v: %s", c.who.Name, c.whom.Name, got, c.want, c.why)
 			}
 		}
+		own := make(map[string]string) // what our own devices are called, by peer id
+		for _, v := range alice.Node.Peers() {
+			if v.Relation == "own" {
+				own[v.PeerID] = v.Name
+			}
+		}
+		if want := map[string]string{phone.Host.ID().String(): "alice-phone", tablet.Host.ID().String(): "alice-tablet"}; !maps.Equal(own, want) {
+			t.Errorf("alice's own devices among her peers: %v, want %v", own, want)
+		}
+
 		if err := bob.Node.LeaveBoard(t.Context(), "dev"); err != nil {
 			t.Fatal(err)
 		}

@@ -91,6 +91,8 @@ func deviceState(s string) string {
 		return "being brought up to date"
 	case "alive":
 		return "ready"
+	case "withdrawn":
+		return "let in, but it had cancelled"
 	}
 	return s
 }

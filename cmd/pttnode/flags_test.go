@@ -252,6 +252,10 @@ func TestSentence(t *testing.T) {
 		{node.RequestView{State: "waiting_peer", Since: now, NextTryAt: &now}, "waiting for the one who made the link, not tried yet, trying again now"},
 		{node.RequestView{State: "checking", With: node.WithView{Name: "al\x1b[1mice x"}}, `checking that it is really "alice x"`},
 		{node.RequestView{State: "rejected", Reason: "rejected"}, "the answer was no"},
+		{
+			node.RequestView{State: "waiting_approval", Kind: "device", Reason: "issuer_away", NextTryAt: &next},
+			"only the device that made the link knows how this ended, and it cannot be reached, next try in 48 s",
+		},
 	} {
 		if got := sentence(c.in, now); got != c.want {
 			t.Errorf("sentence(%s) = %q, want %q", c.in.State, got, c.want)

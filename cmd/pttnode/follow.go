@@ -94,6 +94,12 @@ func sentence(r node.RequestView, now time.Time) string {
 		}
 	}
 	switch r.State {
+	case "waiting_peer", "waiting_approval":
+		if r.Reason == "issuer_away" {
+			return api.NewProblem(r.Reason).Title + next
+		}
+	}
+	switch r.State {
 	case "waiting_peer":
 		if len(r.Steps) == 0 {
 			return "waiting for " + who + ", not tried yet" + next

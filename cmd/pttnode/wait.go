@@ -98,10 +98,15 @@ func (a *app) waitReady(ctx context.Context, c *api.Client, limit time.Duration)
 	defer cancel()
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
+	late := api.NewProblem("still_pending", "detail", "no node answers here")
 	for {
 		s, err := c.Status(limited)
 		if err == nil && s.State == "ready" {
 			return a.result(s, func() { a.sayStatus(s) })
+		}
+		if err == nil { // it answers, and nobody's device yet
+			late = api.NewProblem("linking")
+			late.Exit = api.ExitPending // as of every wait
 		}
 		if p, ok := errors.AsType[*api.Problem](err); ok && p.Code != "not_running" {
 			return err
@@ -110,7 +115,7 @@ func (a *app) waitReady(ctx context.Context, c *api.Client, limit time.Duration)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-limited.Done():
-			return api.NewProblem("still_pending", "detail", "no node answers here")
+			return late
 		case <-tick.C:
 		}
 	}
