@@ -119,7 +119,7 @@ func (n *Node) startGossip(ctx context.Context) (stop func(), err error) {
 func (g *gossip) follow(h *held) {
 	s := h.State()
 	active := !s.Ended && s.Speaks(g.n.user, g.n.device.ID(), entity.Reader)
-	writing, ok := s.WritingEpoch(func(id keys.Digest) bool { _, ok := h.ring[id]; return ok })
+	writing, ok := h.writing()
 	topics := topicsOf(h)
 	devices := g.n.others(h)
 	now := time.Now()
@@ -159,11 +159,13 @@ func (g *gossip) follow(h *held) {
 }
 
 // topicsOf returns the epochs on whose topics new operations of an entity may come:
-// the clean ones that none replaced and whose keys are here, the deepest first.
+// the clean ones that none replaced and whose keys are here, the deepest first, and the
+// one to write in, also where what replaced it is void.
 func topicsOf(h *held) []keys.Digest {
 	var all []entity.EpochInfo
+	writing, _ := h.writing()
 	for id, i := range h.State().Epochs {
-		if _, ok := h.ring[id]; ok && !i.Void && !i.Tainted && !i.Replaced {
+		if _, ok := h.ring[id]; ok && !i.Void && !i.Tainted && (!i.Replaced || id == writing.ID) {
 			all = append(all, i)
 		}
 	}

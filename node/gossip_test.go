@@ -41,7 +41,7 @@ func (n *Node) topicOf(eid keys.Digest) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	h, _ := n.find(eid)
-	epoch, _ := h.State().WritingEpoch(func(id keys.Digest) bool { _, ok := h.ring[id]; return ok })
+	epoch, _ := h.writing()
 	return h.ring[epoch.ID].Topic(eid, epoch.ID)
 }
 
@@ -108,6 +108,41 @@ func TestTopicsBeside(t *testing.T) {
 	n.rekey(t, board.ID)
 	if got := topicsOf(h); len(got) != 1 || got[0] == o.ID() {
 		t.Errorf("with the next key: topics %v, want its own", got)
+	}
+}
+
+// TestTopicsOfVoid: an epoch that a void removal would replace is gossiped on as before.
+func TestTopicsOfVoid(t *testing.T) {
+	n, _ := target(t, nil)
+	board, err := n.CreateBoard(t.Context(), BoardOptions{Name: "dev", Policy: "link"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guest, friend := newGuest(t, n, board.ID), newGuest(t, n, board.ID)
+	if _, err := n.SetRole(t.Context(), "dev", guest.me.ID().String(), "owner"); err != nil {
+		t.Fatal(err)
+	}
+	h := n.entities[board.ID]
+	first, _ := h.writing()
+	o, err := oplog.Sign(guest.key, oplog.Draft{
+		Entity: board.ID, User: guest.me.ID(), Strand: oplog.Control, Family: oplog.FamilyMember, Type: entity.TypeRemove,
+		Parents: h.Log().Heads(oplog.Control), At: time.Now(),
+		Body: keys.Marshal(entity.Remove{
+			User: friend.me.ID(), Cuts: []entity.Cut{},
+			Epoch: entity.NextEpoch{Commitment: keys.Digest{1}, Depth: first.Depth + 1, Replaces: []keys.Digest{first.ID}},
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.SetRole(t.Context(), "dev", guest.me.ID().String(), "member"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Add(o); err != nil || h.Counts(o) {
+		t.Fatalf("a removal beside the demotion of its author: %v, counts %v", err, h.Counts(o))
+	}
+	if got := topicsOf(h); !slices.Equal(got, []keys.Digest{first.ID}) {
+		t.Errorf("topics %v, want %v, that of the epoch to write in", got, first.ID)
 	}
 }
 

@@ -47,6 +47,11 @@ type held struct {
 	ring entity.Keyring
 }
 
+// writing returns the epoch that is written in here.
+func (h *held) writing() (entity.EpochInfo, bool) {
+	return h.State().WritingEpoch(func(id keys.Digest) bool { _, ok := h.ring[id]; return ok })
+}
+
 // Node is one person's node.
 type Node struct {
 	// Immutable after New.
