@@ -207,6 +207,15 @@ func (l *Log) All(s Strand) iter.Seq[Op] {
 	return slices.Values(l.order[s-1])
 }
 
+// Backward returns the operations of a strand from the last in the log's order to the
+// first. The log must not be appended to while it runs.
+func (l *Log) Backward(s Strand) iter.Seq2[int, Op] {
+	if l.order[s-1] == nil {
+		l.order[s-1] = l.sorted(s)
+	}
+	return slices.Backward(l.order[s-1])
+}
+
 // sorted is Kahn's algorithm with a heap of ids.
 func (l *Log) sorted(s Strand) []Op {
 	waits := make(map[keys.Digest]int)
