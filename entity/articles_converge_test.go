@@ -277,7 +277,13 @@ func (n *naive) owner(e *entity.Entity, o oplog.Op) bool {
 	for i, c := range n.ops {
 		void[i] = !e.Counts(c)
 	}
-	rights, _ := n.rights(func(i int) bool { return in[i] }, void)
+	var order []int // no checkpoint keeps anything here
+	for i := range n.ops {
+		if in[i] && !void[i] {
+			order = append(order, i)
+		}
+	}
+	rights, _ := n.rights(order)
 	p := rights[o.User()]
 	return p != nil && p.active && p.role == entity.Master && slices.Contains(p.devices, o.Device())
 }

@@ -645,7 +645,7 @@ func TestUnknownTypes(t *testing.T) {
 		{"member", oplog.FamilyMember, 127},
 		{"member", 15, 1},
 		{"founder", oplog.FamilyOpKey, oplog.TypeReset},
-		{"founder", oplog.FamilyCheckpoint, 1},
+		{"founder", oplog.FamilyCheckpoint, 99},
 	} {
 		o := sign(t, w.who(t, c.who), w.draft(w.who(t, c.who), oplog.Control, c.family, c.typ, []byte("of a later version")))
 		checkAdded(t, w.Entity, o)

@@ -46,6 +46,14 @@ func (e *Entity) taint(s *State) {
 	slices.Reverse(order) // an old epoch has not seen the last one go
 	strangers := e.strangers(s)
 	s.clean = nil
+	for id := range s.Epochs { // what is void, or kept, was not folded at its own place
+		switch b := f.bodies[f.epochs[id]].(type) {
+		case *Epoch:
+			s.replace(b.Replaces)
+		case *Remove:
+			s.replace(b.Epoch.Replaces)
+		}
+	}
 	for id, i := range s.Epochs {
 		n := f.epochs[id]
 		saw := func(end int) bool { return end == n || f.reach.before(end, n) }
@@ -83,7 +91,7 @@ func (e *Entity) gave(strangers []int, epoch int) bool {
 			return true
 		}
 		if f.reach.before(n, epoch) || len(strangers) <= maxStrangers {
-			if !e.voidsAt(f.reach.upTo([]keys.Digest{f.reach.ops[n].ID(), id}))[n] {
+			if !e.verdict(f.reach.upTo([]keys.Digest{f.reach.ops[n].ID(), id})).void(n) {
 				return true
 			}
 			continue

@@ -19,7 +19,7 @@ type reading struct {
 	gists map[keys.Digest]*gist // what was opened; nil where that failed, which it does for ever
 
 	owners  map[keys.Digest]bool // whether an op's author was a master where he wrote
-	void    voids                // by which that was found
+	verdict *verdict             // by which that was found
 	control int                  // how many control ops there were then
 
 	latest map[keys.Digest]latest // by article, of those edited on several devices
@@ -97,14 +97,12 @@ func (e *Entity) mayDelete(o, op oplog.Op) bool {
 		return true
 	}
 	if n := len(e.facts.reach.ops); e.reading.owners == nil || e.reading.control != n {
-		e.reading.owners, e.reading.void, e.reading.control = make(map[keys.Digest]bool), make(voids), n
-		for id := range e.State().Void {
-			e.reading.void[e.facts.reach.number[id]] = true
-		}
+		e.reading.owners, e.reading.control = make(map[keys.Digest]bool), n
+		e.reading.verdict = e.verdict(e.facts.reach.upTo(e.log.Heads(oplog.Control)))
 	}
 	yes, ok := e.reading.owners[o.ID()]
 	if !ok {
-		yes = e.partial(e.facts.reach.upTo(o.Auth()), e.reading.void, o.User()).Speaks(o.User(), o.Device(), Master)
+		yes = e.partial(e.facts.reach.upTo(o.Auth()), e.reading.verdict, o.User()).Speaks(o.User(), o.Device(), Master)
 		e.reading.owners[o.ID()] = yes
 	}
 	return yes

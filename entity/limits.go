@@ -15,5 +15,7 @@ const (
 	maxStrangers = 16                    // void admissions of which it is found out whether they saw an epoch; each costs a look at what is void
 	maxReplaces  = 16                    // epochs that one replaces: as many owners made one at once
 	maxHistory   = 100 * 365 * 24 * 3600 // seconds of a history policy: its duration fits
+	MaxKeeps     = 1024                  // ops that one checkpoint keeps: it stays below oplog.MaxControl
+	MaxOpen      = 64                    // control ops after which a checkpoint is due
 	maxPastCache = 256                   // states at pasts kept for checking content; each holds the memberships of an entity
 )

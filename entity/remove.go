@@ -38,7 +38,7 @@ func (e *Entity) CutsOf(devices []keys.ID, strands ...oplog.Strand) []Cut {
 // is lower acts first where any of them could.
 func (e *Entity) RankOf(user keys.Digest) int {
 	p := e.facts.reach.upTo(e.log.Heads(oplog.Control))
-	v := e.voidsAt(p)
+	v := e.verdict(p)
 	own := e.rank(p, v, user)
 	rank := 0
 	for u, m := range e.State().Members {

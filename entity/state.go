@@ -86,6 +86,7 @@ type State struct {
 	Merged      keys.Digest // the entity this one goes on in, zero if none
 	Frozen      bool        // a master wrote what this version must not ignore
 	Void        map[keys.Digest]bool
+	Final       Final
 
 	// Me
 	Recovery   keys.ID

@@ -319,7 +319,7 @@ func snapshot(e *entity.Entity) []byte {
 	}
 	return keys.Marshal([]any{
 		s.Digest(), s.Kind, s.Name, s.Title, s.Description, s.Policy, s.Ended, s.EndReason, s.Merged, s.Frozen,
-		s.DeviceHead, s.UserBox, s.Devices, members, epochs, void, cuts, content,
+		s.Final.ID, s.Final.Number, s.Final.Rivals, e.Pending(), s.DeviceHead, s.UserBox, s.Devices, members, epochs, void, cuts, content,
 	})
 }
 
