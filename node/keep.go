@@ -23,6 +23,9 @@ func (n *Node) keep(ctx context.Context) {
 		if err := n.sweep(); err != nil && ctx.Err() == nil {
 			n.log.Warn("sweep", "err", err)
 		}
+		if err := n.closePasts(); err != nil && ctx.Err() == nil {
+			n.log.Warn("close pasts", "err", err)
+		}
 		n.fetchSoon()
 		n.tiesChanged()
 		n.meet() // who was a member is a stranger now

@@ -252,8 +252,17 @@ type EntityView struct {
 	Digest   keys.Digest    `json:"digest"`
 	Members  []MemberView   `json:"members"`
 	Metadata map[string]any `json:"metadata"`
-	Heads    []keys.Digest  `json:"heads"` // of both strands, ascending
+	Final    *FinalView     `json:"final,omitempty"` // boards
+	Heads    []keys.Digest  `json:"heads"`           // of both strands, ascending
 	Epoch    uint64         `json:"epoch"`
+}
+
+// FinalView says how far a board's control operations can change their effect no more.
+type FinalView struct {
+	Number     uint64        `json:"number"`     // of the last final checkpoint, 0 for none
+	Checkpoint *keys.Digest  `json:"checkpoint"` // null for none
+	Waiting    int           `json:"waiting"`    // operations beside it that the next one will keep
+	Rivals     []keys.Digest `json:"rivals"`     // checkpoints that contradict it: an owner's device has signed two
 }
 
 // WhyView says by which operations a user is, or is not any more, a member.
@@ -278,6 +287,7 @@ type WhyOp struct {
 	Invite string      `json:"invite,omitempty"` // an admission's: our short id of the invite, else its ref in hex
 	Role   string      `json:"role,omitempty"`   // what a role op makes of him
 	OK     bool        `json:"ok"`               // it counts; void where it does not
+	Final  bool        `json:"final"`            // which can change no more
 
 	MemberName string `json:"member_name"`
 	ByName     string `json:"by_name"`

@@ -58,7 +58,7 @@ func (w WhyOp) grants(user keys.Digest) bool {
 // whyOp shows an operation that makes, changes or ends somebody's membership.
 func (n *Node) whyOp(h *held, o oplog.Op) (WhyOp, bool) {
 	body, typ := h.Describe(o, h.ring)
-	w := WhyOp{Op: o.ID(), Type: typ, Member: o.User(), By: o.User(), Device: o.Device(), At: o.At(), OK: h.Counts(o)}
+	w := WhyOp{Op: o.ID(), Type: typ, Member: o.User(), By: o.User(), Device: o.Device(), At: o.At(), OK: h.Counts(o), Final: h.Final(o)}
 	switch b := body.(type) {
 	case *entity.Genesis, *entity.Leave, *entity.Accept:
 	case *entity.MasterAdd:

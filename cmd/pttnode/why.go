@@ -38,11 +38,19 @@ func (a *app) sayWhy(w node.WhyView) {
 	default:
 		a.say("%s was a member here, as %s, and is not any more:\n\n", quoted(w.Name), w.Role)
 	}
-	t := table{header: []string{"AT", "WHO", "DID", "DEVICE", "ENTRY", "COUNTS"}}
+	t := table{header: []string{"AT", "WHO", "DID", "DEVICE", "ENTRY", "COUNTS", "FINAL"}}
 	for _, o := range w.Chain {
-		t.add(clock(o.At), o.ByName, whyWords(o), o.Device.String()[:8], o.Op.String()[:10], yesNo(o.OK))
+		t.add(clock(o.At), o.ByName, whyWords(o), o.Device.String()[:8], o.Op.String()[:10], yesNo(o.OK), finalWords(o))
 	}
 	a.table(&t)
+}
+
+// finalWords says whether what an operation does can still change.
+func finalWords(o node.WhyOp) string {
+	if o.Final {
+		return "final"
+	}
+	return "may still change"
 }
 
 // whyWords says what an operation did, of its author.
