@@ -18,7 +18,7 @@ import (
 // TestBoardConvergence: random histories of people who write, edit, delete and comment
 // beside each other, some of whom become owners, leave or sign twice at one place.
 // Whoever has the same ops reads the same, in whatever order they came, and what he
-// reads is what docs/PROTOCOL.md §2.10 says.
+// reads is what docs/PROTOCOL.md §2.9 says.
 func TestBoardConvergence(t *testing.T) {
 	t.Parallel()
 	base := newStage(t)
@@ -158,7 +158,7 @@ func reads(e *entity.Entity, ring entity.Keyring) string {
 	return b.String()
 }
 
-// naiveBoard is reads straight from docs/PROTOCOL.md §2.10: it opens everything anew,
+// naiveBoard is reads straight from docs/PROTOCOL.md §2.9: it opens everything anew,
 // walks the whole log for every question, and shares nothing with what it checks but
 // the log's order and what counts.
 func naiveBoard(e *entity.Entity, ring entity.Keyring) string {

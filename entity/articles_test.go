@@ -181,7 +181,7 @@ func (s *stage) show(tb testing.TB, e *entity.Entity, ring entity.Keyring) strin
 }
 
 // TestArticles is what a board shows after what people did to its articles: each row a
-// history, and what it must come to at every place (docs/PROTOCOL.md §2.10).
+// history, and what it must come to at every place (docs/PROTOCOL.md §2.9).
 func TestArticles(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, history, want string }{

@@ -213,7 +213,7 @@ type Merged struct {
 	Into keys.Digest `cbor:"1,keyasint"`
 }
 
-// Checkpoint closes its past, where it is final (docs/PROTOCOL.md §2.8).
+// Checkpoint closes its past, where it is final (docs/PROTOCOL.md §2.10).
 type Checkpoint struct {
 	Number  uint64        `cbor:"1,keyasint"` // place in the chain of checkpoints, from 1
 	Prev    []byte        `cbor:"2,keyasint"` // the final checkpoint before it; empty for the first

@@ -217,7 +217,7 @@ func withoutCuts(body any) any {
 	return body
 }
 
-// roots names the parts of a state that a checkpoint commits to (docs/PROTOCOL.md §2.9).
+// roots names the parts of a state that a checkpoint commits to (docs/PROTOCOL.md §2.10).
 func (s *State) roots() (members, epochs, refs keys.Digest) {
 	type member struct {
 		User     keys.Digest `cbor:"1,keyasint"`

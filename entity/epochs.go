@@ -46,6 +46,14 @@ func (e *Entity) taint(s *State) {
 	slices.Reverse(order) // an old epoch has not seen the last one go
 	strangers := e.strangers(s)
 	s.clean = nil
+	for id := range s.Epochs { // what is void, or kept, was not folded at its own place
+		switch b := f.bodies[f.epochs[id]].(type) {
+		case *Epoch:
+			s.replace(b.Replaces)
+		case *Remove:
+			s.replace(b.Epoch.Replaces)
+		}
+	}
 	for id, i := range s.Epochs {
 		n := f.epochs[id]
 		saw := func(end int) bool { return end == n || f.reach.before(end, n) }

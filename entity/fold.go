@@ -281,7 +281,12 @@ func (s *State) addEpoch(id, by keys.Digest, body any) {
 	}
 	s.Epochs[id] = i
 	s.clean = append(s.clean, id)
-	for _, old := range replaces {
+	s.replace(replaces)
+}
+
+// replace notes that a later epoch names others.
+func (s *State) replace(epochs []keys.Digest) {
+	for _, old := range epochs {
 		if e, ok := s.Epochs[old]; ok && !e.Replaced {
 			e.Replaced = true
 			s.Epochs[old] = e

@@ -64,7 +64,7 @@ func Labels() []string {
 		string(LabelJoin), string(LabelCommit), string(LabelCode), string(LabelCodeID), string(LabelJoinID),
 		string(LabelInvite), string(LabelKey), string(LabelBoxes), string(LabelPolicy), string(LabelHeads),
 		string(LabelInfo), string(LabelInfoBox), string(LabelDigest), string(LabelContentAAD), string(LabelVault),
-		string(LabelPrint), string(LabelRoots), string(LabelRanges), string(LabelShort),
+		string(LabelPrint), string(LabelRanges), string(LabelShort), string(LabelRoots),
 		string(labelIID), string(labelRef), string(labelInvSign), string(labelAckMAC), string(labelSAS),
 		string(labelTopic), string(labelContent), string(labelHeader), string(labelUserBox),
 	}

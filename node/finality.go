@@ -16,7 +16,7 @@ type wanted struct {
 }
 
 // closePasts makes and acks the checkpoints of boards that are due, and tells of those
-// that became final (docs/PROTOCOL.md §2.9). Of a user's devices the sole voter does it:
+// that became final (docs/PROTOCOL.md §2.10). Of a user's devices the sole voter does it:
 // two that do not know of each other would make two of one number.
 func (n *Node) closePasts() error {
 	return n.transact(func(tx *tx) error {
