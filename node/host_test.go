@@ -206,3 +206,36 @@ func TestAddrLimits(t *testing.T) {
 		t.Errorf("loopback has %d connections, want 500", got)
 	}
 }
+
+// TestFileLimits: with the files that the comment on the limits asks for, a machine of
+// up to 64 GiB has two for each of its connections, so that the number of connections
+// is what bounds them; and every one of them may be TCP, which takes a file.
+func TestFileLimits(t *testing.T) {
+	const noFile = 65536
+	scaling := hostLimits()
+	for _, gib := range []int64{1, 4, 24, 64} {
+		limits := scaling.Scale(gib<<30/8, noFile/2) // as AutoScale has it
+		system := limits.ToPartialLimitConfig().System
+		if system.FD < 2*system.Conns {
+			t.Errorf("%d GiB: %d files for %d connections, want two for each", gib, system.FD, system.Conns)
+		}
+		m, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits), addrLimits()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened := 0
+		for {
+			c, err := m.OpenConnection(network.DirInbound, true, ma.StringCast("/ip4/127.0.0.1/tcp/1"))
+			if err != nil {
+				break
+			}
+			if opened++; c.SetPeer(peer.ID("x"+string(rune(opened)))) != nil {
+				break
+			}
+		}
+		if opened != int(system.ConnsInbound) {
+			t.Errorf("%d GiB: %d connections over TCP, want %d", gib, opened, system.ConnsInbound)
+		}
+		_ = m.Close()
+	}
+}

@@ -50,7 +50,9 @@ const (
 // Bounds on connections. A connection costs 50 to 100 KiB; the limits of libp2p
 // are a base, for a machine of 1 GiB, and an increase for each GiB of an eighth of
 // its memory. Its defaults stop a board at 80 joins at once, and whoever shares an
-// address at 8 connections and one more every five seconds.
+// address at 8 connections and one more every five seconds. Files are half of what
+// the process may open: for two of each connection a service's unit has
+// LimitNOFILE=65536, or four times the connections.
 const (
 	connsBase        = 512              // inbound connections; outbound ones are as many, both together half as many more
 	connsMore        = 512              //

@@ -115,7 +115,7 @@ func (l *logged) Write(p []byte) (int, error) {
 func (p *Peer) restartLogging(w io.Writer) {
 	p.net.t.Helper()
 	p.Stop()
-	h, err := p.net.listen(p.IP, p.device)
+	h, err := p.net.listen(p.IP, port, p.device)
 	if err != nil {
 		p.net.t.Fatal(err)
 	}

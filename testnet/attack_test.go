@@ -50,11 +50,17 @@ func (n *Net) attacker(index int, name string) *attacker {
 // attackerWith is attacker with a device key that it may have stolen.
 func (n *Net) attackerWith(index int, name string, key keys.Private) *attacker {
 	n.t.Helper()
+	return n.attackerAt(name, key, func(device keys.Private) host.Host { return n.NewHost(index, device) })
+}
+
+// attackerAt is attackerWith on any host.
+func (n *Net) attackerAt(name string, key keys.Private, newHost func(keys.Private) host.Host) *attacker {
+	n.t.Helper()
 	c, err := entity.CreateMe(entity.Author{Key: key, Now: time.Now()}, keys.New().ID(), entity.Desktop, keys.NewBox().ID())
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	return &attacker{t: n.t, name: name, key: key, me: c.Entity, host: n.NewHost(index, key)}
+	return &attacker{t: n.t, name: name, key: key, me: c.Entity, host: newHost(key)}
 }
 
 func (a *attacker) user() keys.Digest { return a.me.ID() }

@@ -13,6 +13,7 @@ import (
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"google.golang.org/protobuf/proto"
 
@@ -37,7 +38,14 @@ type gossiper struct {
 // gossiper has an attacker join Alice's board and open gossip with her.
 func (n *Net) gossiper(index int, name string, to *Peer, link string) *gossiper {
 	n.t.Helper()
-	m := n.member(index, name, to, link)
+	g := n.gossips(n.member(index, name, to, link), to)
+	n.Until(time.Minute, to.Name+" subscribed to the topic", func() bool { return slices.Contains(g.topics(), g.topic) })
+	return g
+}
+
+// gossips opens gossip between a member and Alice.
+func (n *Net) gossips(m *member, to *Peer) *gossiper {
+	n.t.Helper()
 	epoch, ok := m.e.State().WritingEpoch(func(id keys.Digest) bool { _, ok := m.ring[id]; return ok })
 	if !ok {
 		n.t.Fatal("no epoch")
@@ -46,7 +54,6 @@ func (n *Net) gossiper(index int, name string, to *Peer, link string) *gossiper 
 	g.listen()
 	g.begin(to)
 	g.send(&pb.RPC{Subscriptions: []*pb.RPC_SubOpts{{Topicid: &g.topic, Subscribe: new(true)}}})
-	n.Until(time.Minute, to.Name+" subscribed to the topic", func() bool { return slices.Contains(g.topics(), g.topic) })
 	return g
 }
 
@@ -382,6 +389,39 @@ func TestAttackG4(t *testing.T) {
 				t.Errorf("the heap grew by %d KiB", grown>>10)
 			}
 			served(t, n, alice, bob, "after ten thousand topics")
+		})
+	}
+}
+
+// TestAttackG4OneAddress: members who come from one address, more than a household
+// has, are heard by nobody, and as many as that are.
+func TestAttackG4OneAddress(t *testing.T) {
+	for count, want := range map[int]int{8: 1, 24: 0} {
+		story(t, fmt.Sprint(count), func(t *testing.T) {
+			n, alice := aliceAndBoard(t)
+			n.Unchecked()
+			inv := boardLink(t, alice, node.InviteOptions{Auto: true, Uses: 30})
+			bob := n.Add("bob")
+			n.opens(bob, inv.Link, "done")
+			var last *gossiper
+			for i := range count {
+				a := n.attackerAt(fmt.Sprint("m", i), keys.New(), func(device keys.Private) host.Host { return n.newHostAt("198.51.100.7", 8001+i, device) })
+				// Named when they connect, as a node does: libp2p hears ten later changes of one network.
+				a.host.SetStreamHandler(pubsub.GossipSubID_v12, func(s network.Stream) { _ = s.Reset() })
+				j := a.join(alice, inv.Link)
+				last = n.gossips(&member{a, j.Entity, j.Ring}, alice)
+				pass(200 * time.Millisecond)
+			}
+			pass(2 * time.Minute) // scores look at addresses once a minute
+			last.e = entityOf(t, last.member, alice)
+			last.publish(last.ops(last.writes("from a crowd")))
+			pass(n.rtt + 10*time.Millisecond)
+			for _, p := range []*Peer{alice, bob} {
+				if _, got := boardOf(t, p); got != want {
+					t.Errorf("with %d of one address an article of one of them: %s has %d, want %d", count, p.Name, got, want)
+				}
+			}
+			served(t, n, alice, bob, "beside the crowd")
 		})
 	}
 }

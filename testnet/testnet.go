@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -166,7 +167,13 @@ func (p *Peer) Device() keys.Private { return p.device }
 // exchange. It ends with the test.
 func (n *Net) NewHost(index int, device keys.Private) host.Host {
 	n.t.Helper()
-	h, err := n.listen(simnet.IntToPublicIPv4(1000+index).String(), device)
+	return n.newHostAt(simnet.IntToPublicIPv4(1000+index).String(), port, device)
+}
+
+// newHostAt is NewHost at a given address.
+func (n *Net) newHostAt(ip string, port int, device keys.Private) host.Host {
+	n.t.Helper()
+	h, err := n.listen(ip, port, device)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -174,7 +181,10 @@ func (n *Net) NewHost(index int, device keys.Private) host.Host {
 	return h
 }
 
-func (n *Net) listen(ip string, device keys.Private) (host.Host, error) {
+// port is where all peers, and most other hosts, listen.
+const port = 8000
+
+func (n *Net) listen(ip string, port int, device keys.Private) (host.Host, error) {
 	opts, err := node.HostOptions(device)
 	if err != nil {
 		return nil, err
@@ -184,7 +194,7 @@ func (n *Net) listen(ip string, device keys.Private) (host.Host, error) {
 		Uplink:   simnet.LinkSettings{BitsPerSecond: 100 * simlibp2p.OneMbps},
 	}
 	return libp2p.New(append(opts,
-		libp2p.ListenAddrStrings("/ip4/"+ip+"/udp/8000/quic-v1"),
+		libp2p.ListenAddrStrings("/ip4/"+ip+"/udp/"+strconv.Itoa(port)+"/quic-v1"),
 		simlibp2p.QUICSimnet(n.sim, link),
 	)...)
 }
@@ -236,7 +246,7 @@ func (p *Peer) Start() {
 	p.net.mu.Lock()
 	delete(p.net.dead, p.IP)
 	p.net.mu.Unlock()
-	h, err := p.net.listen(p.IP, p.device)
+	h, err := p.net.listen(p.IP, port, p.device)
 	if err != nil {
 		p.net.t.Fatalf("start %s: %v", p.Name, err)
 	}
