@@ -181,7 +181,7 @@ func TestFounderAway(t *testing.T) {
 		if got := finalOf(t, others[0], "reading"); got != 0 {
 			t.Errorf("final up to %d while the founder may come back", got)
 		}
-		n.Until(2*time.Hour, "a checkpoint by the others", func() bool {
+		n.Until(3*time.Hour, "a checkpoint by the others", func() bool {
 			return !slices.ContainsFunc(others, func(p *Peer) bool { return finalOf(t, p, "reading") != 1 })
 		})
 		ops, err := others[0].Node.OpLog("reading", "checkpoint")

@@ -62,7 +62,7 @@ func removalCrash(t *testing.T, side string, k int, written bool) bool {
 				remove()
 			}
 		}
-		return gone() && role(carol, "reading", "bob") == "member removed" && keysHeld(t, carol, eid) >= 2
+		return !store.Stopped() && gone() && role(carol, "reading", "bob") == "member removed" && keysHeld(t, carol, eid) >= 2
 	})
 	store.Mend() // there was no such write
 	write(t, alice, "reading", "after")
