@@ -179,7 +179,8 @@ func (n *Node) rest(id string, reached bool, err error) time.Duration {
 		return -1
 	}
 	now := n.now()
-	pause := invite.Backoff(int(a.Tries), reached, rand.Float64())
+	soon := reached || a.Kind == entity.Me // who links a device waits for it, and its link lives ten minutes
+	pause := invite.Backoff(int(a.Tries), soon, rand.Float64())
 	if expired, over := a.Expire(now); over {
 		n.wg.Go(func() { n.storeAttempt(expired) })
 		return time.Second // the write ends the pursuit
