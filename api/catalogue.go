@@ -37,7 +37,7 @@ type Entry struct {
 var catalogue = []Entry{
 	// The command itself, and the way to the node.
 	{"usage", "that is not how this is used[: {what}]", "see: pttnode help[ {command}]", ExitUsage, http.StatusBadRequest},
-	{"confirm_required", "this needs an answer, and nobody can be asked here", "run it on a terminal, or answer beforehand with -y", ExitUsage, http.StatusPreconditionRequired},
+	{"confirm_required", "this needs an answer, and nobody can be asked here", "run it on a terminal, or answer beforehand with [--confirm {confirm}, or ]-y", ExitUsage, http.StatusPreconditionRequired},
 	{"declined", "nothing was done", "", ExitRefused, http.StatusConflict},
 	{"ambiguous", "that name has more than one meaning[: {candidates}]", "name one of them by its id", ExitUsage, http.StatusConflict},
 	{"too_long", "the [{what} ]text is too long[: the most is {max}]", "shorten it", ExitUsage, http.StatusRequestEntityTooLarge},
@@ -82,8 +82,12 @@ var catalogue = []Entry{
 	{"not_friend_of_owner", "this board takes friends of its owner only, and you are not one yet", "ask the owner for a friend link first", ExitRefused, http.StatusForbidden},
 	{"not_owner", "only an owner of the board may do that", "ask the owner", ExitRefused, http.StatusForbidden},
 	{"last_owner", "you are the only owner of this board", "a board cannot be without an owner", ExitRefused, http.StatusConflict},
+	{"founder_stays", "who founded a board stays its owner[: {name}]", "only the founder hands it on: pttnode board transfer BOARD USER", ExitRefused, http.StatusForbidden},
+	{"key_changing", "the key of this is being changed, since somebody is gone who has the old one", "it is there as soon as an owner, or a member who has it, is connected; try again then", ExitRefused, http.StatusConflict},
 	{"board_read_only", "you may read this board but not write on it", "", ExitRefused, http.StatusForbidden},
-	{"removed", "you were removed", "ask the owner", ExitRefused, http.StatusForbidden},
+	{"not_author", "only who wrote this[ {what}] may do that", "an owner of the board can delete it", ExitRefused, http.StatusForbidden},
+	{"deleted", "this[ {what}] was deleted[ by {by}]", "", ExitRefused, http.StatusGone},
+	{"removed", "you were removed", "ask the owner for a new link, made for you", ExitRefused, http.StatusForbidden},
 	{"rejected", "the answer was no", "", ExitRefused, http.StatusForbidden},
 	{"cancelled", "the request was cancelled", "to ask again, open the link again", ExitRefused, http.StatusConflict},
 	{"withdrawn", "the other side has withdrawn this request", "", ExitRefused, http.StatusConflict},

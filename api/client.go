@@ -169,6 +169,53 @@ func (c *Client) Members(ctx context.Context, board string) ([]node.MemberView, 
 	return call[[]node.MemberView](ctx, c, http.MethodGet, path("boards", board, "members"), nil)
 }
 
+// MembersAt returns who was a member of a board after an operation, by its id, or at a
+// time, in RFC 3339.
+func (c *Client) MembersAt(ctx context.Context, board, at string) ([]node.MemberView, error) {
+	return call[[]node.MemberView](ctx, c, http.MethodGet, path("boards", board, "members")+"?at="+url.QueryEscape(at), nil)
+}
+
+// RemoveMember ends somebody's membership of a board and changes its key.
+func (c *Client) RemoveMember(ctx context.Context, board, member string) (node.MemberView, error) {
+	return call[node.MemberView](ctx, c, http.MethodDelete, path("boards", board, "members", member), nil)
+}
+
+// SetBoard changes what a board says of itself and who may join it.
+func (c *Client) SetBoard(ctx context.Context, board string, change node.BoardChange) (node.BoardView, error) {
+	return call[node.BoardView](ctx, c, http.MethodPatch, path("boards", board), change)
+}
+
+// TransferBoard makes a member owner of a board in our place.
+func (c *Client) TransferBoard(ctx context.Context, board, to string) (node.BoardView, error) {
+	return call[node.BoardView](ctx, c, http.MethodPost, path("boards", board, "transfer"), Transfer{To: to})
+}
+
+// RotateBoard begins a new key of a board.
+func (c *Client) RotateBoard(ctx context.Context, board string) (node.BoardView, error) {
+	return call[node.BoardView](ctx, c, http.MethodPost, path("boards", board, "rotate"), nil)
+}
+
+// DeleteBoard ends a board for everybody.
+func (c *Client) DeleteBoard(ctx context.Context, board string) (Deleted, error) {
+	return call[Deleted](ctx, c, http.MethodDelete, path("boards", board), nil)
+}
+
+// RemoveFriend ends a friendship.
+func (c *Client) RemoveFriend(ctx context.Context, friend string) (node.FriendView, error) {
+	return call[node.FriendView](ctx, c, http.MethodDelete, path("friends", friend), nil)
+}
+
+// Block ends a friendship and refuses what that user asks for from now on; Unblock
+// lets him ask again.
+func (c *Client) Block(ctx context.Context, user string) (node.BlockView, error) {
+	return call[node.BlockView](ctx, c, http.MethodPost, path("friends", user, "block"), nil)
+}
+
+// Unblock is Block's inverse; the friendship stays ended.
+func (c *Client) Unblock(ctx context.Context, user string) (node.BlockView, error) {
+	return call[node.BlockView](ctx, c, http.MethodPost, path("friends", user, "unblock"), nil)
+}
+
 // Why says by which operations somebody is, or is not any more, a member of a board.
 func (c *Client) Why(ctx context.Context, board, member string) (node.WhyView, error) {
 	return call[node.WhyView](ctx, c, http.MethodGet, path("boards", board, "members", member, "why"), nil)
@@ -197,6 +244,31 @@ func (c *Client) CreateArticle(ctx context.Context, board string, n NewArticle) 
 // Article returns one article, by number or id, with its body.
 func (c *Client) Article(ctx context.Context, board, article string) (node.ArticleView, error) {
 	return call[node.ArticleView](ctx, c, http.MethodGet, path("boards", board, "articles", article), nil)
+}
+
+// EditArticle replaces what an article of ours says.
+func (c *Client) EditArticle(ctx context.Context, board, article string, change ArticleChange) (node.ArticleView, error) {
+	return call[node.ArticleView](ctx, c, http.MethodPatch, path("boards", board, "articles", article), change)
+}
+
+// DeleteArticle takes an article back.
+func (c *Client) DeleteArticle(ctx context.Context, board, article string) (node.ArticleView, error) {
+	return call[node.ArticleView](ctx, c, http.MethodDelete, path("boards", board, "articles", article), nil)
+}
+
+// Comments returns the comments of an article.
+func (c *Client) Comments(ctx context.Context, board, article string) ([]node.CommentView, error) {
+	return call[[]node.CommentView](ctx, c, http.MethodGet, path("boards", board, "articles", article, "comments"), nil)
+}
+
+// AddComment writes a comment below an article.
+func (c *Client) AddComment(ctx context.Context, board, article string, n NewComment) (node.CommentView, error) {
+	return call[node.CommentView](ctx, c, http.MethodPost, path("boards", board, "articles", article, "comments"), n)
+}
+
+// DeleteComment takes a comment back, by its number or id.
+func (c *Client) DeleteComment(ctx context.Context, board, article, comment string) (node.CommentView, error) {
+	return call[node.CommentView](ctx, c, http.MethodDelete, path("boards", board, "articles", article, "comments", comment), nil)
 }
 
 // View returns an entity as its log means it.

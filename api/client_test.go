@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"pttnode/node"
 )
 
 // serveOn serves h on a socket of its own until the test ends.
@@ -149,7 +151,7 @@ func TestClientHasEveryRoute(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			reached[r.pattern]++
-			for _, name := range []string{"friend", "invite", "request", "board", "article", "entity", "device", "member"} {
+			for _, name := range []string{"friend", "invite", "request", "board", "article", "entity", "device", "member", "comment"} {
 				if v := req.PathValue(name); v != "" && v != "讀 書/會?#%" {
 					t.Errorf("%s: %s arrived as %q", r.pattern, name, v)
 				}
@@ -167,7 +169,11 @@ func TestClientHasEveryRoute(t *testing.T) {
 		err2(c.SetRole(ctx, ref, ref, "member")), err2(c.LeaveBoard(ctx, ref)), err2(c.Articles(ctx, ref)), err2(c.CreateArticle(ctx, ref, NewArticle{})),
 		err2(c.Article(ctx, ref, ref)), err2(c.View(ctx, ref)), err2(c.Log(ctx, ref, "member")), err2(c.Synced(ctx, ref)),
 		err2(c.Shutdown(ctx)), err2(c.Devices(ctx)), err2(c.Device(ctx, ref)), err2(c.RenameDevice(ctx, ref, "x")), err2(c.Why(ctx, ref, ref)),
-		err2(c.Peers(ctx)),
+		err2(c.Peers(ctx)), err2(c.RemoveFriend(ctx, ref)), err2(c.Block(ctx, ref)), err2(c.Unblock(ctx, ref)),
+		err2(c.SetBoard(ctx, ref, node.BoardChange{})), err2(c.DeleteBoard(ctx, ref)), err2(c.RemoveMember(ctx, ref, ref)),
+		err2(c.TransferBoard(ctx, ref, ref)), err2(c.RotateBoard(ctx, ref)),
+		err2(c.EditArticle(ctx, ref, ref, ArticleChange{})), err2(c.DeleteArticle(ctx, ref, ref)),
+		err2(c.Comments(ctx, ref, ref)), err2(c.AddComment(ctx, ref, ref, NewComment{})), err2(c.DeleteComment(ctx, ref, ref, ref)),
 	}
 	for _, err := range c.Watch(ctx, 3) {
 		calls = append(calls, err)

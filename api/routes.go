@@ -26,6 +26,16 @@ var routes = []route{
 		return n.Friend(r.PathValue("friend"))
 	})},
 
+	{"DELETE /v1/friends/{friend}", get(func(n *node.Node, r *http.Request) (node.FriendView, error) {
+		return n.RemoveFriend(r.Context(), r.PathValue("friend"))
+	})},
+	{"POST /v1/friends/{friend}/block", get(func(n *node.Node, r *http.Request) (node.BlockView, error) {
+		return n.BlockUser(r.Context(), r.PathValue("friend"))
+	})},
+	{"POST /v1/friends/{friend}/unblock", get(func(n *node.Node, r *http.Request) (node.BlockView, error) {
+		return n.UnblockUser(r.Context(), r.PathValue("friend"))
+	})},
+
 	{"GET /v1/devices", list(func(n *node.Node, _ *http.Request) ([]node.OwnDeviceView, error) { return n.Devices(), nil })},
 	{"GET /v1/devices/{device}", get(func(n *node.Node, r *http.Request) (node.OwnDeviceView, error) {
 		return n.Device(r.PathValue("device"))
@@ -62,12 +72,15 @@ var routes = []route{
 
 	{"GET /v1/boards", list(func(n *node.Node, _ *http.Request) ([]node.BoardView, error) { return n.Boards(), nil })},
 	{"POST /v1/boards", send(http.StatusCreated, func(ctx context.Context, n *node.Node, _ *http.Request, in NewBoard) (node.BoardView, error) {
-		return n.CreateBoard(ctx, node.BoardOptions{Name: in.Name, Title: in.Title, Policy: in.Policy})
+		return n.CreateBoard(ctx, node.BoardOptions{Name: in.Name, Title: in.Title, Policy: in.Policy, History: in.History})
 	})},
 	{"GET /v1/boards/{board}", get(func(n *node.Node, r *http.Request) (node.BoardView, error) {
 		return n.Board(r.PathValue("board"))
 	})},
 	{"GET /v1/boards/{board}/members", list(func(n *node.Node, r *http.Request) ([]node.MemberView, error) {
+		if at := r.URL.Query().Get("at"); at != "" {
+			return n.MembersAt(r.PathValue("board"), at)
+		}
 		return n.Members(r.PathValue("board"))
 	})},
 	{"GET /v1/boards/{board}/members/{member}/why", get(func(n *node.Node, r *http.Request) (node.WhyView, error) {
@@ -75,6 +88,22 @@ var routes = []route{
 	})},
 	{"PATCH /v1/boards/{board}/members/{member}", send(http.StatusOK, func(ctx context.Context, n *node.Node, r *http.Request, in RoleChange) (node.MemberView, error) {
 		return n.SetRole(ctx, r.PathValue("board"), r.PathValue("member"), in.Role)
+	})},
+	{"PATCH /v1/boards/{board}", send(http.StatusOK, func(ctx context.Context, n *node.Node, r *http.Request, in node.BoardChange) (node.BoardView, error) {
+		return n.SetBoard(ctx, r.PathValue("board"), in)
+	})},
+	{"DELETE /v1/boards/{board}", get(func(n *node.Node, r *http.Request) (Deleted, error) {
+		err := n.DeleteBoard(r.Context(), r.PathValue("board"))
+		return Deleted{Deleted: err == nil}, err
+	})},
+	{"DELETE /v1/boards/{board}/members/{member}", get(func(n *node.Node, r *http.Request) (node.MemberView, error) {
+		return n.RemoveMember(r.Context(), r.PathValue("board"), r.PathValue("member"))
+	})},
+	{"POST /v1/boards/{board}/transfer", send(http.StatusOK, func(ctx context.Context, n *node.Node, r *http.Request, in Transfer) (node.BoardView, error) {
+		return n.TransferBoard(ctx, r.PathValue("board"), in.To)
+	})},
+	{"POST /v1/boards/{board}/rotate", get(func(n *node.Node, r *http.Request) (node.BoardView, error) {
+		return n.RotateBoard(r.Context(), r.PathValue("board"))
 	})},
 	{"POST /v1/boards/{board}/leave", get(func(n *node.Node, r *http.Request) (Left, error) {
 		err := n.LeaveBoard(r.Context(), r.PathValue("board"))
@@ -88,6 +117,21 @@ var routes = []route{
 	})},
 	{"GET /v1/boards/{board}/articles/{article}", get(func(n *node.Node, r *http.Request) (node.ArticleView, error) {
 		return n.Article(r.Context(), r.PathValue("board"), r.PathValue("article"))
+	})},
+	{"PATCH /v1/boards/{board}/articles/{article}", send(http.StatusOK, func(ctx context.Context, n *node.Node, r *http.Request, in ArticleChange) (node.ArticleView, error) {
+		return n.EditArticle(ctx, r.PathValue("board"), r.PathValue("article"), node.ArticleChange(in))
+	})},
+	{"DELETE /v1/boards/{board}/articles/{article}", get(func(n *node.Node, r *http.Request) (node.ArticleView, error) {
+		return n.DeleteArticle(r.Context(), r.PathValue("board"), r.PathValue("article"))
+	})},
+	{"GET /v1/boards/{board}/articles/{article}/comments", list(func(n *node.Node, r *http.Request) ([]node.CommentView, error) {
+		return n.Comments(r.PathValue("board"), r.PathValue("article"))
+	})},
+	{"POST /v1/boards/{board}/articles/{article}/comments", send(http.StatusCreated, func(ctx context.Context, n *node.Node, r *http.Request, in NewComment) (node.CommentView, error) {
+		return n.AddComment(ctx, r.PathValue("board"), r.PathValue("article"), in.Type, in.Text)
+	})},
+	{"DELETE /v1/boards/{board}/articles/{article}/comments/{comment}", get(func(n *node.Node, r *http.Request) (node.CommentView, error) {
+		return n.DeleteComment(r.Context(), r.PathValue("board"), r.PathValue("article"), r.PathValue("comment"))
 	})},
 
 	{"GET /v1/entities/{entity}", get(func(n *node.Node, r *http.Request) (node.EntityView, error) {

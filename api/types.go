@@ -25,7 +25,7 @@ type NewInvite struct {
 	AutoApprove bool     `json:"auto_approve,omitempty"`
 	For         string   `json:"for,omitempty"`     // the only user it is for: a friend's name, or an id
 	Role        string   `json:"role,omitempty"`    // member, reader
-	History     string   `json:"history,omitempty"` // what a newcomer may read of the past: all
+	History     string   `json:"history,omitempty"` // what a newcomer may read of the past: all, from-join or last:SECONDS; "" is as the board
 	Addrs       []string `json:"addrs,omitempty"`   // multiaddrs to put into the link instead of the node's own
 }
 
@@ -63,6 +63,13 @@ type NewBoard struct {
 	Name   string `json:"name"`
 	Title  string `json:"title,omitempty"`
 	Policy string `json:"policy,omitempty"` // friends, link; "" is the node's default
+	// What a newcomer may read of the past: all, from-join or last:SECONDS; "" is all.
+	History string `json:"history,omitempty"`
+}
+
+// Transfer is the body of POST /v1/boards/{board}/transfer.
+type Transfer struct {
+	To string `json:"to"` // a member, by name or id
 }
 
 // NewArticle is the body of POST /v1/boards/{board}/articles.
@@ -72,9 +79,28 @@ type NewArticle struct {
 	Body  string `json:"body"`
 }
 
+// ArticleChange is the body of PATCH /v1/boards/{board}/articles/{article}; what is nil
+// stays.
+type ArticleChange struct {
+	Title *string `json:"title,omitempty"`
+	Class *string `json:"class,omitempty"`
+	Body  *string `json:"body,omitempty"`
+}
+
+// NewComment is the body of POST /v1/boards/{board}/articles/{article}/comments.
+type NewComment struct {
+	Type string `json:"type,omitempty"` // push, boo; arrow if it is ""
+	Text string `json:"text"`
+}
+
 // RoleChange is the body of PATCH /v1/boards/{board}/members/{member}.
 type RoleChange struct {
 	Role string `json:"role"` // owner, member, reader
+}
+
+// Deleted is the answer of DELETE /v1/boards/{board}.
+type Deleted struct {
+	Deleted bool `json:"deleted"`
 }
 
 // Left is the answer of POST /v1/boards/{board}/leave.

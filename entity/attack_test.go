@@ -258,7 +258,7 @@ func TestEquivocation(t *testing.T) {
 	checkAdded(t, w.Entity, after)
 	epoch := sign(t, m, verbs["epoch"](t, w, m))
 	checkAdded(t, w.Entity, epoch)
-	if s := w.State(); s.Title != "good" || w.Counts(after) || !w.Counts(epoch) || len(s.Epochs) != 2 {
+	if s := w.State(); s.Title != "good" || w.Counts(after) || !w.Counts(epoch) || len(s.Epochs) != 3 {
 		t.Errorf("later ops of a forked device: title %q, counts %v, epoch %v", s.Title, w.Counts(after), w.Counts(epoch))
 	}
 	w.must(t, "founder", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "by another"})
@@ -319,7 +319,7 @@ func TestVoidAdmission(t *testing.T) {
 	post := w.post(t, "newcomer", "post")
 	key := keys.NewOpKey()
 	epoch := add(n, oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{
-		Commitment: key.Commitment(w.ID()), Depth: 2, Replaces: epochs(w),
+		Commitment: key.Commitment(w.ID()), Depth: nextEpoch(w).Depth, Replaces: epochs(w),
 	})
 	// A member he then made an owner, and that one's title.
 	wp := w.who(t, "member").party()
@@ -461,7 +461,7 @@ func TestForkedStands(t *testing.T) {
 	w.admit(t, "second", entity.Member)
 	second := w.who(t, "second").party()
 	w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &second})
-	next := entity.NextEpoch{Commitment: keys.Digest{1}, Depth: 2, Replaces: epochs(w)}
+	next := nextEpoch(w)
 	for _, c := range []struct {
 		family oplog.Family
 		typ    uint16
@@ -612,6 +612,10 @@ func TestRemovedDevice(t *testing.T) {
 	o := sign(t, m, d)
 	checkAdded(t, w.Entity, o)
 	w.people["second"] = m.by(second)
+	if _, err := w.Write(w.people["second"].author(), w.ring, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: "x"}); !errors.Is(err, entity.ErrNoKey) {
+		t.Errorf("Write in an epoch that a device which is gone has: %v, want ErrNoKey", err)
+	}
+	w.rekey(t)
 	mine := w.post(t, "second", "mine")
 	if !w.Counts(kept) || w.Counts(o) || !w.Counts(mine) {
 		t.Errorf("counts kept %v, beyond %v, second device %v", w.Counts(kept), w.Counts(o), w.Counts(mine))
@@ -641,7 +645,7 @@ func TestUnknownTypes(t *testing.T) {
 		{"member", oplog.FamilyMember, 127},
 		{"member", 15, 1},
 		{"founder", oplog.FamilyOpKey, oplog.TypeReset},
-		{"founder", oplog.FamilyCheckpoint, 1},
+		{"founder", oplog.FamilyCheckpoint, 99},
 	} {
 		o := sign(t, w.who(t, c.who), w.draft(w.who(t, c.who), oplog.Control, c.family, c.typ, []byte("of a later version")))
 		checkAdded(t, w.Entity, o)
@@ -708,7 +712,7 @@ func TestPastWithoutAdmission(t *testing.T) {
 	// An epoch that is not in the past of auth, and one of nobody.
 	old := w.Log().Heads(oplog.Control)
 	f := w.who(t, "founder")
-	epoch := w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: keys.Digest{1}, Depth: 2, Replaces: epochs(w)})
+	epoch := w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: keys.Digest{1}, Depth: nextEpoch(w).Depth, Replaces: epochs(w)})
 	for _, id := range []keys.Digest{epoch.ID(), w.ID(), {9}} {
 		c = w.draft(f, oplog.Content, oplog.FamilyArticle, 1, []byte("sealed"))
 		c.Auth, c.Epoch = old, id

@@ -213,6 +213,23 @@ type Merged struct {
 	Into keys.Digest `cbor:"1,keyasint"`
 }
 
+// Checkpoint closes its past, where it is final (docs/PROTOCOL.md §2.8).
+type Checkpoint struct {
+	Number  uint64        `cbor:"1,keyasint"` // place in the chain of checkpoints, from 1
+	Prev    []byte        `cbor:"2,keyasint"` // the final checkpoint before it; empty for the first
+	Members keys.Digest   `cbor:"3,keyasint"` // roots of the state of its past, with what it keeps
+	Epochs  keys.Digest   `cbor:"4,keyasint"`
+	Refs    keys.Digest   `cbor:"5,keyasint"`
+	Content keys.Digest   `cbor:"6,keyasint"` // root of Heads
+	Keeps   []keys.Digest `cbor:"7,keyasint"` // what counts of that beside the one before, in the order in which it does
+	Heads   []oplog.Head  `cbor:"8,keyasint"` // of the content strand, as its author had it
+}
+
+// Ack says that a master has checked another's checkpoint.
+type Ack struct {
+	Checkpoint keys.Digest `cbor:"1,keyasint"`
+}
+
 // Accept is the consent of the second party of a Friend. It has no fields.
 type Accept struct{}
 
@@ -221,6 +238,41 @@ type Article struct {
 	Class string `cbor:"1,keyasint,omitempty"`
 	Title string `cbor:"2,keyasint"`
 	Text  string `cbor:"3,keyasint,omitempty"`
+}
+
+// ArticleEdit is the body of article/edit. It replaces all that the article said.
+type ArticleEdit struct {
+	Article keys.Digest `cbor:"1,keyasint"`
+	Class   string      `cbor:"2,keyasint,omitempty"`
+	Title   string      `cbor:"3,keyasint"`
+	Text    string      `cbor:"4,keyasint,omitempty"`
+}
+
+// ArticleDelete is the body of article/delete.
+type ArticleDelete struct {
+	Article keys.Digest `cbor:"1,keyasint"`
+}
+
+// Mark is what a comment says of its article. Wire values; do not reorder.
+type Mark uint8
+
+// The marks of docs/PROTOCOL.md §2.4.
+const (
+	Push  Mark = 1 // 推
+	Boo   Mark = 2 // 噓
+	Arrow Mark = 3 // →
+)
+
+// Comment is the body of comment/new.
+type Comment struct {
+	Article keys.Digest `cbor:"1,keyasint"`
+	Mark    Mark        `cbor:"2,keyasint"`
+	Text    string      `cbor:"3,keyasint,omitempty"`
+}
+
+// CommentDelete is the body of comment/delete.
+type CommentDelete struct {
+	Comment keys.Digest `cbor:"1,keyasint"`
 }
 
 // ProfileSet is the body of profile/set; the last one counts.
@@ -268,4 +320,6 @@ var bodyOf = map[typeKey]func() any{
 	{oplog.FamilyPolicy, TypeDescription}:    func() any { return new(Text) },
 	{oplog.FamilyPolicy, TypeEnd}:            func() any { return new(End) },
 	{oplog.FamilyPolicy, TypeMerged}:         func() any { return new(Merged) },
+	{oplog.FamilyCheckpoint, TypeCheckpoint}: func() any { return new(Checkpoint) },
+	{oplog.FamilyCheckpoint, TypeAck}:        func() any { return new(Ack) },
 }

@@ -31,7 +31,8 @@ func TestPosts(t *testing.T) {
 	}
 	posts := w.Posts(w.ring)
 	want := entity.Post{
-		ID: o.ID(), No: 2, Author: w.who(t, "member").user(), At: now, Article: entity.Article{Class: "c", Title: "second", Text: "text"},
+		ID: o.ID(), No: 2, Author: w.who(t, "member").user(), At: now,
+		Version: entity.Version{Device: o.Device(), Article: entity.Article{Class: "c", Title: "second"}},
 	}
 	if len(posts) != 2 || posts[0].Title != "first" || posts[0].No != 1 {
 		t.Fatalf("posts: %+v", posts)
@@ -39,26 +40,23 @@ func TestPosts(t *testing.T) {
 	if diff := cmp.Diff(want, posts[1]); diff != "" {
 		t.Errorf("second post (-want +got):\n%s", diff)
 	}
-	for _, p := range w.Posts(nil) {
-		if p.Unreadable || p.Title != "" {
-			t.Errorf("a post listed without opening it: %+v", p)
+	for _, ring := range []entity.Keyring{nil, {}} { // also after another one opened them
+		for _, p := range w.Posts(ring) {
+			w.OpenPost(ring, &p)
+			if !p.Unreadable || p.Article != (entity.Article{}) {
+				t.Errorf("a post without the key: %+v", p)
+			}
 		}
 	}
-	for _, p := range w.Posts(entity.Keyring{}) {
-		if !p.Unreadable || p.Title != "" {
-			t.Errorf("a post without the key: %+v", p)
-		}
+	if w.OpenPost(w.ring, &posts[1]); posts[1].Text != "text" {
+		t.Errorf("OpenPost: %+v", posts[1])
 	}
-	opened := w.Posts(nil)[1]
-	if w.OpenPost(w.ring, &opened); opened.Unreadable || opened.Title != "second" {
-		t.Errorf("OpenPost with the key: %+v", opened)
+	fresh := w.clone(t)
+	if p := fresh.Posts(nil)[1]; !p.Unreadable {
+		t.Errorf("a post whose key is still to come: %+v", p)
 	}
-	if w.OpenPost(nil, &opened); !opened.Unreadable || opened.Title != "" {
-		t.Errorf("OpenPost without the key: %+v", opened)
-	}
-	none := entity.Post{ID: keys.Digest{9}, Article: entity.Article{Title: "left over"}}
-	if w.OpenPost(w.ring, &none); !none.Unreadable || none.Title != "" {
-		t.Errorf("OpenPost of what is not there: %+v", none)
+	if p := fresh.Posts(w.ring)[1]; p.Unreadable || p.Title != "second" {
+		t.Errorf("a post whose key came: %+v", p)
 	}
 }
 
@@ -147,8 +145,9 @@ func TestSealed(t *testing.T) {
 	w := settle(t, entity.Board)
 	m := w.who(t, "member")
 	key := keys.NewOpKey()
-	first := epochs(w)[0]
-	second := w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: key.Commitment(w.ID()), Depth: 2, Replaces: epochs(w)}).ID()
+	writing, _ := w.State().WritingEpoch(func(keys.Digest) bool { return true })
+	first := writing.ID
+	second := w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: key.Commitment(w.ID()), Depth: nextEpoch(w).Depth, Replaces: epochs(w)}).ID()
 	old := entity.Keyring{first: w.ring[first]}
 	o, err := w.Write(m.author(), old, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: "sealed"})
 	if err != nil {
@@ -235,7 +234,7 @@ func TestReadCommitment(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
 	key, lie := keys.NewOpKey(), keys.NewOpKey()
-	epoch := w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: lie.Commitment(w.ID()), Depth: 2, Replaces: epochs(w)}).ID()
+	epoch := w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: lie.Commitment(w.ID()), Depth: nextEpoch(w).Depth, Replaces: epochs(w)}).ID()
 	m := w.who(t, "member")
 	// A writer that sealed to the commitment of the key it holds, not of the epoch.
 	d := w.draft(m, oplog.Content, oplog.FamilyArticle, entity.TypeArticleNew, nil)
@@ -371,6 +370,10 @@ func TestDescribe(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
 	post := w.post(t, "member", "a post")
+	edit := w.write(t, "member", entity.ArticleEdit{Article: post.ID(), Title: "edited"})
+	comment := w.write(t, "founder", entity.Comment{Article: post.ID(), Mark: entity.Push})
+	silenced := w.write(t, "founder", entity.CommentDelete{Comment: comment.ID()})
+	gone := w.write(t, "founder", entity.ArticleDelete{Article: post.ID()})
 	unknown := w.must(t, "member", oplog.FamilyPolicy, 99, struct{}{})
 	me := found(t, entity.Me)
 	f := me.who(t, "founder").author()
@@ -393,6 +396,10 @@ func TestDescribe(t *testing.T) {
 		{"post", w, post, w.ring, "*entity.Article", "new"},
 		{"post without the key", w, post, nil, "<nil>", "new"},
 		{"joined", me, joined, me.ring, "*entity.Joined", "joined"},
+		{"edit", w, edit, w.ring, "*entity.ArticleEdit", "edit"},
+		{"delete", w, gone, w.ring, "*entity.ArticleDelete", "delete"},
+		{"comment", w, comment, w.ring, "*entity.Comment", "new"},
+		{"comment delete", w, silenced, w.ring, "*entity.CommentDelete", "delete"},
 	} {
 		body, typ := c.w.Describe(c.o, c.ring)
 		if got := fmt.Sprintf("%T", body); got != c.body || typ != c.typ {
@@ -426,7 +433,7 @@ func TestDigestNames(t *testing.T) {
 			w.must(t, "founder", oplog.FamilyPolicy, entity.TypeHistory, entity.SetHistory{History: entity.History{Mode: entity.HistoryFromJoin}})
 		}, true},
 		"an epoch": {func(w *world) {
-			w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Depth: 2, Replaces: epochs(w)})
+			w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Depth: nextEpoch(w).Depth, Replaces: epochs(w)})
 		}, true},
 		"an end": {func(w *world) { w.must(t, "founder", oplog.FamilyPolicy, entity.TypeEnd, entity.End{}) }, true},
 	} {

@@ -362,16 +362,16 @@ func TestExpected(t *testing.T) {
 			}
 			return nil
 		}},
-		{"two first epochs beside each other: both stay", epochBy("founder"), epochBy("master"), func(_ *testing.T, w *world) error {
+		{"two epochs beside each other: both stay", epochBy("founder"), epochBy("master"), func(_ *testing.T, w *world) error {
 			info, _ := w.State().WritingEpoch(func(keys.Digest) bool { return true })
 			lowest := keys.Digest{}
 			for id, e := range w.State().Epochs {
-				if e.Depth == 2 && (lowest.IsZero() || compare(id, lowest) < 0) {
+				if e.Depth == 3 && (lowest.IsZero() || compare(id, lowest) < 0) {
 					lowest = id
 				}
 			}
-			if len(w.State().Epochs) != 3 || info.ID != lowest {
-				return fmt.Errorf("%d epochs, writing in %v, want 3 and the lowest of the deepest %v", len(w.State().Epochs), info.ID, lowest)
+			if len(w.State().Epochs) != 4 || info.ID != lowest {
+				return fmt.Errorf("%d epochs, writing in %v, want 4 and the lowest of the deepest %v", len(w.State().Epochs), info.ID, lowest)
 			}
 			return nil
 		}},
@@ -404,6 +404,6 @@ func TestExpected(t *testing.T) {
 
 func epochBy(who string) func(*testing.T, *world) {
 	return func(t *testing.T, w *world) {
-		w.must(t, who, oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: keys.Digest{1}, Depth: 2, Replaces: epochs(w)})
+		w.must(t, who, oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: keys.Digest{1}, Depth: nextEpoch(w).Depth, Replaces: epochs(w)})
 	}
 }

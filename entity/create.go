@@ -76,18 +76,26 @@ type Admission struct {
 
 // ApproveJoinEntity is the standard approval of PIP-12 for an entity of any
 // kind: it admits the party and appends the op, which names the epochs of ring
-// whose keys are handed out with it. The caller makes it durable before it
-// sends anything.
+// whose keys are handed out with it: those that the history policy lets a newcomer
+// have. It fails with ErrNoKey when a new one has to be begun first (HandsOut). The
+// caller makes it durable before it sends anything.
 func ApproveJoinEntity(e *Entity, a Author, ring Keyring, how Admission) (oplog.Op, error) {
-	var epochs []keys.Digest
-	for id := range e.State().Epochs {
-		if _, ok := ring[id]; ok {
-			epochs = append(epochs, id)
-		}
+	history := History{Mode: HistoryAll}
+	if how.History != nil {
+		history = *how.History
+	} else if s := e.State(); ruleOf[s.Kind].policy {
+		history = s.Policy.History
 	}
-	slices.SortFunc(epochs, compare)
+	epochs, rotate := e.HandsOut(ring, history, a.Now)
+	if rotate {
+		return oplog.Op{}, fmt.Errorf("%w: none that %v may have", ErrNoKey, how.Party.User)
+	}
+	var limited *History
+	if history.limits() {
+		limited = &history
+	}
 	return e.Control(a, oplog.FamilyMember, TypeAdmit, Admit{
-		Party: how.Party, Role: how.Role, Ref: how.Ref, Friend: how.Friend, Epochs: epochs, History: how.History,
+		Party: how.Party, Role: how.Role, Ref: how.Ref, Friend: how.Friend, Epochs: epochs, History: limited,
 	})
 }
 

@@ -11,14 +11,19 @@ var typeNames = map[typeKey]string{
 	{oplog.FamilyGenesis, TypeGenesis}: "genesis", {oplog.FamilyMaster, TypeMasterAdd}: "add",
 	{oplog.FamilyMember, TypeAdmit}: "admit", {oplog.FamilyMember, TypeLeave}: "leave",
 	{oplog.FamilyMember, TypeDevices}: "devices", {oplog.FamilyMember, TypeAccept}: "accept",
+	{oplog.FamilyMaster, TypeMasterRemove}: "remove", {oplog.FamilyMaster, TypeMasterTransfer}: "transfer",
+	{oplog.FamilyMember, TypeRemove}: "remove", {oplog.FamilyMember, TypeRole}: "role",
 	{oplog.FamilyMember, TypeDeviceAdd}: "device-add", {oplog.FamilyMember, TypeDeviceClass}: "device-class",
 	{oplog.FamilyOpKey, TypeEpoch}: "epoch", {oplog.FamilyPolicy, TypeJoinPolicy}: "join",
 	{oplog.FamilyPolicy, TypeHistory}: "history", {oplog.FamilyPolicy, TypeTitle}: "title",
 	{oplog.FamilyPolicy, TypeDescription}: "description", {oplog.FamilyPolicy, TypeEnd}: "end",
-	{oplog.FamilyPolicy, TypeMerged}: "merged", {oplog.FamilyArticle, TypeArticleNew}: "new",
+	{oplog.FamilyPolicy, TypeMerged}: "merged", {oplog.FamilyCheckpoint, TypeCheckpoint}: "checkpoint",
+	{oplog.FamilyCheckpoint, TypeAck}: "ack", {oplog.FamilyArticle, TypeArticleNew}: "new",
 	{oplog.FamilyProfile, TypeProfileSet}: "set", {oplog.FamilyMe, TypeJoined}: "joined", {oplog.FamilyMe, TypeLeft}: "left",
 	{oplog.FamilyMe, TypeRead}: "read", {oplog.FamilyMe, TypeDecision}: "decision", {oplog.FamilyMe, TypeSetting}: "setting",
-	{oplog.FamilyMe, TypeRequest}: "request",
+	{oplog.FamilyMe, TypeRequest}:          "request",
+	{oplog.FamilyArticle, TypeArticleEdit}: "edit", {oplog.FamilyArticle, TypeArticleDelete}: "delete",
+	{oplog.FamilyComment, TypeCommentNew}: "new", {oplog.FamilyComment, TypeCommentDelete}: "delete",
 }
 
 // Describe returns an operation's body and the word of its type, for people and
@@ -35,8 +40,8 @@ func (e *Entity) Describe(o oplog.Op, ring Keyring) (body any, typ string) {
 		return body, typ
 	}
 	switch {
-	case key == typeKey{oplog.FamilyArticle, TypeArticleNew}:
-		body = new(Article)
+	case o.Family() == oplog.FamilyArticle || o.Family() == oplog.FamilyComment:
+		body = boardBody(o)
 	case key == typeKey{oplog.FamilyProfile, TypeProfileSet}:
 		body = new(ProfileSet)
 	case o.Family() == oplog.FamilyMe:

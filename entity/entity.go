@@ -26,10 +26,14 @@ var (
 // Entity is one entity: its log and what the log means. It is not safe for
 // concurrent use.
 type Entity struct {
-	log   *oplog.Log
-	facts *facts
-	state *State            // nil after an append that the state could not follow
-	past  map[string]*State // states at older sets of heads
+	log     *oplog.Log
+	facts   *facts
+	state   *State            // nil after an append that the state could not follow
+	judged  *judged           // what the last op was judged by, with it
+	settled *settled          // the state at the last final checkpoint that was folded
+	past    map[string]*State // states at older sets of heads
+
+	reading reading // of content
 }
 
 // New begins an entity from its genesis.
@@ -108,6 +112,9 @@ func (e *Entity) Add(o oplog.Op) (bool, error) {
 	if err := judge(before, o, body, known); err != nil {
 		return false, err
 	}
+	if err := e.judgeFinality(o, body); err != nil {
+		return false, err
+	}
 	if _, err := e.log.Append(o); err != nil {
 		return false, err
 	}
@@ -116,12 +123,37 @@ func (e *Entity) Add(o oplog.Op) (bool, error) {
 	}
 	clashed := e.facts.lastClash
 	e.facts.add(e.log, o, body)
-	if linear && e.facts.lastClash == clashed {
+	if e.judged != nil && e.judged.state == before {
+		e.judged.at = len(e.facts.bodies) - 1
+		apply(before, o, body)
+	} else {
+		e.judged = nil
+	}
+	if linear && e.facts.lastClash == clashed && o.Family() != oplog.FamilyCheckpoint {
 		apply(e.state, o, body)
 	} else {
 		e.state = nil
 	}
 	return true, nil
+}
+
+// judged is what is known of some users at an op that was judged last and everything before
+// it: a chain of ops that come one after the other is folded once.
+type judged struct {
+	at, tip int // the op; the last final checkpoint in its past, of which nothing beyond is void
+	users   []keys.Digest
+	state   *State
+}
+
+// goesOn returns the state of a past that ends with the op that was judged last.
+func (e *Entity) goesOn(p past, v *verdict, users []keys.Digest) (*State, bool) {
+	j := e.judged
+	if j == nil || !slices.Contains(p.heads, j.at) || v.tip() != j.tip || len(v.live) > 0 ||
+		slices.ContainsFunc(p.heads, func(h int) bool { return h != j.at && !p.reach.before(h, j.at) }) ||
+		slices.ContainsFunc(users, func(u keys.Digest) bool { return !slices.Contains(j.users, u) }) {
+		return nil, false
+	}
+	return j.state, true
 }
 
 // judging returns what has to be known to judge an op at its own past.
@@ -136,21 +168,18 @@ func (e *Entity) judging(o oplog.Op, body any) *State {
 	if _, admit := body.(*Admit); admit && len(e.facts.about) > ruleOf[e.facts.kind()].members {
 		users = slices.Collect(maps.Keys(e.facts.about)) // there may be no room
 	}
-	s := e.partial(p, e.voidsAt(p), users...)
+	v := e.verdict(p)
+	if s, ok := e.goesOn(p, v, users); ok {
+		return s
+	}
+	s := e.partial(p, v, users...)
+	e.judged = &judged{at: -1, tip: v.tip(), users: users, state: s}
 	for id, n := range e.facts.epochs {
 		if p.has(n) {
 			s.addEpoch(id, e.facts.reach.ops[n].User(), e.facts.bodies[n])
 		}
 	}
 	return s
-}
-
-// voidsAt returns what is void in a past.
-func (e *Entity) voidsAt(p past) voids {
-	if e.facts.lastClash < 0 {
-		return nil
-	}
-	return e.resolve(p)
 }
 
 // judgeContent says whether a content op's author had the right to write it
@@ -189,7 +218,7 @@ func (e *Entity) stateAt(heads []keys.Digest, user keys.Digest) *State {
 		return s
 	}
 	p := e.facts.reach.upTo(heads)
-	s := e.partial(p, e.voidsAt(p), user)
+	s := e.partial(p, e.verdict(p), user)
 	if len(e.past) >= maxPastCache {
 		clear(e.past)
 	}

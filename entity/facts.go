@@ -18,11 +18,22 @@ type facts struct {
 	epochs    map[keys.Digest]int       // ops that hold an epoch
 	general   []int                     // genesis, ends, merges
 	handed    map[keys.Digest]bool      // users who handed their place on, or to whom it was
-	conflicts []conflict                // ops beside a removal that voids them, unless the removal is void
-	lastClash int                       // greatest number in conflicts, -1 for none
+	removals  []int                     // those that something stands beside, ascending
+	hits      map[int][]int             // by removal, the ops beside it that it voids, unless it is void
+	lastClash int                       // greatest number in hits, or of an op of a device that forked; -1 for none
 	forks     map[keys.ID]uint64        // devices that signed two ops at one place, from where on
 	founded   *State                    // of the genesis alone
-	position  []int                     // by number, the place in the log's order; nil after an append
+	sequence  []int                     // numbers in the log's order; short of what was appended since
+	position  []int                     // by number, the place in sequence
+
+	points []int                 // checkpoints
+	next   map[int][]int         // checkpoints by the one before them, -1 for none
+	prev   map[int]int           // of each checkpoint
+	acks   map[int][]int         // by checkpoint
+	marks  map[int]*mark         // by checkpoint, once asked for
+	gaveUp map[keys.Digest][]int // by user, where he handed his place on
+	raised []keys.Digest         // users who ever were made masters, the founder first
+	sure   []int                 // the line of final checkpoints; nil until asked for, and after a change
 }
 
 // conflict is an op that a removal beside it voids.
@@ -32,6 +43,7 @@ func newFacts() *facts {
 	return &facts{
 		reach: newReach(), about: make(map[keys.Digest][]int), acts: make(map[keys.Digest][]int),
 		claimed: make(map[keys.ID][]keys.Digest), handed: make(map[keys.Digest]bool), epochs: make(map[keys.Digest]int), forks: make(map[keys.ID]uint64), lastClash: -1,
+		hits: make(map[int][]int), next: make(map[int][]int), prev: make(map[int]int), acks: make(map[int][]int), marks: make(map[int]*mark), gaveUp: make(map[keys.Digest][]int),
 	}
 }
 
@@ -77,7 +89,6 @@ func subjects(o oplog.Op, body any) []keys.Digest {
 func (f *facts) add(l *oplog.Log, o oplog.Op, body any) {
 	n := f.reach.add(o)
 	f.bodies = append(f.bodies, body)
-	f.position = nil
 	for _, u := range subjects(o, body) {
 		f.about[u] = append(f.about[u], n)
 	}
@@ -89,10 +100,18 @@ func (f *facts) add(l *oplog.Log, o oplog.Op, body any) {
 			}
 		}
 	}
-	switch body.(type) {
-	case *Genesis, *End, *Merged:
+	switch b := body.(type) {
+	case *Genesis:
 		f.general = append(f.general, n)
+		f.raise(o.User())
+	case *End, *Merged:
+		f.general = append(f.general, n)
+	case *MasterAdd:
+		if b.Party != nil {
+			f.raise(b.Party.User)
+		}
 	case *MasterTransfer:
+		f.raise(b.Party.User)
 		for _, u := range subjects(o, body) {
 			f.handed[u] = true
 		}
@@ -104,6 +123,13 @@ func (f *facts) add(l *oplog.Log, o oplog.Op, body any) {
 		f.lastClash = n
 	}
 	f.clash(n, o, body)
+	f.fileCheckpoint(n, body)
+}
+
+func (f *facts) raise(u keys.Digest) {
+	if !slices.Contains(f.raised, u) {
+		f.raised = append(f.raised, u)
+	}
 }
 
 // parties returns the parties that a body names.
@@ -171,9 +197,11 @@ func (f *facts) clash(n int, o oplog.Op, body any) {
 	kind := f.kind()
 	touched := map[int]bool{} // earlier ops that may clash with this one
 	for _, u := range append(subjects(o, body), o.User()) {
-		for _, m := range slices.Concat(f.about[u], f.acts[u]) {
-			if m != n && !f.reach.before(m, n) {
-				touched[m] = true
+		for _, list := range [][]int{f.about[u], f.acts[u]} {
+			for _, m := range since(list, f.reach.joint[n]+1) {
+				if m != n && !f.reach.before(m, n) {
+					touched[m] = true
+				}
 			}
 		}
 	}
@@ -183,7 +211,10 @@ func (f *facts) clash(n int, o oplog.Op, body any) {
 			ro, vo := f.reach.ops[r], f.reach.ops[victim]
 			if slices.ContainsFunc(removes(ro, f.bodies[r]), func(x removal) bool { return x.hits(kind, vo, f.bodies[victim]) }) ||
 				leaves(ro, f.bodies[r], f.bodies[victim]) {
-				f.conflicts = append(f.conflicts, conflict{r, victim})
+				if at, filed := slices.BinarySearch(f.removals, r); !filed {
+					f.removals = slices.Insert(f.removals, at, r)
+				}
+				f.hits[r] = append(f.hits[r], victim)
 				f.lastClash = max(f.lastClash, n)
 			}
 		}
@@ -230,13 +261,27 @@ func (f *facts) order(l *oplog.Log, ns []int) []int {
 
 // places returns where each op stands in the log's order, by number.
 func (f *facts) places(l *oplog.Log) []int {
-	if f.position == nil {
-		f.position = make([]int, len(f.reach.ops))
-		i := 0
-		for o := range l.All(oplog.Control) {
-			f.position[f.reach.number[o.ID()]] = i
-			i++
+	known := len(f.position)
+	left := len(f.reach.ops) - known
+	f.position = append(f.position, make([]int, left)...)
+	f.sequence = append(f.sequence, make([]int, left)...)
+	if left == 0 {
+		return f.position
+	}
+	for i, o := range l.Backward(oplog.Control) { // what is new moves only what comes after it
+		n := f.reach.number[o.ID()]
+		f.sequence[i], f.position[n] = n, i
+		if n >= known {
+			if left--; left == 0 {
+				break
+			}
 		}
 	}
 	return f.position
+}
+
+// since returns the end of an ascending list, from n on.
+func since(list []int, n int) []int {
+	i, _ := slices.BinarySearch(list, n)
+	return list[i:]
 }

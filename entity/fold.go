@@ -2,6 +2,7 @@ package entity
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"pttnode/keys"
@@ -11,20 +12,67 @@ import (
 // fold makes the state of a past: what is not void of it, in the log's order.
 func (e *Entity) fold(p past) *State {
 	f := e.facts
-	void := e.voidsAt(p)
-	s := f.founding()
-	for o := range e.log.All(oplog.Control) {
-		n := f.reach.number[o.ID()]
-		switch {
-		case n == 0 || !p.has(n):
-		case void[n]:
-			s.Void[o.ID()] = true
-			s.keepEpoch(o, f.bodies[n])
-		default:
-			apply(s, o, f.bodies[n])
+	v := e.verdict(p)
+	f.places(e.log)
+	s, done := f.founding(), 0
+	if b := e.settled; b != nil && len(v.chain) >= b.height && v.chain[b.height-1] == b.tip {
+		s, done = b.state.clone(), b.height
+	}
+	for ; done < len(v.chain); done++ {
+		e.foldPart(s, e.facts.reach.upTo([]keys.Digest{f.reach.ops[v.chain[done]].ID()}), v, done)
+		if done == len(v.chain)-1 {
+			e.settled = &settled{tip: v.chain[done], height: len(v.chain), state: s.clone()}
 		}
 	}
+	e.foldPart(s, p, v, done)
+	if s.Kind != Me { // its devices go by its own chain
+		e.taint(s)
+	}
+	s.Final.Rivals = e.rivals(p, v)
 	return s
+}
+
+// settled is the state at a final checkpoint, which does not change any more, to fold on.
+type settled struct {
+	tip, height int // the checkpoint, and its place in its chain
+	state       *State
+}
+
+// foldPart folds what a past has beyond place i of the chain: what builds on the
+// checkpoint before it, then what the one at place i keeps of the rest, then that one.
+func (e *Entity) foldPart(s *State, p past, v *verdict, i int) {
+	f := e.facts
+	from, first := 1, 1
+	if i > 0 {
+		from, first = f.position[v.chain[i-1]]+1, f.reach.joint[v.chain[i-1]]+1
+	}
+	to, last := len(f.sequence), len(f.sequence)
+	if i < len(v.chain) {
+		to, last = f.position[v.chain[i]], v.chain[i]
+	}
+	for _, n := range f.sequence[from:to] {
+		switch {
+		case !p.has(n) || !v.after(i, n):
+		case v.void(n):
+			s.void(f.reach.ops[n], f.bodies[n])
+		default:
+			apply(s, f.reach.ops[n], f.bodies[n])
+		}
+	}
+	for n := first; i > 0 && n < last; n++ { // beside the one before
+		if p.has(n) && n != v.chain[i-1] && !v.after(i, n) && v.closing(n) == i && v.void(n) {
+			s.void(f.reach.ops[n], f.bodies[n])
+		}
+	}
+	if i == len(v.chain) {
+		return
+	}
+	c := f.bodies[v.chain[i]].(*Checkpoint)
+	for _, id := range c.Keeps {
+		n := f.reach.number[id]
+		apply(s, f.reach.ops[n], f.bodies[n])
+	}
+	s.Final = Final{ID: f.reach.ops[v.chain[i]].ID(), Number: c.Number}
 }
 
 func takesAway(o oplog.Op) bool { return takesAwayType(o.Family(), o.Type()) }
@@ -139,14 +187,16 @@ func apply(s *State, o oplog.Op, body any) {
 		if m == nil || m.Standing != Active {
 			return
 		}
-		m.Standing = Gone
+		m.Standing, m.End = Gone, o.ID()
 		s.cutAll(m, b.Cuts)
+		s.depart(o, o.User(), m.Admit)
 	case *Remove:
 		if m := s.Members[b.User]; m != nil {
 			if m.Standing == Active {
-				m.Standing = Removed
+				m.Standing, m.End = Removed, o.ID()
 			}
 			s.cutAll(m, b.Cuts)
+			s.depart(o, b.User, m.Admit)
 		}
 		s.addEpoch(o.ID(), o.User(), body)
 	case *MasterRemove:
@@ -174,6 +224,9 @@ func apply(s *State, o oplog.Op, body any) {
 			if c.Strand == oplog.Content {
 				s.cut(b.Party.User, c)
 			}
+		}
+		if len(b.Cuts) > 0 {
+			s.depart(o, b.Party.User, o.ID()) // the device has the user's box key
 		}
 	case *Accept:
 		m := s.Members[o.User()]
@@ -216,12 +269,30 @@ func apply(s *State, o oplog.Op, body any) {
 
 // addEpoch adds the epoch that an op holds.
 func (s *State) addEpoch(id, by keys.Digest, body any) {
+	i := EpochInfo{ID: id, By: by}
+	var replaces []keys.Digest
 	switch b := body.(type) {
 	case *Epoch:
-		s.Epochs[id] = EpochInfo{ID: id, Depth: b.Depth, Commitment: b.Commitment, By: by}
+		i.Depth, i.Commitment, replaces = b.Depth, b.Commitment, b.Replaces
 	case *Remove:
-		s.Epochs[id] = EpochInfo{ID: id, Depth: b.Epoch.Depth, Commitment: b.Epoch.Commitment, By: by}
+		i.Depth, i.Commitment, replaces = b.Epoch.Depth, b.Epoch.Commitment, b.Epoch.Replaces
+	default:
+		return
 	}
+	s.Epochs[id] = i
+	s.clean = append(s.clean, id)
+	for _, old := range replaces {
+		if e, ok := s.Epochs[old]; ok && !e.Replaced {
+			e.Replaced = true
+			s.Epochs[old] = e
+		}
+	}
+}
+
+// void notes that an op has no effect.
+func (s *State) void(o oplog.Op, body any) {
+	s.Void[o.ID()] = true
+	s.keepEpoch(o, body)
 }
 
 // keepEpoch keeps the epoch of a void op: what was written under it must stay
@@ -245,4 +316,17 @@ func (s *State) cutAll(m *Membership, cuts []Cut) {
 			s.cut(m.Party.User, c)
 		}
 	}
+}
+
+// clone returns a copy that can be folded on.
+func (s *State) clone() *State {
+	c := *s
+	c.owners = nil
+	c.Members = make(map[keys.Digest]*Membership, len(s.Members))
+	for u, m := range s.Members {
+		c.Members[u] = new(*m)
+	}
+	c.Epochs, c.Cuts, c.Void = maps.Clone(s.Epochs), maps.Clone(s.Cuts), maps.Clone(s.Void)
+	c.Devices, c.departed, c.clean = slices.Clone(s.Devices), slices.Clone(s.departed), slices.Clone(s.clean)
+	return &c
 }

@@ -96,6 +96,10 @@ func judge(s *State, o oplog.Op, body any, known bool) error {
 		return judgeDeviceAdd(s, b, refuse)
 	case *DeviceClass:
 		return judgeDeviceClass(s, b, refuse)
+	case *Checkpoint, *Ack: // judgeFinality says more
+		if !r.policy {
+			return refuse("no checkpoints in a %v", s.Kind)
+		}
 	case *Merged:
 		if s.Kind != Friend || b.Into == s.ID || b.Into.IsZero() {
 			return refuse("nothing to merge")
@@ -119,7 +123,8 @@ func judge(s *State, o oplog.Op, body any, known bool) error {
 // needsMaster reports whether only a master may write an operation with this body.
 func needsMaster(k Kind, body any) bool {
 	switch body.(type) {
-	case *MasterAdd, *MasterRemove, *MasterTransfer, *Admit, *Remove, *SetRole, *Epoch, *Text, *SetJoinPolicy, *SetHistory:
+	case *MasterAdd, *MasterRemove, *MasterTransfer, *Admit, *Remove, *SetRole, *Epoch, *Text, *SetJoinPolicy, *SetHistory,
+		*Checkpoint, *Ack:
 		return true
 	case *End:
 		return k != Friend

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -93,14 +94,23 @@ func drawMasters(rt *rapid.T) []oplog.Op {
 		}
 		nodes = append(nodes, r)
 	}
-	for i := range rapid.IntRange(1, 30).Draw(rt, "steps") {
+	steps, least, most, acts := []string{"act", "act", "act", "take"}, 1, 10, []string{
+		"remove", "remove", "remove", "demote", "demote", "transfer", "transfer", "role", "admit", "admit", "owner", "owner", "leave", "title", "unknown",
+		"devices", "post", "checkpoint", "ack",
+	}
+	if rapid.IntRange(0, 2).Draw(rt, "close") > 0 { // checkpoints, and people who see them
+		steps, least, most = []string{"act", "act", "take"}, 25, 60
+		nodes = slices.Delete(nodes, 3, 6)
+		acts = append(acts, "checkpoint", "checkpoint", "checkpoint", "checkpoint", "checkpoint", "ack", "ack", "ack", "ack", "ack")
+	}
+	for i := range rapid.IntRange(least, 50).Draw(rt, "steps") {
 		r := nodes[rapid.IntRange(0, len(nodes)-1).Draw(rt, "node")]
-		switch rapid.SampledFrom([]string{"act", "act", "act", "take"}).Draw(rt, "step") {
+		switch rapid.SampledFrom(steps).Draw(rt, "step") {
 		case "act":
-			r.rule(rt, i)
+			r.rule(rt, i, rapid.SampledFrom(acts).Draw(rt, "what"))
 		case "take":
 			from := nodes[rapid.IntRange(0, len(nodes)-1).Draw(rt, "from")]
-			take(rt, from.Entity, r.Entity, rapid.IntRange(0, 10).Draw(rt, "how many"))
+			take(rt, from.Entity, r.Entity, rapid.IntRange(0, most).Draw(rt, "how many"))
 		}
 	}
 	log := oplog.NewLog(base.ID())
@@ -120,7 +130,7 @@ func drawMasters(rt *rapid.T) []oplog.Op {
 var seconds = map[string]keys.Private{"p0": newDevice("second of p0").key, "p1": newDevice("second of p1").key}
 
 // rule is one thing that the master of a node tries.
-func (r *replica) rule(rt *rapid.T, i int) {
+func (r *replica) rule(rt *rapid.T, i int, what string) {
 	p := r.people[r.name]
 	other := r.people[fmt.Sprintf("p%d", rapid.IntRange(0, 5).Draw(rt, "whom"))]
 	party := other.party()
@@ -128,10 +138,7 @@ func (r *replica) rule(rt *rapid.T, i int) {
 		party = m.Party
 	}
 	do := func(family oplog.Family, typ uint16, body any) { _, _ = r.Control(p.author(), family, typ, body) }
-	switch rapid.SampledFrom([]string{
-		"remove", "remove", "remove", "demote", "demote", "transfer", "transfer", "role", "admit", "admit", "owner", "owner", "leave", "title", "unknown",
-		"devices", "post",
-	}).Draw(rt, "what") {
+	switch what {
 	case "remove":
 		do(oplog.FamilyMember, entity.TypeRemove, entity.Remove{User: other.user(), Cuts: r.cuts(other.user()), Epoch: nextEpoch(r.world)})
 	case "demote":
@@ -148,6 +155,16 @@ func (r *replica) rule(rt *rapid.T, i int) {
 		do(oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
 	case "title":
 		do(oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: fmt.Sprintf("%s %d", r.name, i)})
+	case "checkpoint":
+		_, _ = r.Checkpoint(p.author())
+	case "ack":
+		for _, o := range r.Log().Backward(oplog.Control) {
+			if o.Family() == oplog.FamilyCheckpoint && o.Type() == entity.TypeCheckpoint {
+				if _, err := r.Ack(p.author(), o.ID()); err == nil {
+					return
+				}
+			}
+		}
 	case "unknown":
 		do(oplog.FamilyPolicy, 99, entity.Text{Text: fmt.Sprint(i)})
 	case "devices": // the other device goes

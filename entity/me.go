@@ -53,6 +53,10 @@ type Setting struct {
 // DeviceNameSetting returns the name of the setting that holds a device's name.
 func DeviceNameSetting(device keys.ID) string { return "device:" + device.String() }
 
+// BlockSetting returns the name of the setting that refuses what a user asks for: one
+// byte, 1 while it does.
+func BlockSetting(user keys.Digest) string { return "block:" + user.String() }
+
 // Asking is the body of me/request: a claim of the device that writes it, so
 // that the user's other devices can show and decide it. Times are Unix seconds;
 // State and Reason are invite's.

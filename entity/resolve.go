@@ -11,32 +11,50 @@ import (
 // voids is a set of ops, by number, that have no effect.
 type voids map[int]bool
 
-// resolve decides which ops of a past are void (docs/PROTOCOL.md §2.8): those of
-// devices that signed two at one place; those beside a removal by somebody senior;
-// and what rests on them. What no rule touches was judged when it came.
-func (e *Entity) resolve(p past) voids {
+// verdict decides which ops of a past are void (docs/PROTOCOL.md §2.8): first what is
+// closed, which is as it was, then what is beyond.
+func (e *Entity) verdict(p past) *verdict { return e.resolve(p, e.closedAt(p)) }
+
+// resolve decides what is void of what builds on the last final checkpoint: the ops of
+// devices that signed two at one place; those beside a removal by somebody senior; and
+// what rests on them. What no rule touches was judged when it came.
+func (e *Entity) resolve(p past, closed *verdict) *verdict {
 	f := e.facts
+	v := &verdict{facts: f, chain: closed.chain, fixed: closed.fixed}
+	lost := e.lost(p, v)
+	if f.lastClash <= closed.tip() && !lost {
+		return v
+	}
 	var clashes []conflict
-	for _, c := range f.conflicts {
-		if p.has(c.removal) && p.has(c.op) {
-			clashes = append(clashes, c)
+	for _, r := range since(f.removals, closed.tip()+1) {
+		if !p.has(r) || !v.open(r) {
+			continue
+		}
+		for _, n := range f.hits[r] {
+			if p.has(n) && v.open(n) {
+				clashes = append(clashes, conflict{r, n})
+			}
 		}
 	}
-	forked := e.forked(p)
-	if len(clashes) == 0 && len(forked) == 0 {
-		return nil
+	forked := e.forked(p, v)
+	if len(clashes) == 0 && len(forked) == 0 && !lost {
+		return v
 	}
-	touched := e.touched(p, clashes, forked)
+	touched := e.touched(p, v, clashes, forked)
+	if lost {
+		touched = e.opened(p, v)
+	}
 	given := make(voids) // removals that turned out void
 	for {
 		hit := maps.Clone(given) // void by itself
 		maps.Copy(hit, forked)
-		v := maps.Clone(hit)
+		v.live = maps.Clone(hit)
 		e.rest(v, hit, touched, nil)
 		applied := make(voids)
 		for {
-			r, ok := e.senior(p, clashes, v, func(r int) bool { return !v[r] && !applied[r] })
+			r, ok := e.senior(p, clashes, v, func(r int) bool { return !v.live[r] && !applied[r] })
 			if !ok {
+				maps.DeleteFunc(v.live, func(_ int, void bool) bool { return !void })
 				return v
 			}
 			applied[r] = true
@@ -50,7 +68,7 @@ func (e *Entity) resolve(p past) voids {
 			e.rest(v, hit, touched, ops)
 			again := false
 			for a := range applied {
-				if v[a] { // it voided others, and is void itself: they are to be heard again
+				if v.live[a] { // it voided others, and is void itself: they are to be heard again
 					given[a], again = true, true
 				}
 			}
@@ -61,21 +79,43 @@ func (e *Entity) resolve(p past) voids {
 	}
 }
 
+// opened returns, in the log's order, the ops of a past that build on what is closed.
+func (e *Entity) opened(p past, v *verdict) (ns []int) {
+	f := e.facts
+	from := 1
+	if place := f.places(e.log); v.tip() >= 0 {
+		from = place[v.tip()] + 1
+	}
+	for _, n := range f.sequence[from:] {
+		if p.has(n) && v.open(n) {
+			ns = append(ns, n)
+		}
+	}
+	return ns
+}
+
 // touched returns, in the log's order, the ops that may be void in a past and those
 // whose authors' rights depend on them: an op may have been judged while another was
 // void that is not void any more.
-func (e *Entity) touched(p past, clashes []conflict, forked voids) []int {
+func (e *Entity) touched(p past, v *verdict, clashes []conflict, forked voids) []int {
 	f := e.facts
 	seen := maps.Clone(forked)
 	for _, c := range clashes {
 		seen[c.op] = true
 	}
-	for todo := slices.Collect(maps.Keys(seen)); len(todo) > 0; todo = todo[1:] {
+	done := make(map[keys.Digest][]int) // by user, ops of which all that comes after is seen
+	for todo := slices.Sorted(maps.Keys(seen)); len(todo) > 0; todo = todo[1:] {
 		for _, u := range subjects(f.reach.ops[todo[0]], f.bodies[todo[0]]) {
-			for _, a := range slices.Concat(f.acts[u], f.about[u]) {
-				if !seen[a] && f.reach.before(todo[0], a) && p.has(a) {
-					seen[a] = true
-					todo = append(todo, a)
+			if slices.ContainsFunc(done[u], func(d int) bool { return f.reach.before(d, todo[0]) }) {
+				continue
+			}
+			done[u] = append(done[u], todo[0])
+			for _, list := range [][]int{f.acts[u], f.about[u]} {
+				for _, a := range since(list, todo[0]+1) {
+					if !seen[a] && f.reach.before(todo[0], a) && p.has(a) {
+						seen[a] = true
+						todo = append(todo, a)
+					}
 				}
 			}
 		}
@@ -87,7 +127,7 @@ func (e *Entity) touched(p past, clashes []conflict, forked voids) []int {
 // that: a right that was lost to a removal is there again when the removal is void. It
 // looks at what ops concerns, or at everything where that is nil. What an op rests on
 // comes before it in touched.
-func (e *Entity) rest(v, hit voids, touched, ops []int) {
+func (e *Entity) rest(v *verdict, hit voids, touched, ops []int) {
 	f := e.facts
 	changed := make(map[keys.Digest]bool) // users of whom something became void, or is not any more
 	for _, n := range touched {
@@ -97,8 +137,9 @@ func (e *Entity) rest(v, hit voids, touched, ops []int) {
 		if !concerned {
 			continue
 		}
-		if void := hit[n] || !e.stands(n, v); void != v[n] || ops == nil && void {
-			v[n] = void
+		_, handsOn := f.bodies[n].(*MasterTransfer) // what it does depends on who it is for
+		if void := hit[n] || !e.stands(n, v); void != v.live[n] || ops == nil && void || handsOn {
+			v.live[n] = void
 			for _, u := range subj {
 				changed[u] = true
 			}
@@ -109,7 +150,7 @@ func (e *Entity) rest(v, hit voids, touched, ops []int) {
 // stands reports whether an op's author has the right to it in what is not void of
 // the op's own past, and it does not take the founder away. An epoch stands: what was
 // written under it must stay readable.
-func (e *Entity) stands(n int, v voids) bool {
+func (e *Entity) stands(n int, v *verdict) bool {
 	o, body := e.facts.reach.ops[n], e.facts.bodies[n]
 	if n == 0 || o.Family() == oplog.FamilyOpKey {
 		return true
@@ -138,46 +179,57 @@ func (e *Entity) pastOf(o oplog.Op) past {
 	return e.facts.reach.upTo(append(slices.Clone(o.Parents()), o.Prev()))
 }
 
-// forked returns the ops of a past that devices signed at and after a place where
-// they signed two, but for what takes away.
-func (e *Entity) forked(p past) voids {
+// forked returns the ops of a past beyond what is closed that devices signed at and
+// after a place where they signed two, but for what takes away. Where a checkpoint
+// closed one of the two before the other, that one stays, and only the other is void,
+// with what the device signed upon it.
+func (e *Entity) forked(p past, v *verdict) voids {
 	f := e.facts
-	v := make(voids)
+	out := make(voids)
 	for d := range f.forks {
-		var from uint64
-		found := false
-		for seq := f.forks[d]; !found; seq++ { // the lowest place with two in this past
+		aside := make(map[keys.Digest]bool)
+		from := false // it signed two at a place before, or at this one
+		for seq := f.forks[d]; ; seq++ {
 			ids := e.log.At(d, oplog.Control, seq)
 			if len(ids) == 0 {
 				break
 			}
-			inside := 0
+			first, at := len(v.chain), make(map[keys.Digest]int)
 			for _, id := range ids {
-				if p.has(f.reach.number[id]) {
-					inside++
+				n := f.reach.number[id]
+				switch {
+				case !p.has(n):
+				case aside[f.reach.ops[n].Prev()]:
+					aside[id] = true
+				default:
+					at[id] = v.closing(n)
+					first = min(first, at[id])
 				}
 			}
-			from, found = seq, inside > 1
-		}
-		for seq := from; found; seq++ {
-			ids := e.log.At(d, oplog.Control, seq)
-			if len(ids) == 0 {
-				break
+			same := 0
+			for id, closing := range at {
+				if closing == first {
+					same++
+				} else {
+					aside[id] = true
+				}
 			}
+			from = from || same > 1
 			for _, id := range ids {
-				if n := f.reach.number[id]; p.has(n) && !takesAway(f.reach.ops[n]) {
-					v[n] = true
+				n := f.reach.number[id]
+				if p.has(n) && v.closing(n) == len(v.chain) && (from || aside[id]) && !takesAway(f.reach.ops[n]) {
+					out[n] = true
 				}
 			}
 		}
 	}
-	return v
+	return out
 }
 
 // senior returns, of the removals that clash and that want accepts, the one whose author
 // is most senior: the founder, then the masters in the order in which they were first
 // added, then the others; of one author the first in the log's order.
-func (e *Entity) senior(p past, clashes []conflict, v voids, want func(int) bool) (best int, ok bool) {
+func (e *Entity) senior(p past, clashes []conflict, v *verdict, want func(int) bool) (best int, ok bool) {
 	f := e.facts
 	place := f.places(e.log)
 	ranks := make(map[keys.Digest]int)
@@ -207,7 +259,7 @@ func (e *Entity) senior(p past, clashes []conflict, v voids, want func(int) bool
 }
 
 // rank is where a user's seniority stands in a past: the lower the more senior.
-func (e *Entity) rank(p past, v voids, u keys.Digest) int {
+func (e *Entity) rank(p past, v *verdict, u keys.Digest) int {
 	f := e.facts
 	if u == f.reach.ops[0].User() {
 		return -1
@@ -215,7 +267,7 @@ func (e *Entity) rank(p past, v voids, u keys.Digest) int {
 	place := f.places(e.log)
 	best := len(place)
 	for _, n := range f.about[u] {
-		if v[n] || !p.has(n) { // what a past says does not depend on what is outside
+		if !p.has(n) || v.void(n) { // what a past says does not depend on what is outside
 			continue
 		}
 		switch b := f.bodies[n].(type) {
@@ -232,7 +284,7 @@ func (e *Entity) rank(p past, v voids, u keys.Digest) int {
 
 // partial folds what a past says of some users, without what is void: a State that
 // knows them, who handed a place on, the founder, and whether the entity has ended.
-func (e *Entity) partial(p past, v voids, users ...keys.Digest) *State {
+func (e *Entity) partial(p past, v *verdict, users ...keys.Digest) *State {
 	f := e.facts
 	if f.kind() == Me { // short, and all of it about one user
 		return e.fold(p)
@@ -244,7 +296,7 @@ func (e *Entity) partial(p past, v voids, users ...keys.Digest) *State {
 	for u := range f.handed {
 		ns = append(ns, f.about[u]...)
 	}
-	ns = f.order(e.log, slices.DeleteFunc(ns, func(n int) bool { return v[n] || !p.has(n) }))
+	ns = v.order(e.log, slices.DeleteFunc(ns, func(n int) bool { return !p.has(n) || v.void(n) }))
 	s := f.founding()
 	for _, n := range ns {
 		if n > 0 {

@@ -14,9 +14,10 @@ import (
 // history returns n control ops of 5 masters: in rounds each writes some beside the
 // others, a junior and a senior remove a member or each other beside that, and one
 // merges. Parents come first.
-func history(tb testing.TB, n int) []oplog.Op {
+func history(tb testing.TB, n int, closing bool) []oplog.Op {
 	tb.Helper()
 	w := found(tb, entity.Board)
+	known := 0 // how many of ops w has
 	masters := []string{"founder", "anna", "ben", "carl", "dan"}
 	for _, m := range masters[1:] {
 		w.admit(tb, m, entity.Member)
@@ -41,9 +42,25 @@ func history(tb testing.TB, n int) []oplog.Op {
 		ops = append(ops, o)
 		return o.ID()
 	}
+	// checkpoint closes what the founder has seen, and the others ack it beside each other.
+	checkpoint := func() {
+		for ; known < len(ops); known++ {
+			if _, err := w.Add(ops[known]); err != nil {
+				tb.Fatalf("Add: %v", err)
+			}
+		}
+		heads = []keys.Digest{write("founder", heads, oplog.FamilyCheckpoint, entity.TypeCheckpoint, w.NextCheckpoint())}
+		var acks []keys.Digest
+		for _, m := range masters[1:] {
+			acks = append(acks, write(m, heads, oplog.FamilyCheckpoint, entity.TypeAck, entity.Ack{Checkpoint: heads[0]}))
+		}
+		slices.SortFunc(acks, compare)
+		heads = acks
+	}
 	title := func(name string, parents []keys.Digest) keys.Digest {
 		return write(name, parents, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: fmt.Sprint(name, len(ops))})
 	}
+	known = len(ops)
 	party := w.who(tb, "dora").party()
 	for round := 0; len(ops) < n; round++ {
 		clash := round%max(1, n/110) == 3 // some ten times, at 11 ops a round
@@ -65,6 +82,9 @@ func history(tb testing.TB, n int) []oplog.Op {
 		heads = []keys.Digest{title(masters[round%len(masters)], tips)}
 		if clash {
 			heads = []keys.Digest{write("founder", heads, oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: party, Role: entity.Member, Ref: &w.ref})}
+		}
+		if closing && (clash || round%5 == 4) {
+			checkpoint()
 		}
 	}
 	return ops[:n]
@@ -102,6 +122,8 @@ func BenchmarkResolve(b *testing.B) {
 		}
 		if s := e.State(); len(s.Void) == 0 {
 			b.Fatal("nothing clashed")
+		} else if s.Final.Number > 0 {
+			b.ReportMetric(float64(s.Final.Number), "checkpoints")
 		}
 	}
 	add := func(b *testing.B, ops []oplog.Op) {
@@ -116,17 +138,21 @@ func BenchmarkResolve(b *testing.B) {
 		}
 	}
 	for _, c := range []struct {
-		name  string
-		n     int
-		do    func(*testing.B, []oplog.Op)
-		bound float64
+		name    string
+		n       int
+		closing bool
+		do      func(*testing.B, []oplog.Op)
+		bound   float64
 	}{
-		{"open", 5_000, open, 0.25},
-		{"open", 50_000, open, 1},
-		{"add", 5_000, add, 0}, // none yet
+		{"open", 5_000, false, open, 0.25},
+		{"open", 50_000, false, open, 1},
+		{"open with checkpoints", 5_000, true, open, 0.25},
+		{"open with checkpoints", 50_000, true, open, 1},
+		{"add", 5_000, false, add, 0}, // none yet
+		{"add with checkpoints", 5_000, true, add, 1},
 	} {
 		b.Run(fmt.Sprintf("%s/%d", c.name, c.n), func(b *testing.B) {
-			ops := history(b, c.n)
+			ops := history(b, c.n, c.closing)
 			var best, base time.Duration
 			for b.Loop() {
 				start := time.Now()
@@ -143,6 +169,59 @@ func BenchmarkResolve(b *testing.B) {
 			if c.bound > 0 && ratio > c.bound {
 				b.Errorf("%s of %d ops takes %v, %.2f of checking their signatures (%v), bound %v", c.name, c.n, best, ratio, base, c.bound)
 			}
+		})
+	}
+}
+
+// BenchmarkContent compares judging articles, each written under another state of a board,
+// with checking their signatures.
+func BenchmarkContent(b *testing.B) {
+	for _, closing := range []bool{false, true} {
+		b.Run(fmt.Sprintf("5000 states, checkpoints %v", closing), func(b *testing.B) {
+			control := history(b, 5_000, closing)
+			people := map[keys.ID]person{}
+			for _, name := range []string{"founder", "anna", "ben", "carl", "dan", "dora"} {
+				p := newPerson(b, name)
+				people[p.key.ID()] = p
+			}
+			var articles []oplog.Op
+			last := map[keys.ID]oplog.Op{}
+			for _, o := range control[len(control)-5_000+100:] { // not those that found the board
+				p := people[o.Device()]
+				d := oplog.Draft{
+					Entity: control[0].ID(), User: o.User(), Strand: oplog.Content, Family: oplog.FamilyArticle, Type: entity.TypeArticleNew,
+					Auth: []keys.Digest{o.ID()}, Epoch: control[2].ID(), At: now, Body: []byte("sealed"),
+				}
+				if l, ok := last[o.Device()]; ok {
+					d.Seq, d.Prev, d.Parents = l.Seq()+1, l.ID(), []keys.Digest{l.ID()}
+				}
+				a := sign(b, p, d)
+				last[o.Device()] = a
+				articles = append(articles, a)
+			}
+			var best, base time.Duration
+			for b.Loop() {
+				l := oplog.NewLog(control[0].ID())
+				l.AppendAll(control)
+				e, err := entity.Open(l)
+				if err != nil {
+					b.Fatal(err)
+				}
+				e.State()
+				start := time.Now()
+				for _, o := range articles {
+					if _, err := e.Add(o); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if d := time.Since(start); best == 0 || d < best {
+					best = d
+				}
+				if d := signatures(b, articles); base == 0 || d < base {
+					base = d
+				}
+			}
+			b.ReportMetric(float64(best)/float64(base), "of-signatures")
 		})
 	}
 }

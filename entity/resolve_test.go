@@ -40,11 +40,15 @@ import (
 //	titles TEXT, lets friends in, ends     policy/title, join, end
 //	rekeys                                 opkey/epoch
 //	signs unknown, signs critical          a type of a later version
+//	checkpoints                            checkpoint/checkpoint
+//	checkpoints keeping nothing|LABEL …    one that keeps only that, or in another order
+//	acks LABEL                             checkpoint/ack
 //	posts                                  an article
 //
 // The output is who has which place (the founder first), what is void, what was refused
-// when it came, which posts count, and the op that holds the epoch to write in with its
-// depth. An empty line of it is left out.
+// when it came, which posts count, the last final checkpoint, the ones that would be final
+// beside the chain, what the next one will keep, and the op that holds the epoch to write in
+// with its depth. An empty line of it is left out.
 func TestResolve(t *testing.T) {
 	t.Parallel()
 	datadriven.Walk(t, "testdata/resolve", func(t *testing.T, path string) {
@@ -257,13 +261,29 @@ func (s *story) draft(w *world, p person, verb []string) oplog.Draft {
 	case "rekeys":
 		next := nextEpoch(w)
 		return control(oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: next.Commitment, Depth: next.Depth, Replaces: next.Replaces})
+	case "checkpoints":
+		body := w.NextCheckpoint()
+		if len(verb) > 1 {
+			body.Keeps = []keys.Digest{}
+			for _, l := range verb[2:] {
+				if l != "nothing" {
+					body.Keeps = append(body.Keeps, s.ops[l].ID())
+				}
+			}
+		}
+		return control(oplog.FamilyCheckpoint, entity.TypeCheckpoint, body)
+	case "acks":
+		return control(oplog.FamilyCheckpoint, entity.TypeAck, entity.Ack{Checkpoint: s.ops[verb[1]].ID()})
 	case "signs":
 		typ := map[string]uint16{"unknown": 99, "critical": 999}[verb[1]]
 		return control(oplog.FamilyPolicy, typ, []byte("later"))
 	case "posts":
 		d := w.draft(p, oplog.Content, oplog.FamilyArticle, entity.TypeArticleNew, []byte("sealed"))
-		epoch, _ := w.State().WritingEpoch(func(keys.Digest) bool { return true })
+		epoch, clean := w.State().WritingEpoch(func(keys.Digest) bool { return true })
 		d.Epoch = epoch.ID
+		if !clean { // an author who does not mind
+			d.Epoch = epochs(w)[0]
+		}
 		return d
 	}
 	s.d.Fatalf(s.t, "unknown verb %q", verb[0])
@@ -339,6 +359,9 @@ func (s *story) tell() string {
 	list("refused", slices.Sorted(maps.Keys(s.no)))
 	list("posts that count", of(func(o oplog.Op) bool { return o.Strand() == oplog.Content && w.Counts(o) }))
 	list("posts that do not", of(func(o oplog.Op) bool { return o.Strand() == oplog.Content && !w.Counts(o) }))
+	list("final", of(func(o oplog.Op) bool { return o.ID() == st.Final.ID }))
+	list("rivals", of(func(o oplog.Op) bool { return slices.Contains(st.Final.Rivals, o.ID()) }))
+	list("to be kept", of(func(o oplog.Op) bool { return slices.Contains(w.Pending(), o.ID()) }))
 	out.WriteString("epoch: " + s.epoch(w) + "\n")
 	return out.String()
 }
@@ -349,9 +372,12 @@ func (s *story) epoch(w *world) string {
 	best, _ := w.State().WritingEpoch(func(keys.Digest) bool { return true })
 	var labels []string
 	for _, l := range s.labels {
-		if e, ok := w.State().Epochs[s.ops[l].ID()]; ok && !e.Void && e.Depth == best.Depth {
+		if e, ok := w.State().Epochs[s.ops[l].ID()]; ok && !e.Void && !e.Tainted && e.Depth == best.Depth {
 			labels = append(labels, l)
 		}
+	}
+	if best.Depth == 0 {
+		return "none clean"
 	}
 	if len(labels) == 0 {
 		return fmt.Sprintf("the founding one, depth %d", best.Depth)

@@ -52,8 +52,8 @@ func TestRuleTextsAgainst(t *testing.T) {
 		{remove, entity.Remove{Epoch: next}, "is not a member"},
 		{remove, entity.Remove{User: user("founder"), Epoch: next}, "the founder"},
 		{remove, entity.Remove{User: user("master"), Epoch: next}, "who goes himself leaves"},
-		{remove, entity.Remove{User: user("reader"), Epoch: changed(func(n *entity.NextEpoch) { n.Depth = 1 })}, "depth 1, want 2"},
-		{remove, entity.Remove{User: user("reader"), Epoch: changed(func(n *entity.NextEpoch) { n.Depth = 3 })}, "depth 3, want 2"},
+		{remove, entity.Remove{User: user("reader"), Epoch: changed(func(n *entity.NextEpoch) { n.Depth = 1 })}, "depth 1, want 3"},
+		{remove, entity.Remove{User: user("reader"), Epoch: changed(func(n *entity.NextEpoch) { n.Depth = 2 })}, "depth 2, want 3"},
 		{remove, entity.Remove{User: user("reader"), Epoch: changed(func(n *entity.NextEpoch) { n.Depth, n.Replaces = 1, nil })}, "beside another"},
 		{remove, entity.Remove{User: user("reader"), Epoch: changed(func(n *entity.NextEpoch) { n.Replaces = []keys.Digest{{1}} })}, "unknown epoch"},
 		{remove, entity.Remove{User: user("reader"), Epoch: changed(func(n *entity.NextEpoch) { n.Replaces = append(epochs(base), epochs(base)...) })}, "not ascending"},
@@ -114,8 +114,8 @@ func TestMembersAgain(t *testing.T) {
 	if !ok || got.Standing != entity.Removed {
 		t.Errorf("who was removed is %+v, %v", got, ok)
 	}
-	if info, _ := w.State().WritingEpoch(func(keys.Digest) bool { return true }); info.Depth != 2 || info.By != w.who(t, "master").user() {
-		t.Errorf("the epoch after a removal is %+v, want depth 2 by who removed", info)
+	if info, _ := w.State().WritingEpoch(func(keys.Digest) bool { return true }); info.Depth != 3 || info.By != w.who(t, "master").user() {
+		t.Errorf("the epoch after a removal is %+v, want depth 3 by who removed", info)
 	}
 	if _, err := w.Write(m.author(), w.ring, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: "x"}); err == nil {
 		t.Error("who was removed writes")

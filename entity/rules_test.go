@@ -63,10 +63,7 @@ var verbs = map[string]func(testing.TB, *world, person) oplog.Draft{
 	"role-gone":    roleOf("gone"),
 	"accept":       control(oplog.FamilyMember, entity.TypeAccept, fixed(entity.Accept{})),
 	"epoch": control(oplog.FamilyOpKey, entity.TypeEpoch, func(_ testing.TB, w *world, _ person) any {
-		b := entity.Epoch{Commitment: keys.Digest{1}, Depth: 2}
-		for id := range w.State().Epochs {
-			b.Replaces = append(b.Replaces, id)
-		}
+		b := entity.Epoch{Commitment: keys.Digest{1}, Depth: nextEpoch(w).Depth, Replaces: epochs(w)}
 		if w.State().Kind == entity.Me {
 			b.UserBox, b.Chain = &keys.BoxID{1}, &entity.DeviceLink{Prev: w.State().DeviceHead}
 		}
@@ -222,7 +219,7 @@ func TestRules(t *testing.T) {
 			admit            yes      no      no
 			leave            stays    no      yes
 			unknown          yes      no      yes
-			epoch            no       no      no
+			epoch            yes      no      no
 			write            yes      no      yes
 		`},
 		{name: "board that was handed on", kind: entity.Board, setup: func(t *testing.T, w *world) {
@@ -636,10 +633,7 @@ func TestRuleTexts(t *testing.T) {
 	}
 	epoch := func(kind entity.Kind, name, because string, change func(*world, *entity.Epoch)) {
 		rows["epoch: "+name] = row{kind, "founder", oplog.FamilyOpKey, entity.TypeEpoch, func(_ *testing.T, w *world) any {
-			b := entity.Epoch{Commitment: keys.Digest{1}, Depth: 2}
-			for id := range w.State().Epochs {
-				b.Replaces = append(b.Replaces, id)
-			}
+			b := entity.Epoch{Commitment: keys.Digest{1}, Depth: nextEpoch(w).Depth, Replaces: epochs(w)}
 			if kind == entity.Me {
 				b.UserBox, b.Chain = &keys.BoxID{1}, &entity.DeviceLink{Prev: w.State().DeviceHead}
 			}
@@ -647,8 +641,8 @@ func TestRuleTexts(t *testing.T) {
 			return b
 		}, no, because}
 	}
-	epoch(entity.Board, "depth too low", "depth 1, want 2", func(_ *world, b *entity.Epoch) { b.Depth = 1 })
-	epoch(entity.Board, "depth too high", "depth 9, want 2", func(_ *world, b *entity.Epoch) { b.Depth = 9 })
+	epoch(entity.Board, "depth too low", "depth 1, want 3", func(_ *world, b *entity.Epoch) { b.Depth = 1 })
+	epoch(entity.Board, "depth too high", "depth 9, want 3", func(_ *world, b *entity.Epoch) { b.Depth = 9 })
 	epoch(entity.Board, "replaces nothing", "beside another", func(_ *world, b *entity.Epoch) { b.Replaces, b.Depth = nil, 1 })
 	epoch(entity.Board, "replaces the unknown", "unknown epoch", func(_ *world, b *entity.Epoch) { b.Replaces = []keys.Digest{{1}} })
 	epoch(entity.Board, "replaces one twice", "not ascending", func(_ *world, b *entity.Epoch) { b.Replaces = append(b.Replaces, b.Replaces...) })

@@ -44,6 +44,7 @@ type Membership struct {
 	Ref      [16]byte    // the invite it came through, zero if none
 	Since    time.Time   // for display
 	Accepted bool        // Friend: consented
+	End      keys.Digest // the op that ended it, zero while it lasts
 }
 
 // EpochInfo is one epoch of an entity's op-key.
@@ -53,6 +54,8 @@ type EpochInfo struct {
 	Commitment keys.Digest
 	By         keys.Digest // the user who made it
 	Void       bool        // of a removal that is void: read with, not written with
+	Tainted    bool        // somebody who was given it is gone: the same
+	Replaced   bool        // a later epoch names it as one that it replaces
 }
 
 // Writer is a device as that of one user: what a user says of a key, its cuts
@@ -83,6 +86,7 @@ type State struct {
 	Merged      keys.Digest // the entity this one goes on in, zero if none
 	Frozen      bool        // a master wrote what this version must not ignore
 	Void        map[keys.Digest]bool
+	Final       Final
 
 	// Me
 	Recovery   keys.ID
@@ -90,7 +94,9 @@ type State struct {
 	DeviceHead keys.Digest // last op of the device chain
 	UserBox    keys.BoxID  // of the last epoch
 
-	owners map[keys.ID]keys.Digest // active members by device; nil until asked for, and after a change
+	owners   map[keys.ID]keys.Digest // active members by device; nil until asked for, and after a change
+	departed []departure             // memberships that ended
+	clean    []keys.Digest           // epochs that are not tainted
 }
 
 // Member returns a user's membership, whatever its standing.
@@ -180,12 +186,12 @@ func (s *State) accepted() bool {
 }
 
 // WritingEpoch returns the epoch that writers use: of greatest depth, then of
-// lowest id, among those held reports true for.
+// lowest id, among those held reports true for. One that is tainted is never used.
 func (s *State) WritingEpoch(held func(keys.Digest) bool) (EpochInfo, bool) {
 	var best EpochInfo
 	found := false
 	for id, e := range s.Epochs {
-		if e.Void || !held(id) {
+		if e.Void || e.Tainted || !held(id) {
 			continue
 		}
 		if !found || e.Depth > best.Depth || e.Depth == best.Depth && compare(id, best.ID) < 0 {

@@ -85,6 +85,17 @@ func (w *world) must(tb testing.TB, name string, family oplog.Family, typ uint16
 	return o
 }
 
+// rekey is the founder beginning a new epoch, as after every departure.
+func (w *world) rekey(tb testing.TB) oplog.Op {
+	tb.Helper()
+	o, key, err := w.Rotate(w.who(tb, "founder").author())
+	if err != nil {
+		tb.Fatalf("Rotate: %v", err)
+	}
+	w.ring[o.ID()] = key
+	return o
+}
+
 func (w *world) post(tb testing.TB, name, title string) oplog.Op {
 	tb.Helper()
 	o, err := w.Write(w.who(tb, name).author(), w.ring, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: title})
@@ -92,6 +103,34 @@ func (w *world) post(tb testing.TB, name, title string) oplog.Op {
 		tb.Fatalf("%s posts %q: %v", name, title, err)
 	}
 	return o
+}
+
+// write is what a person does on a board: a body of an article or a comment.
+func (w *world) write(tb testing.TB, name string, body any) oplog.Op {
+	tb.Helper()
+	family, typ := boardType(body)
+	o, err := w.Write(w.who(tb, name).author(), w.ring, family, typ, body)
+	if err != nil {
+		tb.Fatalf("%s writes %T: %v", name, body, err)
+	}
+	return o
+}
+
+// boardType returns the family and type of a body of an article or a comment.
+func boardType(body any) (oplog.Family, uint16) {
+	switch body.(type) {
+	case entity.Article:
+		return oplog.FamilyArticle, entity.TypeArticleNew
+	case entity.ArticleEdit:
+		return oplog.FamilyArticle, entity.TypeArticleEdit
+	case entity.ArticleDelete:
+		return oplog.FamilyArticle, entity.TypeArticleDelete
+	case entity.Comment:
+		return oplog.FamilyComment, entity.TypeCommentNew
+	case entity.CommentDelete:
+		return oplog.FamilyComment, entity.TypeCommentDelete
+	}
+	return 0, 0
 }
 
 var openPolicy = entity.Policy{Join: entity.JoinLink, History: entity.History{Mode: entity.HistoryAll}}
@@ -148,10 +187,12 @@ func settleBy(tb testing.TB, kind entity.Kind, people map[string]person) *world 
 		party := w.who(tb, "master").party()
 		w.must(tb, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
 		w.must(tb, "gone", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+		w.rekey(tb)
 	case entity.Profile:
 		w.admit(tb, "reader", entity.Reader)
 		w.admit(tb, "gone", entity.Reader)
 		w.must(tb, "gone", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+		w.rekey(tb)
 	case entity.Friend:
 		w.admit(tb, "other", entity.Member)
 	}
@@ -278,7 +319,7 @@ func snapshot(e *entity.Entity) []byte {
 	}
 	return keys.Marshal([]any{
 		s.Digest(), s.Kind, s.Name, s.Title, s.Description, s.Policy, s.Ended, s.EndReason, s.Merged, s.Frozen,
-		s.DeviceHead, s.UserBox, s.Devices, members, epochs, void, cuts, content,
+		s.Final.ID, s.Final.Number, s.Final.Rivals, e.Pending(), s.DeviceHead, s.UserBox, s.Devices, members, epochs, void, cuts, content,
 	})
 }
 

@@ -81,14 +81,16 @@ type Record struct {
 	Failed  uint8          `cbor:"17,keyasint,omitempty"` // failed proofs
 	Wrong   uint8          `cbor:"18,keyasint,omitempty"` // wrong typed codes
 	Claims  []Claim        `cbor:"19,keyasint,omitempty"` // in the order they came
+	Seen    []keys.Digest  `cbor:"20,keyasint,omitempty"` // control heads of the board when the link was made
 }
 
 // Terms is what the issuer keeps beside what the link says.
 type Terms struct {
 	Created time.Time
 	Role    entity.Role
-	History entity.History
+	History entity.History // zero: as the board has it when somebody is let in
 	Note    string
+	Seen    []keys.Digest
 }
 
 // NewRecord returns the record of a link just made. It panics when eid is not
@@ -103,7 +105,7 @@ func NewRecord(id string, l Link, eid keys.Digest, t Terms) Record {
 		ID: id, IID: k.IID, Ref: k.Ref, PK: k.Sign.ID(), MAC: mac[:],
 		Kind: l.Kind, EID: eid, Role: t.Role, History: t.History,
 		Uses: l.Uses, Created: t.Created.Unix(), Expires: l.Expires.Unix(),
-		Auto: l.Auto(), Note: clip(t.Note, MaxNote), State: Open,
+		Auto: l.Auto(), Note: clip(t.Note, MaxNote), State: Open, Seen: t.Seen,
 	}
 	if l.Bound != nil {
 		r.Bound = new(*l.Bound)

@@ -37,9 +37,12 @@ const (
 	LabelInfo       Label = "ptt/infobody/1" // what an info message signs
 	LabelInfoBox    Label = "ptt/infobox/1"  // HPKE info of a box in an info message
 	LabelDigest     Label = "ptt/digest/1"   // digest of an entity's state
+	LabelRoots      Label = "ptt/roots/1"    // roots of a checkpoint
 	LabelContentAAD Label = "ptt/content/1"  // additional data of sealed content
 	LabelVault      Label = "ptt/vault/1"    // additional data of a sealed record
 	LabelPrint      Label = "ptt/print/1"    // fingerprint shown to people
+	LabelRanges     Label = "ptt/ranges/1"   // sum of a range of a log
+	LabelShort      Label = "ptt/short/1"    // short name of an op within a reconciliation
 
 	labelIID     Label = "iid"
 	labelRef     Label = "ref"
@@ -61,7 +64,7 @@ func Labels() []string {
 		string(LabelJoin), string(LabelCommit), string(LabelCode), string(LabelCodeID), string(LabelJoinID),
 		string(LabelInvite), string(LabelKey), string(LabelBoxes), string(LabelPolicy), string(LabelHeads),
 		string(LabelInfo), string(LabelInfoBox), string(LabelDigest), string(LabelContentAAD), string(LabelVault),
-		string(LabelPrint),
+		string(LabelPrint), string(LabelRoots), string(LabelRanges), string(LabelShort),
 		string(labelIID), string(labelRef), string(labelInvSign), string(labelAckMAC), string(labelSAS),
 		string(labelTopic), string(labelContent), string(labelHeader), string(labelUserBox),
 	}

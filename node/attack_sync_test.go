@@ -18,7 +18,7 @@ import (
 )
 
 // enters lets a claimant into a board.
-func enters(t *testing.T, n *Node, h *held, c claimant) {
+func enters(t testing.TB, n *Node, h *held, c claimant) {
 	t.Helper()
 	inv, err := n.Invite(t.Context(), InviteOptions{Kind: "board", Board: h.ID().String(), Auto: true})
 	if err != nil {
@@ -31,10 +31,6 @@ func enters(t *testing.T, n *Node, h *held, c claimant) {
 	if got, ok := n.commitInviting(c.key.ID(), inv.ID, &protocol.Change{Approve: &ev.Claim.JoinID}).(protocol.Committed); !ok || got.Grant == nil {
 		t.Fatalf("%+v", got)
 	}
-}
-
-func syncFrame(typ protocol.SyncType, v any) []byte {
-	return protocol.Frame(uint8(typ), keys.Marshal(v))
 }
 
 // TestAttackLeavesInside: a member who brings his own leave in a sync gets nothing

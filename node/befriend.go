@@ -243,7 +243,7 @@ func (tx *tx) infoBody(h *held, friend keys.Digest, device keys.ID, step protoco
 			tx.ops(p.Entity, o)
 			member, _ = p.State().Member(friend)
 		}
-		box, err := protocol.SealApproval(party.Box, h.ID(), id, n.device.ID(), device, protocol.BoxBody{Keys: epochKeys(p.ring)})
+		box, err := protocol.SealApproval(party.Box, h.ID(), id, n.device.ID(), device, protocol.BoxBody{Keys: n.keysFor(p, friend)})
 		if err != nil {
 			return body, err
 		}

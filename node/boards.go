@@ -1,13 +1,11 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"slices"
-	"strconv"
 
 	"pttnode/entity"
-	"pttnode/keys"
-	"pttnode/oplog"
 )
 
 // BoardOptions is what a new board is made of.
@@ -15,6 +13,8 @@ type BoardOptions struct {
 	Name   string `json:"name"`
 	Title  string `json:"title,omitempty"`
 	Policy string `json:"policy,omitempty"` // friends (default) or link
+	// What a newcomer may read of the past: all (default), from-join or last:SECONDS.
+	History string `json:"history,omitempty"`
 }
 
 // CreateBoard founds a board.
@@ -22,20 +22,20 @@ func (n *Node) CreateBoard(_ context.Context, o BoardOptions) (BoardView, error)
 	if !ValidName(o.Name) || o.Name[0] == '@' || o.Name[0] == '-' {
 		return BoardView{}, refuse("usage", "what", "a board's name is one line of 1 to 64 bytes and begins neither with @ nor with -")
 	}
-	policy := entity.JoinFriends
-	switch o.Policy {
-	case "", "friends":
-	case "link":
-		policy = entity.JoinLink
-	default:
-		return BoardView{}, refuse("usage", "what", "--policy is friends or link")
+	policy, err := parsePolicy(cmp.Or(o.Policy, "friends"))
+	if err != nil {
+		return BoardView{}, err
+	}
+	history, err := parseHistory(cmp.Or(o.History, "all"))
+	if err != nil {
+		return BoardView{}, err
 	}
 	var view BoardView
-	err := n.update(func(tx *tx) error {
+	err = n.update(func(tx *tx) error {
 		party := n.me.State().Party(n.name())
 		h, err := tx.create(entity.Genesis{
 			Kind: entity.Board, Founder: &party, Name: o.Name, Title: o.Title,
-			Policy: &entity.Policy{Join: policy, History: entity.History{Mode: entity.HistoryAll}},
+			Policy: &entity.Policy{Join: policy, History: history},
 		})
 		if err != nil {
 			return writeCode(err)
@@ -60,13 +60,14 @@ func (n *Node) boardView(h *held) BoardView {
 	have, total := n.progress(h)
 	v := BoardView{
 		ID: h.ID(), Name: n.boardName(h), Title: s.Title, Description: s.Description, Owner: n.nameOf(s.Founder), OwnerID: s.Founder,
-		Policy: s.Policy.Join.String(), Personal: s.Personal, Members: len(s.Active()), Have: have, Total: total,
+		Policy: s.Policy.Join.String(), History: historyText(s.Policy.History), Personal: s.Personal, Ended: s.Ended, Members: len(s.Active()), Have: have, Total: total,
 	}
+	v.Confirmed, v.Of, _ = n.confirmations(h)
 	if m, ok := s.Member(n.user); ok {
 		v.Role = m.Role.String()
 	}
-	for _, p := range h.Posts(nil) {
-		if p.Author != n.user && !n.hasSeen(h.ID(), p.ID) {
+	for _, p := range h.Posts(h.ring) {
+		if p.Author != n.user && p.DeletedBy.IsZero() && !n.hasSeen(h.ID(), p.ID) {
 			v.Unread++
 		}
 	}
@@ -78,7 +79,11 @@ func (n *Node) boards() []*held {
 	var out []*held
 	for _, h := range n.entities {
 		s := h.State()
-		if m, ok := s.Member(n.user); s.Kind == entity.Board && ok && m.Standing == entity.Active {
+		m, ok := s.Member(n.user)
+		if s.Kind != entity.Board || !ok || m.Standing != entity.Active {
+			continue
+		}
+		if _, listed := n.meLog.Entities[h.ID()]; listed || !s.Ended { // one that ended can be taken off the list
 			out = append(out, h)
 		}
 	}
@@ -118,7 +123,9 @@ func (n *Node) Board(ref string) (BoardView, error) {
 	if err != nil {
 		return BoardView{}, err
 	}
-	return n.boardView(h), nil
+	v := n.boardView(h)
+	_, _, v.Behind = n.confirmations(h)
+	return v, nil
 }
 
 // Members returns everybody who is or was a member, the founder first.
@@ -132,8 +139,9 @@ func (n *Node) Members(ref string) ([]MemberView, error) {
 	return n.members(h), nil
 }
 
-func (n *Node) members(h *held) []MemberView {
-	s := h.State()
+func (n *Node) members(h *held) []MemberView { return n.membersOf(h.State()) }
+
+func (n *Node) membersOf(s *entity.State) []MemberView {
 	out := []MemberView{}
 	for user, m := range s.Members {
 		name := n.nameOf(user)
@@ -165,119 +173,11 @@ func (n *Node) LeaveBoard(_ context.Context, ref string) error {
 		if err != nil {
 			return err
 		}
-		m, _ := h.State().Member(n.user)
-		cuts := cutsOf(h, m.Party.Devices, oplog.Content)
 		name := n.boardName(h)
-		o, err := h.Control(tx.author(), oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: cuts})
-		if err != nil {
+		if err := tx.leave(h); err != nil {
 			return writeCode(err)
 		}
-		tx.ops(h.Entity, o)
 		tx.event("board.left", map[string]any{"id": h.ID().String(), "name": name})
-		return tx.me(entity.TypeLeft, entity.Left{Entity: h.ID()})
-	})
-}
-
-// Articles returns a board's articles in its order.
-func (n *Node) Articles(ref string) ([]ArticleView, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	h, err := n.board(ref)
-	if err != nil {
-		return nil, err
-	}
-	out := []ArticleView{}
-	for _, p := range h.Posts(h.ring) {
-		out = append(out, n.articleView(p))
-	}
-	return out, nil
-}
-
-func (n *Node) articleView(p entity.Post) ArticleView {
-	v := ArticleView{
-		ID: p.ID, No: p.No, Title: p.Title, Class: p.Class, Author: n.nameOf(p.Author), AuthorID: p.Author, At: p.At, State: "ok",
-	}
-	if p.Unreadable {
-		v.State = "unreadable"
-	}
-	return v
-}
-
-// Article returns one article by number or id, with its text, and marks it read.
-func (n *Node) Article(_ context.Context, ref, article string) (ArticleView, error) {
-	var view ArticleView
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	h, err := n.board(ref)
-	if err != nil {
-		return view, err
-	}
-	p, err := pick("article", article, h.Posts(nil), func(p entity.Post) []string {
-		return []string{strconv.Itoa(p.No), p.ID.String()}
-	})
-	if err != nil {
-		return view, err
-	}
-	h.OpenPost(h.ring, &p)
-	view = n.articleView(p)
-	view.Body, view.Thread = &p.Text, []CommentView{}
-	if !n.hasSeen(h.ID(), p.ID) && p.Author != n.user {
-		n.markSeen(h.ID(), p.ID)
-		if n.runCtx != nil && n.runCtx.Err() == nil {
-			n.wg.Go(func() { n.storeSeen(h.ID(), p.ID) })
-		}
-	}
-	return view, nil
-}
-
-// hasSeen reports whether an article was read, on any device of ours.
-func (n *Node) hasSeen(eid, id keys.Digest) bool { return n.seen[eid][id] || n.meLog.Seen[eid][id] }
-
-func (n *Node) markSeen(eid, id keys.Digest) {
-	if n.seen[eid] == nil {
-		n.seen[eid] = make(map[keys.Digest]bool)
-	}
-	n.seen[eid][id] = true
-}
-
-// storeSeen keeps a read mark; losing one to a crash or a full disk shows an
-// article as unread again, and does no more harm.
-func (n *Node) storeSeen(eid, id keys.Digest) {
-	err := n.update(func(tx *tx) error {
-		tx.put("/r/"+eid.String()+"/"+id.String(), []byte{1})
 		return nil
 	})
-	if err != nil {
-		n.log.Debug("read mark", "err", err)
-	}
-}
-
-// NewArticle writes an article. It is durable when it is returned, and on its
-// way to the members that are connected.
-func (n *Node) NewArticle(_ context.Context, ref, class, title, body string) (ArticleView, error) {
-	a, err := entity.NewArticle(entity.Article{Class: class, Title: title, Text: body})
-	if err != nil {
-		return ArticleView{}, writeCode(err)
-	}
-	var view ArticleView
-	err = n.update(func(tx *tx) error {
-		h, err := n.board(ref)
-		if err != nil {
-			return err
-		}
-		o, err := h.Write(tx.author(), h.ring, oplog.FamilyArticle, entity.TypeArticleNew, a)
-		if err != nil {
-			return writeCode(err)
-		}
-		tx.ops(h.Entity, o)
-		tx.event("article.new", map[string]any{"board": h.ID().String(), "id": o.ID().String(), "by": n.user.String()})
-		for _, p := range h.Posts(nil) {
-			if p.ID == o.ID() {
-				p.Article = a
-				view = n.articleView(p)
-			}
-		}
-		return nil
-	})
-	return view, err
 }

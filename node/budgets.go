@@ -92,6 +92,13 @@ func (n *Node) afford(b budget, peer keys.ID) bool {
 	return n.spending.take(b, peer.String(), n.now())
 }
 
+// exhausted reports whether a peer has had all of a budget.
+func (n *Node) exhausted(b budget, peer keys.ID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.spending.over(b, peer.String(), n.now())
+}
+
 // crowded reports whether a subnet has had its joins.
 func (n *Node) crowded(subnet string) bool {
 	n.mu.Lock()

@@ -104,6 +104,22 @@ func (n *Node) claim(id string) (invite.Record, invite.Claim, bool) {
 	return invite.Record{}, invite.Claim{}, false
 }
 
+// refuseSettled ends what waits and has its answer: who asks twice and was let in
+// once, or was blocked, does not wait on.
+func (tx *tx) refuseSettled() {
+	for id := range tx.n.invites {
+		for _, c := range tx.n.invites[id].Claims {
+			if !c.State.Waiting() {
+				continue
+			}
+			switch why := tx.admissible(tx.n.invites[id], c); why {
+			case invite.RefusedAlreadyFriends, invite.RefusedAlreadyMember, invite.RefusedRejected:
+				tx.refuse(tx.n.invites[id], c, why)
+			}
+		}
+	}
+}
+
 // sweep ends what is over: invites, claims, and friendships that were not
 // accepted in time.
 func (n *Node) sweep() error {
@@ -114,6 +130,7 @@ func (n *Node) sweep() error {
 		if err := tx.catchUpOwn(); err != nil {
 			return err
 		}
+		tx.govern()
 		for _, r := range n.invites {
 			swept, late := r.Sweep(tx.now)
 			swept, expired := swept.Expire(tx.now)
@@ -128,17 +145,7 @@ func (n *Node) sweep() error {
 				tx.decided(c)
 			}
 		}
-		for id := range n.invites { // who asks twice and was let in once does not wait on
-			for _, c := range n.invites[id].Claims {
-				if !c.State.Waiting() {
-					continue
-				}
-				why := tx.admissible(n.invites[id], c)
-				if why == invite.RefusedAlreadyFriends || why == invite.RefusedAlreadyMember {
-					tx.refuse(n.invites[id], c, why)
-				}
-			}
-		}
+		tx.refuseSettled()
 		for _, h := range n.entities {
 			s := h.State()
 			if s.Kind != entity.Friend || s.Founder != n.user || s.Ended || !n.founded(h) {

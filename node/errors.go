@@ -65,7 +65,9 @@ func writeCode(err error) error {
 		return because("board_read_only", err)
 	case errors.Is(err, entity.ErrFrozen), errors.Is(err, oplog.ErrVersion):
 		return because("data_newer", err)
-	case errors.Is(err, entity.ErrNotAuthorized), errors.Is(err, entity.ErrNoKey):
+	case errors.Is(err, entity.ErrNoKey):
+		return because("key_changing", err)
+	case errors.Is(err, entity.ErrNotAuthorized):
 		return because("board_read_only", err)
 	case errors.Is(err, entity.ErrBody), errors.Is(err, oplog.ErrTooLarge), errors.Is(err, oplog.ErrFormat):
 		return because("too_long", err)

@@ -117,6 +117,10 @@ func (tx *tx) settle(user keys.Digest) error {
 func (n *Node) Friends() []FriendView {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	return n.friendViews()
+}
+
+func (n *Node) friendViews() []FriendView {
 	users := make(map[keys.Digest]bool)
 	for _, h := range n.entities {
 		if s := h.State(); s.Kind == entity.Friend {
@@ -125,21 +129,26 @@ func (n *Node) Friends() []FriendView {
 	}
 	out := make([]FriendView, 0, len(users))
 	for user := range users {
-		h := n.friendship(user)
-		if h == nil { // ended; the last one there was
-			all := n.friendships(user)
-			h = all[len(all)-1]
-		}
-		out = append(out, n.friendView(h))
+		out = append(out, n.lastFriendship(user))
 	}
 	slices.SortFunc(out, func(a, b FriendView) int { return compareNames(a.Name, b.Name, a.UserID, b.UserID) })
 	return out
 }
 
+// lastFriendship shows the friendship with a user that counts, or one that ended.
+func (n *Node) lastFriendship(user keys.Digest) FriendView {
+	h := n.friendship(user)
+	if h == nil {
+		all := n.friendships(user)
+		h = all[len(all)-1]
+	}
+	return n.friendView(h)
+}
+
 func (n *Node) friendView(h *held) FriendView {
 	s := h.State()
 	user := s.Other(n.user)
-	v := FriendView{ID: h.ID(), UserID: user, Name: n.nameOf(user), State: "init"}
+	v := FriendView{ID: h.ID(), UserID: user, Name: n.nameOf(user), State: "init", Blocked: n.blocked(user)}
 	switch {
 	case s.Ended:
 		v.State = "ended"

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -118,7 +119,8 @@ func (n *Node) startGossip(ctx context.Context) (stop func(), err error) {
 func (g *gossip) follow(h *held) {
 	s := h.State()
 	active := !s.Ended && s.Speaks(g.n.user, g.n.device.ID(), entity.Reader)
-	epoch, ok := s.WritingEpoch(func(id keys.Digest) bool { _, ok := h.ring[id]; return ok })
+	writing, ok := s.WritingEpoch(func(id keys.Digest) bool { _, ok := h.ring[id]; return ok })
+	topics := topicsOf(h)
 	devices := g.n.others(h)
 	now := time.Now()
 	g.mu.Lock()
@@ -127,30 +129,52 @@ func (g *gossip) follow(h *held) {
 	for _, r := range g.rooms {
 		if r.eid == h.ID() {
 			r.devices = devices
-			r.gone = !active || !ok
+			r.gone = !active
+			if r.until.IsZero() && !slices.Contains(topics, r.epoch) {
+				r.until = now.Add(oldTopic) // some write there until they have seen what we have
+			}
 		}
 	}
-	if !active || !ok {
+	if !ok {
+		delete(g.current, h.ID()) // there is no key to publish with: who is connected is told by push
+	}
+	if !active {
 		return
 	}
-	name := h.ring[epoch.ID].Topic(h.ID(), epoch.ID)
-	old := g.current[h.ID()]
-	if old != nil && old.name == name {
-		return
-	}
-	if old != nil {
-		old.until = now.Add(oldTopic)
-	}
-	r := g.rooms[name]
-	if r == nil {
-		r = &room{
-			name: name, eid: h.ID(), epoch: epoch.ID, header: h.ring[epoch.ID].Header(h.ID(), epoch.ID),
-			devices: devices, came: make(map[keys.ID]time.Time), since: now,
+	for _, epoch := range topics {
+		name := h.ring[epoch].Topic(h.ID(), epoch)
+		r := g.rooms[name]
+		if r == nil {
+			r = &room{
+				name: name, eid: h.ID(), epoch: epoch, header: h.ring[epoch].Header(h.ID(), epoch),
+				devices: devices, came: make(map[keys.ID]time.Time), since: now,
+			}
+			g.rooms[name] = r
 		}
-		g.rooms[name] = r
+		r.until = time.Time{}
+		if ok && epoch == writing.ID {
+			g.current[h.ID()] = r
+		}
 	}
-	r.until = time.Time{}
-	g.current[h.ID()] = r
+}
+
+// topicsOf returns the epochs on whose topics new operations of an entity may come:
+// the clean ones that none replaced and whose keys are here, the deepest first.
+func topicsOf(h *held) []keys.Digest {
+	var all []entity.EpochInfo
+	for id, i := range h.State().Epochs {
+		if _, ok := h.ring[id]; ok && !i.Void && !i.Tainted && !i.Replaced {
+			all = append(all, i)
+		}
+	}
+	slices.SortFunc(all, func(a, b entity.EpochInfo) int {
+		return cmp.Or(cmp.Compare(b.Depth, a.Depth), compareDigests(a.ID, b.ID))
+	})
+	var out []keys.Digest
+	for _, i := range all[:min(len(all), maxTopics)] {
+		out = append(out, i.ID)
+	}
+	return out
 }
 
 // admits reports whether a device may be in any of our topics: nobody else gets a

@@ -48,22 +48,66 @@ func (n *Node) topicOf(eid keys.Digest) string {
 // rekey begins a new epoch of a board.
 func (n *Node) rekey(t *testing.T, eid keys.Digest) {
 	t.Helper()
-	err := n.update(func(tx *tx) error {
-		h := n.entities[eid]
-		old, _ := h.State().WritingEpoch(func(keys.Digest) bool { return true })
-		key := keys.NewOpKey()
-		o, err := h.Control(tx.author(), oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{
-			Commitment: key.Commitment(eid), Depth: old.Depth + 1, Replaces: []keys.Digest{old.ID},
-		})
-		if err != nil {
+	if _, err := n.RotateBoard(t.Context(), eid.String()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTopicsBeside: of epochs begun beside each other all are listened to, and one is
+// published in; after somebody has gone only that of who saw it.
+func TestTopicsBeside(t *testing.T) {
+	n, _ := target(t, nil)
+	board, err := n.CreateBoard(t.Context(), BoardOptions{Name: "dev", Policy: "link"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guest := newGuest(t, n, board.ID)
+	if _, err := n.SetRole(t.Context(), "dev", guest.me.ID().String(), "owner"); err != nil {
+		t.Fatal(err)
+	}
+	h, key := n.entities[board.ID], keys.NewOpKey()
+	old, _ := h.State().WritingEpoch(func(keys.Digest) bool { return true })
+	o, err := oplog.Sign(guest.key, oplog.Draft{
+		Entity: board.ID, User: guest.me.ID(), Strand: oplog.Control, Family: oplog.FamilyOpKey, Type: entity.TypeEpoch,
+		Parents: h.Log().Heads(oplog.Control), At: time.Now(),
+		Body: keys.Marshal(entity.Epoch{Commitment: key.Commitment(board.ID), Depth: old.Depth + 1, Replaces: []keys.Digest{old.ID}}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.rekey(t, board.ID)
+	if got := topicsOf(h); len(got) != 1 {
+		t.Errorf("after a new epoch %d topics, want 1", len(got))
+	}
+	err = n.update(func(tx *tx) error {
+		if _, err := h.Add(o); err != nil {
 			return err
 		}
 		tx.ops(h.Entity, o)
-		tx.opKey(h, o.ID(), key)
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if got := topicsOf(h); len(got) != 1 || got[0] == o.ID() {
+		t.Errorf("without its key: topics %v, want our own", got)
+	}
+	if err := n.update(func(tx *tx) error { tx.opKey(h, o.ID(), key); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if got := topicsOf(h); len(got) != 2 || !slices.Contains(got, o.ID()) {
+		t.Errorf("of two epochs beside each other: topics %v, want both", got)
+	}
+	_, err = h.Control(entity.Author{Key: guest.key, User: guest.me.ID(), Now: time.Now()}, oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: []entity.Cut{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := topicsOf(h); len(got) != 0 {
+		t.Errorf("after somebody left: topics %v, want none", got)
+	}
+	n.rekey(t, board.ID)
+	if got := topicsOf(h); len(got) != 1 || got[0] == o.ID() {
+		t.Errorf("with the next key: topics %v, want its own", got)
 	}
 }
 

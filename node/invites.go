@@ -77,11 +77,12 @@ func (tx *tx) newInvite(o InviteOptions) (invite.Link, invite.Record, error) {
 	n := tx.n
 	none := func(err error) (invite.Link, invite.Record, error) { return invite.Link{}, invite.Record{}, err }
 	kind, eid, name, role := entity.Friend, n.user, n.name(), entity.RoleFor(entity.Friend)
-	history := entity.History{Mode: entity.HistoryAll}
+	var history entity.History // as the board has it when somebody is let in
+	var seen []keys.Digest
 	switch o.Kind {
 	case "friend":
-		if o.Role != "" {
-			return none(refuse("usage", "what", "--role is for boards"))
+		if o.Role != "" || o.History != "" {
+			return none(refuse("usage", "what", "--role and --history are for boards"))
 		}
 	case "board":
 		h, err := n.board(o.Board)
@@ -92,7 +93,12 @@ func (tx *tx) newInvite(o InviteOptions) (invite.Link, invite.Record, error) {
 		if s.Personal || s.Ended || !s.Speaks(n.user, n.device.ID(), entity.Master) {
 			return none(refuse("not_owner", "name", n.boardName(h)))
 		}
-		kind, eid, name, history = entity.Board, h.ID(), n.boardName(h), s.Policy.History
+		kind, eid, name, seen = entity.Board, h.ID(), n.boardName(h), cardHeads(h.Entity)
+		if o.History != "" {
+			if history, err = parseHistory(o.History); err != nil {
+				return none(err)
+			}
+		}
 		switch o.Role {
 		case "", "member":
 			role = entity.Member
@@ -114,12 +120,9 @@ func (tx *tx) newInvite(o InviteOptions) (invite.Link, invite.Record, error) {
 		if !n.roomForDevice() {
 			return none(refuse("proof_too_long", "name", name))
 		}
-		kind, role, history = entity.Me, 0, entity.History{}
+		kind, role = entity.Me, 0
 	default:
 		return none(refuse("usage", "what", "invite friend, board or device"))
-	}
-	if o.History != "" && o.History != "all" {
-		return none(refuse("usage", "what", "--history: this version hands out the whole history (all)"))
 	}
 	if o.Uses < 0 || o.Uses > invite.MaxUses || len(o.Note) > invite.MaxNote {
 		return none(refuse("usage", "what", "1 to 100 uses, and a note of at most 200 bytes"))
@@ -142,7 +145,7 @@ func (tx *tx) newInvite(o InviteOptions) (invite.Link, invite.Record, error) {
 		return none(because("usage", err))
 	}
 	l := invite.New(kind, eid, n.device.ID(), opt)
-	r := invite.NewRecord(tx.shortID("i"), l, eid, invite.Terms{Created: tx.now, Role: role, History: history, Note: o.Note})
+	r := invite.NewRecord(tx.shortID("i"), l, eid, invite.Terms{Created: tx.now, Role: role, History: history, Note: o.Note, Seen: seen})
 	return l, r, nil
 }
 

@@ -143,6 +143,9 @@ func (tx *tx) merged(c *protocol.Change) invite.Code {
 // join the entity at all.
 func (tx *tx) admissible(r invite.Record, c invite.Claim) invite.Code {
 	n, user := tx.n, c.User
+	if n.blocked(user) {
+		return invite.RefusedRejected
+	}
 	switch r.Kind {
 	case entity.Me:
 		if _, ok := n.me.State().Device(c.Device); ok {
@@ -166,8 +169,11 @@ func (tx *tx) admissible(r invite.Record, c invite.Claim) invite.Code {
 		if !ok || h.State().Ended || !h.State().Speaks(n.user, n.device.ID(), entity.Master) {
 			return invite.RefusedNotOwner
 		}
-		if m, ok := h.State().Member(user); ok && m.Standing == entity.Active {
+		switch m, ok := h.State().Member(user); {
+		case ok && m.Standing == entity.Active:
 			return invite.RefusedAlreadyMember
+		case ok && m.Standing == entity.Removed && (r.Auto && r.Bound == nil || !h.Saw(r.Seen, m.End)):
+			return invite.RefusedRemoved // he comes back by a link that is meant for him, or decided on by a person
 		}
 		if h.State().Policy.Join == entity.JoinFriends {
 			if f := n.friendship(user); f == nil || !f.State().Alive() {
@@ -251,6 +257,9 @@ func (tx *tx) admit(r invite.Record, c invite.Claim) (keys.Digest, error) {
 	}
 	if r.Kind != entity.Friend {
 		h := tx.n.entities[r.EID]
+		if err := tx.historyOf(h, r, &how); err != nil {
+			return keys.Digest{}, err
+		}
 		o, err := entity.ApproveJoinEntity(h.Entity, tx.author(), h.ring, how)
 		if err != nil {
 			return keys.Digest{}, err
@@ -274,6 +283,20 @@ func (tx *tx) admit(r invite.Record, c invite.Claim) (keys.Digest, error) {
 	}
 	tx.ops(f.Entity, o)
 	return o.ID(), nil
+}
+
+// historyOf says what a newcomer of a board may read of the past, and begins a new
+// epoch where he may have no key there is.
+func (tx *tx) historyOf(h *held, r invite.Record, how *entity.Admission) error {
+	history := h.State().Policy.History
+	if r.History.Mode != 0 {
+		history = r.History
+	}
+	how.History = &history
+	if _, rotate := h.HandsOut(h.ring, history, tx.now); rotate {
+		return tx.newEpoch(h)
+	}
+	return nil
 }
 
 // admitDevice makes the claim's device one of ours, and lists it wherever we are a
@@ -332,7 +355,7 @@ func (n *Node) grant(c invite.Claim) (*protocol.Grant, invite.Code) {
 		return nil, invite.RefusedRemoved
 	}
 	g := &protocol.Grant{
-		Entity: h.ID(), Admit: c.Admit, Keys: epochKeys(h.ring), Addrs: n.memberAddrs(h, 4), Logs: h.ControlStrand(),
+		Entity: h.ID(), Admit: c.Admit, Keys: n.keysFor(h, c.User), Addrs: n.memberAddrs(h, 4), Logs: h.ControlStrand(),
 	}
 	size := 0
 	for _, raw := range g.Logs {

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -22,11 +23,16 @@ func (n *Node) keep(ctx context.Context) {
 		if err := n.sweep(); err != nil && ctx.Err() == nil {
 			n.log.Warn("sweep", "err", err)
 		}
+		if err := n.closePasts(); err != nil && ctx.Err() == nil {
+			n.log.Warn("close pasts", "err", err)
+		}
 		n.fetchSoon()
 		n.tiesChanged()
 		n.meet() // who was a member is a stranger now
 		n.dialMembers(ctx)
 		n.syncMembers(ctx)
+		n.bidFarewell(ctx)
+		n.keysAll()
 		jitter := 0.8 + 0.4*rand.Float64()
 		select {
 		case <-time.After(time.Duration(float64(keepEvery) * jitter)):
@@ -40,6 +46,16 @@ func (n *Node) keep(ctx context.Context) {
 			n.dialAnew(ctx)
 		}
 		last = now
+	}
+}
+
+// keysAll asks for the keys that are lacking anywhere.
+func (n *Node) keysAll() {
+	n.mu.Lock()
+	eids := slices.SortedFunc(mapKeys(n.entities), compareDigests)
+	n.mu.Unlock()
+	for _, eid := range eids {
+		n.keysSoon(eid, keys.ID{})
 	}
 }
 
@@ -162,7 +178,8 @@ func (n *Node) synced(eid keys.Digest, err error) {
 	}
 }
 
-// syncMembers syncs every entity with two of its connected members.
+// syncMembers syncs every entity with a few of its connected members, with whom it was
+// not for the longest time: who withholds what is new cannot be asked instead of another.
 func (n *Node) syncMembers(ctx context.Context) {
 	type pair struct {
 		device keys.ID
@@ -170,15 +187,17 @@ func (n *Node) syncMembers(ctx context.Context) {
 	}
 	var pairs []pair
 	n.mu.Lock()
+	maps.DeleteFunc(n.tried, func(c catching, _ time.Time) bool { return !n.online([]keys.ID{c.peer}) })
 	for _, h := range n.all() {
 		id := h.ID()
 		var devices []keys.ID
 		for d := range n.others(h) {
-			if n.online([]keys.ID{d}) {
+			if n.online([]keys.ID{d}) && n.underway[catching{d, id}] == 0 { // a large one takes longer than a round
 				devices = append(devices, d)
 			}
 		}
 		rand.Shuffle(len(devices), func(i, j int) { devices[i], devices[j] = devices[j], devices[i] })
+		slices.SortStableFunc(devices, func(a, b keys.ID) int { return n.tried[catching{a, id}].Compare(n.tried[catching{b, id}]) })
 		for _, d := range devices[:min(len(devices), memberSyncs)] {
 			pairs = append(pairs, pair{d, id})
 		}

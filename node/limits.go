@@ -10,8 +10,11 @@ const (
 	joinWindow    = time.Minute            // of a budget of joins; a stream that could not be parked is closed after it
 	maxEvents     = 10_000                 // journal entries kept for followers
 	memberDials   = 2                      // unconnected members of one entity dialled each round
-	memberSyncs   = 2                      // connected members an entity is synced with each round
+	memberSyncs   = 3                      // connected members an entity is synced with each round: ten are through in two minutes, whatever eight of them say
 	keepEvery     = 30 * time.Second       // round of dialling, syncing and ending, ± a fifth
+	afterRemoval  = 10 * time.Minute       // from a removal to the checkpoint on it: what was on its way arrives before
+	founderAway   = 24 * time.Hour         // from when a checkpoint is due until another owner than the founder makes it
+	ownerTurn     = time.Hour              // between one such owner and the next
 	staleAfter    = 300 * time.Millisecond // two connections made closer together crossed; neither side was away
 	crossedFor    = time.Second            // after which two such connections are both there only if one side was killed
 	dialTime      = 15 * time.Second       // for one dial: QUIC and TCP over a bad network
@@ -24,7 +27,24 @@ const (
 	deviceRoom    = 3 << 10                // bytes of a proof left before a device is added: its two ops, and the path of a board
 	minFreeBytes  = 16 << 20               // below this the store accepts nothing new
 	maxRecord     = 4096                   // bytes of a signed peer record kept: 20 addresses; it rides in every approval
-	syncChunk     = 256 << 10              // bytes of ops in one frame, so that memory stays bounded
+	maxFarewells  = 16                     // removed devices that are told so in one round
+	farewellTries = 3                      // rounds in which one is dialled that is not connected
+	keyAsks       = 3                      // members asked for keys beside the one who brought their epoch
+	rotateRank    = 30 * time.Second       // an owner waits so long for each one senior to him
+	rotateDevice  = 10 * time.Second       // and a device for each one of the same user before it
+	rotateAge     = 7 * 24 * time.Hour     // a key that was written with is replaced at this age
+	rotateLeast   = time.Hour              // but not more often
+	rotateAfter   = 1 << 20                // or after so many ops
+	unfriendAfter = 2 * time.Minute        // after the end of a friendship each of our devices sees to what follows
+	syncChunk     = 512 << 10              // bytes of ops in one frame: memory stays bounded, and a signature serves for many ops of an author
+	maxSyncHeads  = 256                    // heads of a vector, 20 KiB; where there are more, ranges are compared
+	maxTurns      = 8                      // frames of ranges that one side answers: three do for 100,000 operations
+	beaconAfter   = 2 * time.Second        // without a change, heads are compared with connected members
+	maxBeacons    = 16                     // members asked at once; the rounds of keeping ask the others
+	maxBehind     = 16                     // devices named that do not have everything
+	readAhead     = 2                      // frames of one sync that are taken and not written yet
+	memTable      = 8 << 20                // bytes that the store gathers before it writes a table: keys are hashes, so each table is merged with all others
+	lowTables     = 16                     // new tables before they are merged, and half of how many stop all writes; by default 4
 )
 
 // Bounds on connections. A connection costs 50 to 100 KiB; the limits of libp2p
@@ -55,6 +75,11 @@ const (
 	maxLANAddrs      = 8                // addresses taken of one announcement
 )
 
+// GCPercent is the share of live memory that may be garbage before it is collected.
+// Most of a node's memory is its logs, which live as long as it does: twice their size
+// would be a waste. A program that runs a node sets it.
+const GCPercent = 40
+
 // budget is something that a peer or a subnet may have so much of.
 type budget uint8
 
@@ -64,6 +89,9 @@ const (
 	runsOfPeer                  // joins of known invites, however they end: a claim may come back, not always at once
 	infosOfPeer                 //
 	syncsOfPeer                 // syncs and pushes
+	keysOfPeer                  //
+	rangesOfPeer                // syncs in which ranges are compared
+	wideOfDevice                // control operations that stand beside all others, by their author
 	foundOfPeer                 // announcements on the LAN that are followed
 )
 
@@ -77,6 +105,9 @@ var budgets = [...]struct {
 	runsOfPeer:    {120, joinWindow}, // two a second; one that waits comes back once a minute
 	infosOfPeer:   {60, time.Minute},
 	syncsOfPeer:   {6000, time.Minute}, // a push for each op of a member who writes by program
+	keysOfPeer:    {120, time.Minute},  // each up to protocol.MaxAsked seals of 0.1 ms
+	rangesOfPeer:  {60, time.Minute},   // each reads the ids of a whole log a few times: 20 ms for 100,000
+	wideOfDevice:  {1000, time.Minute}, // who keeps to what he has seen writes none, but for what he wrote offline
 	foundOfPeer:   {3, time.Minute},
 }
 
@@ -91,6 +122,7 @@ const (
 	maxIHave         = 500                    // message ids of one peer asked for in a heartbeat
 	maxGossipHeads   = 64                     // heads in one announcement: any one that is not known starts a sync
 	seenMessages     = 10 * time.Minute       // how long a message id is remembered
+	maxTopics        = 8                      // of one entity, besides those that are being left: as many owners changed its key at once
 	oldTopic         = 10 * time.Minute       // how long a replaced topic is listened to
 	topicWait        = 500 * time.Millisecond // for a new topic's peers before it is joined: a round trip around the world
 	newcomer         = time.Minute            // for so long who came into a topic is pushed to as well: he has dialled others by then

@@ -89,7 +89,7 @@ func (n *Node) View(ref string) (EntityView, error) {
 	heads := append(h.Log().Heads(oplog.Control), h.Log().Heads(oplog.Content)...)
 	slices.SortFunc(heads, compareDigests)
 	v := EntityView{
-		Entity: h.ID(), Digest: s.Digest(), Members: n.members(h), Heads: heads, Epoch: epoch.Depth,
+		Entity: h.ID(), Digest: s.Digest(), Members: n.members(h), Heads: heads, Epoch: epoch.Depth, Final: finalView(h),
 		Metadata: map[string]any{"kind": s.Kind.String(), "ended": s.Ended},
 	}
 	switch s.Kind {

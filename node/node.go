@@ -91,9 +91,18 @@ type Node struct {
 	live      int
 	totals    map[keys.Digest]map[keys.ID]int // ops that members were seen to have
 	catching  map[catching]bool               // syncs for pushes; true: once more
+	farewells map[leaveTaking]parting         // who was removed, and was told so
+	asking    map[keys.Digest]bool            // entities whose keys are asked for
+	due       map[keys.Digest]time.Time       // since when an entity of ours wants a new epoch
+	underway  map[catching]int                // syncs that we began and that run
+	tried     map[catching]time.Time          // when we last began one, of who is connected
+	confirmed map[keys.Digest]map[keys.ID]sighting
+	beacons   map[keys.Digest]time.Time // entities whose heads have changed, and when to compare them
 	wake      chan struct{}
 	linkNow   chan struct{}              // a device that is not alive has come
 	fetching  bool                       // entities that another device of ours joined
+	wanted    map[keys.Digest]wanted     // boards that want a checkpoint of us
+	finals    map[keys.Digest]uint64     // the last final checkpoint of each board that the journal tells of, or was at the start
 	told      map[keys.Digest]bool       // entities we left: a member has it from us, or knew
 	protected map[peer.ID]bool           // connections that are not trimmed
 	near      map[keys.ID][]ma.Multiaddr // who announced itself on the local network
@@ -139,7 +148,10 @@ func New(h host.Host, ds datastore.Batching, cfg Config) (*Node, error) {
 		attempts: make(map[string]invite.Attempt), pursuits: make(map[string]*pursuit),
 		parked: make(map[keys.Digest]chan protocol.Event), records: make(map[keys.ID][]byte),
 		seen:   make(map[keys.Digest]map[keys.Digest]bool),
-		totals: make(map[keys.Digest]map[keys.ID]int), catching: make(map[catching]bool), wake: make(chan struct{}, 1),
+		totals: make(map[keys.Digest]map[keys.ID]int), catching: make(map[catching]bool), underway: make(map[catching]int), tried: make(map[catching]time.Time),
+		confirmed: make(map[keys.Digest]map[keys.ID]sighting), beacons: make(map[keys.Digest]time.Time), asking: make(map[keys.Digest]bool), farewells: make(map[leaveTaking]parting),
+		due: make(map[keys.Digest]time.Time), wake: make(chan struct{}, 1),
+		wanted: make(map[keys.Digest]wanted), finals: make(map[keys.Digest]uint64),
 		told: make(map[keys.Digest]bool), protected: make(map[peer.ID]bool), near: make(map[keys.ID][]ma.Multiaddr), lan: cfg.LAN, counts: newCounts(),
 		ties: make(chan struct{}, 1), met: make(chan struct{}, 1), rouse: make(chan struct{}, 1), linkNow: make(chan struct{}, 1), outWake: make(chan struct{}, 1),
 		watchers: make(map[chan struct{}]bool),

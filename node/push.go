@@ -37,14 +37,20 @@ func (n *Node) news(tx *tx) {
 		}
 	}
 	for eid, ops := range tx.fresh {
-		for i, o := range ops {
-			t := tidings{eid, ops[i : i+1 : i+1], tx.from, tx.heard}
-			if o.Device() == n.device.ID() {
+		for len(ops) > 0 {
+			own := ops[0].Device() == n.device.ID()
+			same := 1
+			for same < len(ops) && (ops[same].Device() == n.device.ID()) == own {
+				same++
+			}
+			t := tidings{eid, ops[:same:same], tx.from, tx.heard}
+			if own {
 				t.from, t.heard = tx.spare, false
 			}
-			n.outbox = append(n.outbox, t)
+			n.outbox, ops = append(n.outbox, t), ops[same:]
 		}
 	}
+	n.settling(tx)
 	if len(tx.moved)+len(tx.fresh) > 0 {
 		n.wakeAnnouncer()
 	}
@@ -63,7 +69,7 @@ func (n *Node) wakeAnnouncer() {
 // anything is published, and a topic that ended is left after.
 func (n *Node) announce(ctx context.Context) {
 	for ctx.Err() == nil {
-		again := keepEvery
+		again := n.beacon()
 		if n.gossip != nil {
 			n.gossip.purge()
 		}
@@ -80,7 +86,7 @@ func (n *Node) announce(ctx context.Context) {
 			n.spread(ctx, t)
 		}
 		if n.gossip != nil {
-			again = n.gossip.settle()
+			again = min(again, n.gossip.settle())
 		}
 		select {
 		case <-n.outWake:
@@ -97,7 +103,7 @@ func merge(batch []tidings) []tidings {
 	for _, t := range batch {
 		i, ok := last[t.eid]
 		if ok && out[i].from == t.from && out[i].heard == t.heard {
-			out[i].ops = slices.Concat(out[i].ops, t.ops)
+			out[i].ops = append(out[i].ops, t.ops...)
 			continue
 		}
 		last[t.eid] = len(out)

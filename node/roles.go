@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"pttnode/entity"
-	"pttnode/keys"
 	"pttnode/oplog"
 )
 
@@ -71,25 +70,12 @@ func (tx *tx) setRole(h *held, m *entity.Membership, want entity.Role) error {
 		party := m.Party
 		return write(oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
 	case m.Role == entity.Master:
-		cuts := cutsOf(h, m.Party.Devices, oplog.Control)
+		cuts := h.CutsOf(m.Party.Devices, oplog.Control)
 		if err := write(oplog.FamilyMaster, entity.TypeMasterRemove, entity.MasterRemove{User: user, Cuts: cuts}); err != nil || want == entity.Member {
 			return err
 		}
 	}
 	return write(oplog.FamilyMember, entity.TypeRole, entity.SetRole{User: user, Role: want})
-}
-
-// cutsOf returns the last op of each device in some strands, as this log has them.
-func cutsOf(h *held, devices []keys.ID, strands ...oplog.Strand) []entity.Cut {
-	cuts := []entity.Cut{}
-	for _, d := range devices {
-		for _, s := range strands {
-			if tip, ok := h.Log().Tip(d, s); ok {
-				cuts = append(cuts, entity.Cut{Device: d, Strand: s, Seq: tip.Seq(), ID: tip.ID()})
-			}
-		}
-	}
-	return cuts
 }
 
 // memberRef finds an active member by name or id. The caller holds the lock.

@@ -674,7 +674,9 @@ func TestInviteRefuses(t *testing.T) {
 		"a friend with a role":      {InviteOptions{Kind: "friend", Role: "reader"}, "usage"},
 		"an owner":                  {InviteOptions{Kind: "board", Board: "dev", Role: "owner"}, "usage"},
 		"the personal board":        {InviteOptions{Kind: "board", Board: "@alice"}, "not_owner"},
-		"half the history":          {InviteOptions{Kind: "board", Board: "dev", History: "from-join"}, "usage"},
+		"half the history":          {InviteOptions{Kind: "board", Board: "dev", History: "half"}, "usage"},
+		"a history of no time":      {InviteOptions{Kind: "board", Board: "dev", History: "last:0"}, "usage"},
+		"a friend with a history":   {InviteOptions{Kind: "friend", History: "all"}, "usage"},
 		"a note of a book":          {InviteOptions{Kind: "friend", Note: strings.Repeat("x", invite.MaxNote+1)}, "usage"},
 		"for somebody unknown":      {InviteOptions{Kind: "friend", For: "nobody"}, "not_found"},
 		"a board that is not there": {InviteOptions{Kind: "board", Board: "none"}, "not_found"},
@@ -756,7 +758,8 @@ func TestWhoSpeaksForAnEntity(t *testing.T) {
 	if missing, err := n.take(keys.Digest{1}, member, [][]byte{o.Bytes()}); missing || err != nil {
 		t.Errorf("for what is not here: %v, %v", missing, err)
 	}
-	if _, err := n.take(h.ID(), member, [][]byte{o.Bytes()}); err != nil || h.Log().Len() != before+1 {
+	// His leave, and the new epoch of the owner that this node is.
+	if _, err := n.take(h.ID(), member, [][]byte{o.Bytes()}); err != nil || h.Log().Len() != before+2 || h.State().NeedsEpoch() {
 		t.Errorf("from the member himself: %v, %d ops more", err, h.Log().Len()-before)
 	}
 }

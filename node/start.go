@@ -89,7 +89,9 @@ func Start(_ context.Context, h *Home, o StartOptions) (n *Node, err error) {
 func openStore(path string) (*pebbleds.Datastore, error) {
 	ds, err := pebbleds.NewDatastore(path,
 		pebbleds.WithPebbleWriteOptions(pebble.Sync), // its default loses acknowledged writes
-		pebbleds.WithPebbleOpts(&pebble.Options{Logger: pebbleLogger{}}))
+		pebbleds.WithPebbleOpts(&pebble.Options{
+			Logger: pebbleLogger{}, MemTableSize: memTable, L0CompactionThreshold: lowTables, L0StopWritesThreshold: 2 * lowTables,
+		}))
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}

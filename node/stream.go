@@ -68,6 +68,9 @@ func (n *Node) openStream(ctx context.Context, device keys.ID, id libprotocol.ID
 	}
 	dial, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
+	if id == protocol.SyncID { // what a relay cuts off is taken up again, and nothing else is as patient
+		dial = network.WithAllowLimitedConn(dial, "sync")
+	}
 	conn, err := n.host.Network().DialPeer(dial, p)
 	if err != nil {
 		return nil, fmt.Errorf("dial %v: %w", device, err)

@@ -1,9 +1,11 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"pttnode/keys"
@@ -13,7 +15,7 @@ import (
 
 func syncLimit(typ uint8) int {
 	switch protocol.SyncType(typ) {
-	case protocol.SyncHello, protocol.SyncVector, protocol.SyncOps, protocol.SyncPush:
+	case protocol.SyncHello, protocol.SyncVector, protocol.SyncOps, protocol.SyncPush, protocol.SyncRanges:
 		return protocol.MaxSync
 	case protocol.SyncEqual, protocol.SyncNo:
 		return protocol.MaxNo
@@ -63,57 +65,114 @@ func (n *Node) syncSoon(device keys.ID) {
 }
 
 // syncEntity is A's side of one sync: first the hash of the heads vector, which is
-// all when nothing differs; then the vectors, and with them what the other lacks.
-func (n *Node) syncEntity(ctx context.Context, device keys.ID, eid keys.Digest) (err error) {
+// all when nothing differs; then the vectors, and with them what the other lacks. Where
+// that leaves two logs apart, ranges of them are compared.
+func (n *Node) syncEntity(ctx context.Context, device keys.ID, eid keys.Digest) error {
+	c := catching{device, eid}
+	n.mu.Lock()
+	n.underway[c]++
+	n.tried[c] = time.Now()
+	n.mu.Unlock()
+	defer func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if n.underway[c]--; n.underway[c] == 0 {
+			delete(n.underway, c)
+		}
+	}()
+	apart, err := n.exchange(ctx, device, eid, false)
+	if err == nil && apart {
+		_, err = n.exchange(ctx, device, eid, true)
+	}
+	return err
+}
+
+// exchange is one stream of a sync. apart says that the logs differ and neither side
+// brought what the other lacks.
+func (n *Node) exchange(ctx context.Context, device keys.ID, eid keys.Digest, byRanges bool) (apart bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, syncTime)
 	defer cancel()
-	vector := n.vector(eid)
+	mine := n.offer(eid, byRanges)
 	s, err := n.openStream(ctx, device, protocol.SyncID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	undo := context.AfterFunc(ctx, func() { _ = s.Reset() })
 	defer undo()
 	defer func() { s.finish(err) }()
 	defer func() { n.counts.sync(err); n.synced(eid, err) }()
-	hello := protocol.Hello{Entity: eid, Hash: vector.Hash(eid), Addrs: n.newRecord(device)}
-	if err := s.write(protocol.Frame(uint8(protocol.SyncHello), keys.Marshal(hello))); err != nil {
-		return err
+	if err := n.ask(s, eid, &mine, byRanges); err != nil {
+		return false, err
 	}
 	asked := time.Now()
 	typ, payload, err := s.read(syncLimit)
 	if err != nil {
-		return err
+		return false, err
 	}
 	n.host.Peerstore().RecordLatency(s.Conn().RemotePeer(), time.Since(asked))
 	switch protocol.SyncType(typ) {
-	case protocol.SyncEqual, protocol.SyncNo:
-		return nil
+	case protocol.SyncEqual:
+		n.confirm(eid, device, mine.hash)
+		return false, nil
+	case protocol.SyncNo:
+		return false, nil
+	case protocol.SyncRanges:
+		var theirs protocol.Ranges
+		if err := protocol.DecodeSync(payload, &theirs); err != nil {
+			return false, err
+		}
+		n.learnAddrs(device, theirs.Addrs)
+		return false, n.answerRanges(s, eid, mine, theirs)
 	case protocol.SyncVector:
 	default:
-		return fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
+		return false, fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
 	}
 	var theirs protocol.VectorFrame
 	if err := protocol.DecodeSync(payload, &theirs); err != nil {
-		return err
+		return false, err
 	}
 	n.saw(eid, device, theirs)
-	if err := n.sendLacking(s, eid, theirs.Heads); err != nil {
-		return err
+	before := n.have(eid)
+	lacks := n.lacks(eid, device, theirs.Heads)
+	if err := n.sendOps(s, lacks); err != nil {
+		return false, err
 	}
-	if err := s.write(protocol.Frame(uint8(protocol.SyncVector), keys.Marshal(protocol.VectorFrame{Heads: vector}))); err != nil {
-		return err
+	if err := s.write(syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: mine.vector})); err != nil {
+		return false, err
 	}
-	return n.readOps(s, eid)
+	if err := n.readOps(s, eid); err != nil {
+		return false, err
+	}
+	apart = len(lacks) == 0 && n.have(eid) == before && n.vector(eid).Hash(eid) != theirs.Heads.Hash(eid)
+	return apart, nil
+}
+
+// ask sends the first frame of a sync: the hash of what is here, and with it ranges where
+// they will be compared, unless the other side had all of it the last time.
+func (n *Node) ask(s *stream, eid keys.Digest, mine *offer, byRanges bool) error {
+	addrs := n.newRecord(s.peer)
+	n.mu.Lock()
+	same := n.hasAll(eid, s.peer, mine.hash)
+	n.mu.Unlock()
+	if !mine.byRanges || same && !byRanges {
+		return s.write(syncFrame(protocol.SyncHello, protocol.Hello{Entity: eid, Hash: mine.hash, Addrs: addrs}))
+	}
+	first := n.firstRanges(eid, mine)
+	first.Entity, first.Hash, first.Addrs = &eid, &mine.hash, addrs
+	return s.write(syncFrame(protocol.SyncRanges, first))
+}
+
+func syncFrame(typ protocol.SyncType, v any) []byte {
+	return protocol.Frame(uint8(typ), keys.Marshal(v))
 }
 
 // serveSync is B's side: a push, or a sync.
 func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 	defer func() { s.finish(err) }()
-	if !n.knows(s.peer) {
+	if !n.knows(s.peer) && !n.knew(s.peer) {
 		return errStranger
 	}
-	if !n.afford(syncsOfPeer, s.peer) {
+	if n.exhausted(wideOfDevice, s.peer) || !n.afford(syncsOfPeer, s.peer) {
 		return errBusy
 	}
 	if err := s.SetReadDeadline(time.Now().Add(syncTime)); err != nil {
@@ -123,53 +182,70 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 	if err != nil {
 		return err
 	}
+	var hello protocol.Hello
+	var opening *protocol.Ranges
 	switch protocol.SyncType(typ) {
 	case protocol.SyncPush:
 		return n.takePush(ctx, s.peer, payload)
 	case protocol.SyncHello:
+		err = protocol.DecodeSync(payload, &hello)
+	case protocol.SyncRanges:
+		opening = &protocol.Ranges{}
+		if err = protocol.DecodeSync(payload, opening); err == nil && !opening.Begins() {
+			err = fmt.Errorf("%w: ranges of nothing", protocol.ErrUnexpected)
+		}
+		if err == nil {
+			hello = protocol.Hello{Entity: *opening.Entity, Hash: *opening.Hash, Addrs: opening.Addrs}
+		}
 	default:
-		return fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
+		err = fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
 	}
-	var hello protocol.Hello
-	if err := protocol.DecodeSync(payload, &hello); err != nil {
+	if err != nil {
 		return err
 	}
 	if !n.shares(hello.Entity, s.peer) {
+		if out, err := n.serveRemoved(s, hello.Entity, hello.Hash); out {
+			return err
+		}
 		n.fetchSoon() // perhaps it is one that we miss, and that device of ours has it
-		return s.write(protocol.Frame(uint8(protocol.SyncNo), keys.Marshal(protocol.No{})))
+		return s.write(syncFrame(protocol.SyncNo, protocol.No{}))
 	}
 	n.mu.Lock()
 	n.linkSoon(s.peer) // it has its approval, else it would not know of our Me
 	n.mu.Unlock()
 	n.learnAddrs(s.peer, hello.Addrs)
-	vector := n.vector(hello.Entity)
-	if vector.Hash(hello.Entity) == hello.Hash {
-		return s.write(protocol.Frame(uint8(protocol.SyncEqual), keys.Marshal(protocol.No{})))
+	defer func() { n.synced(hello.Entity, err) }()
+	mine := n.offer(hello.Entity, false)
+	switch {
+	case mine.hash == hello.Hash:
+		n.confirm(hello.Entity, s.peer, mine.hash)
+		return s.write(syncFrame(protocol.SyncEqual, protocol.No{}))
+	case opening != nil:
+		return n.answerRanges(s, hello.Entity, mine, *opening)
+	case mine.byRanges:
+		return n.openRanges(s, hello.Entity, mine)
 	}
-	answer := protocol.VectorFrame{Heads: vector, Addrs: n.newRecord(s.peer)}
-	if err := s.write(protocol.Frame(uint8(protocol.SyncVector), keys.Marshal(answer))); err != nil {
+	return n.serveVector(s, hello.Entity, mine)
+}
+
+// serveVector is B's side of a sync by vectors.
+func (n *Node) serveVector(s *stream, eid keys.Digest, mine offer) error {
+	answer := protocol.VectorFrame{Heads: mine.vector, Addrs: n.newRecord(s.peer)}
+	if err := s.write(syncFrame(protocol.SyncVector, answer)); err != nil {
 		return err
 	}
-	if err := n.readOps(s, hello.Entity); err != nil {
+	if err := n.readOps(s, eid); err != nil {
 		return err
-	}
-	typ, payload, err = s.read(syncLimit)
-	if err != nil {
-		return err
-	}
-	if protocol.SyncType(typ) != protocol.SyncVector {
-		return fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
 	}
 	var theirs protocol.VectorFrame
-	if err := protocol.DecodeSync(payload, &theirs); err != nil {
+	if err := s.readSync(protocol.SyncVector, &theirs); err != nil {
 		return err
 	}
-	n.saw(hello.Entity, s.peer, theirs)
-	defer func() { n.synced(hello.Entity, err) }()
-	if !n.shares(hello.Entity, s.peer) { // what just came may have ended it
+	n.saw(eid, s.peer, theirs)
+	if !n.shares(eid, s.peer) { // what just came may have ended it
 		return nil
 	}
-	return n.sendLacking(s, hello.Entity, theirs.Heads)
+	return n.sendOps(s, n.lacks(eid, s.peer, theirs.Heads))
 }
 
 // shares reports whether a device speaks for an active member of an entity. An
@@ -225,22 +301,41 @@ func (n *Node) learnAddrs(device keys.ID, raw []byte) {
 	}
 }
 
-// sendLacking sends what a log with the given vector lacks, in frames of bounded
-// size; the last one says that it is.
-func (n *Node) sendLacking(s *stream, eid keys.Digest, theirs oplog.Vector) error {
-	n.mu.Lock()
-	var ops []oplog.Op
-	if h, ok := n.find(eid); ok {
-		ops = h.Log().Lacks(theirs)
+// readSync reads the next frame of a sync, which must be of type want, into v.
+func (s *stream) readSync(want protocol.SyncType, v any) error {
+	typ, payload, err := s.read(syncLimit)
+	if err != nil {
+		return err
 	}
-	n.mu.Unlock()
+	if protocol.SyncType(typ) != want {
+		return fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
+	}
+	return protocol.DecodeSync(payload, v)
+}
+
+// lacks returns what a device with the given vector lacks.
+func (n *Node) lacks(eid keys.Digest, device keys.ID, theirs oplog.Vector) (ops []oplog.Op) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h, ok := n.find(eid)
+	if !ok {
+		return nil
+	}
+	if ops = h.Log().Lacks(theirs); len(ops) == 0 {
+		n.sawAll(eid, device, h.Log().Vector().Hash(eid))
+	}
+	return ops
+}
+
+// sendOps sends operations in frames of bounded size; the last one says that it is.
+func (n *Node) sendOps(s *stream, ops []oplog.Op) error {
 	if err := n.store.settled(); err != nil {
 		return err
 	}
 	for {
 		chunk, rest := cutOps(ops)
 		f := protocol.Ops{Ops: chunk, More: len(rest) > 0}
-		if err := s.write(protocol.Frame(uint8(protocol.SyncOps), keys.Marshal(f))); err != nil {
+		if err := s.write(syncFrame(protocol.SyncOps, f)); err != nil {
 			return err
 		}
 		if !f.More {
@@ -260,32 +355,69 @@ func cutOps(ops []oplog.Op) (chunk [][]byte, rest []oplog.Op) {
 	return chunk, rest
 }
 
-// readOps takes frames of operations until the last.
+// readOps takes frames of operations until the last. While one is taken the next is
+// read and its signatures are checked, and those before it are written: more than
+// readAhead of them wait nowhere.
 func (n *Node) readOps(s *stream, eid keys.Digest) error {
-	for useless := 0; useless < maxUseless; {
-		before := n.have(eid)
-		typ, payload, err := s.read(syncLimit)
-		if err != nil {
-			return err
+	frames, writes := make(chan frame), make(chan func() error, readAhead)
+	var reading, writing error
+	var ends sync.WaitGroup
+	ends.Go(func() { defer close(frames); reading = n.readFrames(s, eid, frames) })
+	ends.Go(func() {
+		for finish := range writes {
+			writing = cmp.Or(writing, finish())
 		}
-		if protocol.SyncType(typ) != protocol.SyncOps {
-			return fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
+	})
+	err := n.takeFrames(s, eid, frames, writes)
+	if err != nil {
+		_ = s.Reset() // the reader must end
+		for range frames {
 		}
+	}
+	close(writes)
+	ends.Wait()
+	return cmp.Or(err, reading, writing)
+}
+
+// frame is an ops frame whose operations were parsed.
+type frame struct {
+	ops  []oplog.Op
+	more bool
+}
+
+// readFrames reads and parses frames of operations until the last.
+func (n *Node) readFrames(s *stream, eid keys.Digest, frames chan<- frame) error {
+	for {
 		var f protocol.Ops
-		if err := protocol.DecodeSync(payload, &f); err != nil {
+		if err := s.readSync(protocol.SyncOps, &f); err != nil {
 			return err
 		}
-		if _, err := n.take(eid, s.peer, f.Ops); err != nil {
-			return err
-		}
+		frames <- frame{n.parse(eid, f.Ops), f.More}
 		if !f.More {
 			return nil
 		}
-		if n.have(eid) == before {
-			useless++
+	}
+}
+
+// takeFrames takes what comes of frames. It fails when too many bring nothing new.
+func (n *Node) takeFrames(s *stream, eid keys.Digest, frames <-chan frame, writes chan<- func() error) error {
+	useless := 0
+	for f := range frames {
+		before := n.have(eid)
+		_, finish, err := n.takeParsed(eid, s.peer, f.ops)
+		if finish != nil {
+			writes <- finish
+		}
+		if err != nil {
+			return err
+		}
+		if f.more && n.have(eid) == before {
+			if useless++; useless >= maxUseless {
+				return errEndless
+			}
 		}
 	}
-	return errEndless
+	return nil
 }
 
 var errEndless = errors.New("node: operations without end that bring nothing")

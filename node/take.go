@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"errors"
+	"slices"
 
 	"pttnode/entity"
 	"pttnode/keys"
@@ -13,11 +14,28 @@ import (
 // new and authorised, in one durable batch. missing says that some build on what
 // is not here.
 func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool, err error) {
-	ops := oplog.ParseBatch(n.unknown(eid, raws))
-	if len(ops) == 0 {
-		return false, nil
+	missing, finish, err := n.takeParsed(eid, from, n.parse(eid, raws))
+	if finish != nil {
+		err = cmp.Or(finish(), err)
 	}
-	err = n.update(func(tx *tx) error {
+	return missing, err
+}
+
+// parse returns what is authentic and not here of operations from a member.
+func (n *Node) parse(eid keys.Digest, raws [][]byte) []oplog.Op {
+	return oplog.ParseBatch(n.unknown(eid, raws))
+}
+
+// takeParsed is take in memory, for operations that were parsed: finish, nil if there
+// is nothing to write, returns when they are durable, and must be called.
+func (n *Node) takeParsed(eid keys.Digest, from keys.ID, ops []oplog.Op) (missing bool, finish func() error, err error) {
+	if len(ops) == 0 {
+		return false, nil, nil
+	}
+	finish, err = n.begin(func(tx *tx) error {
+		if n.me == nil {
+			return refuse("linking")
+		}
 		h, ok := n.find(eid)
 		switch {
 		case !ok: // an entity that another device of ours joined; its hash says that it is the one
@@ -25,16 +43,21 @@ func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool,
 				return errNoEntity
 			}
 		case !n.mayHave(h, from):
-			return errNoEntity
+			if _, out := removal(h, from); !out {
+				return errNoEntity
+			}
+			// What he wrote beside his removal decides with it what holds; what he writes
+			// otherwise comes from those who are in.
+			ops = slices.DeleteFunc(slices.Clone(ops), func(o oplog.Op) bool { return o.Strand() == oplog.Content })
 		}
 		var err error
 		missing, _, err = tx.take(h, from, ops)
 		return err
 	})
 	if errors.Is(err, errNoEntity) {
-		return false, nil
+		return false, finish, nil
 	}
-	return missing, err
+	return missing, finish, err
 }
 
 // take appends what is new and authorised of parsed operations from a member.
@@ -42,6 +65,8 @@ func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool,
 // rules said to the first they did not let in.
 func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused, err error) {
 	n := tx.n
+	var flooded error      // by who sent them
+	kind := h.State().Kind // once: what is beside other operations has the state folded anew
 	for _, o := range ops {
 		if _, known := h.Log().Get(o.ID()); !known && o.Entity() == h.ID() && o.Device() == n.device.ID() {
 			// Our own key wrote what our store does not know: a clone or an old
@@ -52,7 +77,17 @@ func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused
 	}
 	tx.from = from
 	add := func(o oplog.Op) {
+		wide := o.Strand() == oplog.Control && h.Log().Widens(o)
+		if wide && n.spending.over(wideOfDevice, o.Device().String(), tx.now) {
+			if o.Device() == from {
+				flooded = errFlood
+			}
+			return // it is taken later: he has it, and so does who brought it
+		}
 		added, err := h.Add(o)
+		if added && wide {
+			n.spending.add(wideOfDevice, o.Device().String(), tx.now)
+		}
 		switch {
 		case errors.Is(err, oplog.ErrMissing):
 			missing = true
@@ -63,7 +98,7 @@ func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused
 		case added:
 			n.counts.ops.WithLabelValues("taken").Inc()
 			tx.ops(h.Entity, o)
-			tx.noticed(h, o)
+			tx.noticed(h, kind, o)
 		}
 	}
 	var content []oplog.Op
@@ -82,10 +117,15 @@ func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused
 	}
 	tx.takeKeys(h)
 	tx.listDevicesIn(h)
-	if s := h.State(); s.Kind == entity.Friend {
-		return missing, refused, tx.settle(s.Other(n.user))
+	tx.rotate(h)
+	if len(n.lackedKeys(h)) > 0 {
+		tx.after = append(tx.after, func() { n.keysSoon(h.ID(), from) })
 	}
-	return missing, refused, nil
+	if s := h.State(); s.Kind == entity.Friend {
+		tx.ended(h)
+		return missing, refused, cmp.Or(tx.settle(s.Other(n.user)), flooded)
+	}
+	return missing, refused, flooded
 }
 
 // unknown returns those of an entity's operations that are not here: a signature is
@@ -109,16 +149,26 @@ func (n *Node) unknown(eid keys.Digest, raws [][]byte) [][]byte {
 	return out
 }
 
-var errNoEntity = errors.New("node: not shared")
+var (
+	errNoEntity = errors.New("node: not shared")
+	errFlood    = errors.New("node: too many control operations beside each other")
+)
 
 // noticed journals what a person would want to know of a new operation.
-func (tx *tx) noticed(h *held, o oplog.Op) {
+func (tx *tx) noticed(h *held, kind entity.Kind, o oplog.Op) {
 	switch {
 	case o.Family() == oplog.FamilyArticle && o.Type() == entity.TypeArticleNew:
 		tx.event("article.new", map[string]any{"board": h.ID().String(), "id": o.ID().String(), "by": o.User().String()})
-	case o.Family() == oplog.FamilyMember && h.State().Kind == entity.Board:
+	case o.Family() == oplog.FamilyArticle, o.Family() == oplog.FamilyComment:
+		tx.noticedChange(h, o)
+	case o.Family() == oplog.FamilyMember && o.Type() == entity.TypeRemove:
+		if body, _ := h.Describe(o, nil); body != nil {
+			user := body.(*entity.Remove).User
+			tx.event("member.removed", map[string]any{"id": h.ID().String(), "user_id": user.String(), "name": tx.n.nameOf(user)})
+		}
+	case o.Family() == oplog.FamilyMember && kind == entity.Board:
 		tx.event("board.members", map[string]any{"id": h.ID().String()})
-	case o.Family() == oplog.FamilyPolicy && o.Type() == entity.TypeEnd && h.State().Kind == entity.Friend:
+	case o.Family() == oplog.FamilyPolicy && o.Type() == entity.TypeEnd && kind == entity.Friend:
 		tx.event("friend.ended", map[string]any{"id": h.ID().String()})
 	}
 }

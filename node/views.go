@@ -117,8 +117,16 @@ type FriendView struct {
 	State    string      `json:"state"` // init, alive, ended
 	Online   bool        `json:"online"`
 	Verified bool        `json:"verified"`
+	Blocked  bool        `json:"blocked"`  // what he asks for is refused
 	BoardID  string      `json:"board_id"` // the friend's personal board, "" until it is here
 	Profile  ProfileView `json:"profile"`
+}
+
+// BlockView is whether what a user asks for is refused.
+type BlockView struct {
+	UserID  keys.Digest `json:"user_id"`
+	Name    string      `json:"name"`
+	Blocked bool        `json:"blocked"`
 }
 
 // ProfileView is what a person says of themselves.
@@ -144,12 +152,29 @@ type BoardView struct {
 	Role        string      `json:"role"`
 	Owner       string      `json:"owner"` // the founder's name
 	OwnerID     keys.Digest `json:"owner_id"`
-	Policy      string      `json:"policy"` // friends, link
+	Policy      string      `json:"policy"`  // friends, link
+	History     string      `json:"history"` // what a newcomer may read of the past: all, from-join, last:SECONDS
 	Personal    bool        `json:"personal"`
+	Ended       bool        `json:"ended"` // deleted by an owner: nothing is written any more
 	Members     int         `json:"members"`
 	Unread      int         `json:"unread"`
 	Have        int         `json:"have"`
 	Total       int         `json:"total"`
+
+	// Of how many other devices may have it, how many are known to have all that is here.
+	Confirmed int `json:"confirmed"`
+	Of        int `json:"of"`
+	// Where one board is shown: the others, who has been behind longest first.
+	Behind []BehindView `json:"behind,omitempty"`
+}
+
+// BehindView is a device that is not known to have all that is here of a board.
+type BehindView struct {
+	UserID   keys.Digest `json:"user_id"`
+	Name     string      `json:"name"`
+	DeviceID keys.ID     `json:"device_id"`
+	Device   string      `json:"device,omitempty"` // phone, desktop, server, where a user has several
+	Since    *time.Time  `json:"since"`            // when it last had everything; null: not since this node started
 }
 
 // MemberView is one member of a board, the founder included.
@@ -162,29 +187,48 @@ type MemberView struct {
 	State     string       `json:"state"` // active, removed, left
 }
 
-// ArticleView is one article; Body and Thread are there only when it is shown.
+// ArticleView is one article; Body, Thread and Variants are there only when it is
+// shown.
 type ArticleView struct {
-	ID       keys.Digest   `json:"id"`
-	No       int           `json:"no"`
-	Title    string        `json:"title"`
-	Class    string        `json:"class"`
-	Author   string        `json:"author"`
-	AuthorID keys.Digest   `json:"author_id"`
-	At       time.Time     `json:"at"`
-	Score    int           `json:"score"`
-	Comments int           `json:"comments"`
-	State    string        `json:"state"` // ok, unreadable
-	Body     *string       `json:"body,omitempty"`
-	Thread   []CommentView `json:"thread,omitempty"`
+	ID        keys.Digest   `json:"id"`
+	No        int           `json:"no"`
+	Title     string        `json:"title"`
+	Class     string        `json:"class"`
+	Author    string        `json:"author"`
+	AuthorID  keys.Digest   `json:"author_id"`
+	At        time.Time     `json:"at"`
+	Score     int           `json:"score"`
+	Comments  int           `json:"comments"`
+	State     string        `json:"state"` // ok, edited, deleted, unreadable
+	EditedAt  *time.Time    `json:"edited_at,omitempty"`
+	DeletedBy string        `json:"deleted_by,omitempty"`
+	Body      *string       `json:"body,omitempty"`
+	Thread    []CommentView `json:"thread,omitzero"` // [] of one that is shown and has none; so are Variants
+	Variants  []VariantView `json:"variants,omitzero"`
+}
+
+// VariantView is what an article also says: an edit of its author's that was made
+// beside the one that is shown.
+type VariantView struct {
+	ID     keys.Digest `json:"id"` // the edit
+	Title  string      `json:"title"`
+	Class  string      `json:"class"`
+	Body   string      `json:"body"`
+	Device DeviceView  `json:"device"` // it was written on; its name is there if it is ours
+	At     time.Time   `json:"at"`
 }
 
 // CommentView is one comment of an article.
 type CommentView struct {
-	ID     keys.Digest `json:"id"`
-	Type   string      `json:"type"`
-	Author string      `json:"author"`
-	Text   string      `json:"text"`
-	At     time.Time   `json:"at"`
+	ID        keys.Digest `json:"id"`
+	No        int         `json:"no"`
+	Type      string      `json:"type"` // push, boo, arrow
+	Author    string      `json:"author"`
+	AuthorID  keys.Digest `json:"author_id"`
+	Text      string      `json:"text"`
+	At        time.Time   `json:"at"`
+	State     string      `json:"state"` // ok, deleted
+	DeletedBy string      `json:"deleted_by,omitempty"`
 }
 
 // OpView is one operation of a log. Body is the decoded body of a control op, or
@@ -208,8 +252,17 @@ type EntityView struct {
 	Digest   keys.Digest    `json:"digest"`
 	Members  []MemberView   `json:"members"`
 	Metadata map[string]any `json:"metadata"`
-	Heads    []keys.Digest  `json:"heads"` // of both strands, ascending
+	Final    *FinalView     `json:"final,omitempty"` // boards
+	Heads    []keys.Digest  `json:"heads"`           // of both strands, ascending
 	Epoch    uint64         `json:"epoch"`
+}
+
+// FinalView says how far a board's control operations can change their effect no more.
+type FinalView struct {
+	Number     uint64        `json:"number"`     // of the last final checkpoint, 0 for none
+	Checkpoint *keys.Digest  `json:"checkpoint"` // null for none
+	Waiting    int           `json:"waiting"`    // operations beside it that the next one will keep
+	Rivals     []keys.Digest `json:"rivals"`     // checkpoints that contradict it: an owner's device has signed two
 }
 
 // WhyView says by which operations a user is, or is not any more, a member.
@@ -226,13 +279,15 @@ type WhyView struct {
 // WhyOp is one operation of a WhyView, in the log's order.
 type WhyOp struct {
 	Op     keys.Digest `json:"op"`
-	Type   string      `json:"type"` // as in a log: genesis, add, admit, devices, leave, accept
+	Type   string      `json:"type"` // as in a log: genesis, add, transfer, admit, role, remove, demote, devices, leave, accept
 	Member keys.Digest `json:"member"`
 	By     keys.Digest `json:"by"`
 	Device keys.ID     `json:"device"`
 	At     time.Time   `json:"at"`
 	Invite string      `json:"invite,omitempty"` // an admission's: our short id of the invite, else its ref in hex
-	OK     bool        `json:"ok"`               // it counts
+	Role   string      `json:"role,omitempty"`   // what a role op makes of him
+	OK     bool        `json:"ok"`               // it counts; void where it does not
+	Final  bool        `json:"final"`            // which can change no more
 
 	MemberName string `json:"member_name"`
 	ByName     string `json:"by_name"`

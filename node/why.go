@@ -52,13 +52,13 @@ func (n *Node) whyChain(h *held, user keys.Digest) []WhyOp {
 // grants reports whether w belongs to the chain of user: all that was said of him,
 // and of others what made them members and owners.
 func (w WhyOp) grants(user keys.Digest) bool {
-	return w.Member == user || w.Type == "genesis" || w.Type == "admit" || w.Type == "add"
+	return w.Member == user || w.Type == "genesis" || w.Type == "admit" || w.Type == "add" || w.Type == "transfer"
 }
 
 // whyOp shows an operation that makes, changes or ends somebody's membership.
 func (n *Node) whyOp(h *held, o oplog.Op) (WhyOp, bool) {
 	body, typ := h.Describe(o, h.ring)
-	w := WhyOp{Op: o.ID(), Type: typ, Member: o.User(), By: o.User(), Device: o.Device(), At: o.At(), OK: h.Counts(o)}
+	w := WhyOp{Op: o.ID(), Type: typ, Member: o.User(), By: o.User(), Device: o.Device(), At: o.At(), OK: h.Counts(o), Final: h.Final(o)}
 	switch b := body.(type) {
 	case *entity.Genesis, *entity.Leave, *entity.Accept:
 	case *entity.MasterAdd:
@@ -72,6 +72,14 @@ func (n *Node) whyOp(h *held, o oplog.Op) (WhyOp, bool) {
 			w.Invite = n.inviteOf(*b.Ref)
 		}
 	case *entity.Devices:
+		w.Member = b.Party.User
+	case *entity.Remove:
+		w.Member = b.User
+	case *entity.MasterRemove:
+		w.Member, w.Type = b.User, "demote" // a remove of the master family
+	case *entity.SetRole:
+		w.Member, w.Role = b.User, b.Role.String()
+	case *entity.MasterTransfer:
 		w.Member = b.Party.User
 	default:
 		return w, false

@@ -1,6 +1,10 @@
 package oplog
 
-import "pttnode/keys"
+import (
+	"slices"
+
+	"pttnode/keys"
+)
 
 // ParseBatch parses operations of any strands and devices as a peer sends them
 // and returns those that are authentic, in the order given. Control ops are
@@ -8,15 +12,18 @@ import "pttnode/keys"
 // checked as ParseChain does, by the last signature that verifies; what comes
 // after it is left out, as are malformed ones: a later batch brings them again if
 // they were authentic after all. An op of the result may thus have a bad signature
-// of its own; see Signed.
+// of its own; see Signed. It keeps raws, which nobody may change any more.
 func ParseBatch(raws [][]byte) []Op {
 	ops := make([]Op, 0, len(raws))
 	at := make(map[keys.Digest]int, len(raws)) // where in ops the content ops are; a chain may fork
 	chainOf := make([]int, 0, len(raws))       // the op before it in its chain, -1 for none
 	for _, raw := range raws {
-		o, err := decode(raw)
+		o, err := decodeOwn(raw)
 		if err != nil {
 			continue
+		}
+		if n := len(ops); n > 0 && slices.Equal(o.auth, ops[n-1].auth) { // most cite the same: one copy does
+			o.auth = ops[n-1].auth
 		}
 		before := -1
 		if o.Strand() == Content {

@@ -7,4 +7,14 @@ const (
 	MaxParents  = 16        // parents and auth of an op: more heads than masters that write at once
 	maxLookBack = 256       // ops among which one that came beside others finds its place in the order; else all are sorted anew
 	maxAt       = 1 << 48   // milliseconds, the year 10889: keeps `at` printable
+
+	// Of a reconciliation by ranges (docs/PROTOCOL.md §8.2): 20 differences in 100,000
+	// ops take three frames, 10 KiB.
+	openParts  = 128       // ranges that the side which begins says the sums of
+	splitParts = 24        // ranges that one which differs is split into
+	maxList    = 48        // ops of a range that are listed rather than split
+	leastPart  = 4         // ops of a part, at least
+	tailList   = 16        // newest ops, which are listed at once
+	replySize  = 256 << 10 // bytes of ranges after which a reply leaves out what differs: the next reconciliation finds it
+	maxDepth   = 1 << 41   // of both strands
 )

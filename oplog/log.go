@@ -19,6 +19,7 @@ type Log struct {
 	heads  [2]map[keys.Digest]bool // by strand-1
 	forked map[chain]uint64        // lowest seq at which a device signed two ops
 	order  [2][]Op                 // cache of All; nil after an append out of order
+	places *places                 // nil until Places is called
 }
 
 // chain names the operations of one device in one strand.
@@ -148,6 +149,7 @@ func (l *Log) Append(o Op) (bool, error) {
 		l.order[s] = insert(l.order[s], o)
 	}
 	heads[o.ID()] = true
+	l.places.add(o)
 	return true, nil
 }
 
@@ -159,6 +161,13 @@ func (l *Log) Heads(s Strand) []keys.Digest {
 	}
 	slices.SortFunc(ids, compare)
 	return ids
+}
+
+// Widens reports whether an op, which is not in the log, would stand beside all heads of
+// its strand: it adds one and replaces none.
+func (l *Log) Widens(o Op) bool {
+	heads := l.heads[o.Strand()-1]
+	return !slices.ContainsFunc(o.Parents(), func(p keys.Digest) bool { return heads[p] })
 }
 
 // Tip returns the last operation of a device in a strand: where its next one
@@ -196,6 +205,15 @@ func (l *Log) All(s Strand) iter.Seq[Op] {
 		l.order[s-1] = l.sorted(s)
 	}
 	return slices.Values(l.order[s-1])
+}
+
+// Backward returns the operations of a strand from the last in the log's order to the
+// first. The log must not be appended to while it runs.
+func (l *Log) Backward(s Strand) iter.Seq2[int, Op] {
+	if l.order[s-1] == nil {
+		l.order[s-1] = l.sorted(s)
+	}
+	return slices.Backward(l.order[s-1])
 }
 
 // sorted is Kahn's algorithm with a heap of ids.

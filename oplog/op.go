@@ -73,14 +73,65 @@ var (
 // type of 128 or more is critical.
 type Op struct{ *op }
 
+// op holds little beside its bytes, since all operations stay in memory: what is long
+// is read from there.
 type op struct {
-	id     keys.Digest
-	raw    []byte
-	entity keys.Digest
-	user   keys.Digest
-	epoch  keys.Digest
-	env    envelope
-	signed bool // the signature was checked and is good; else nobody has looked, or it is bad
+	id            keys.Digest
+	raw           []byte
+	parents, auth []keys.Digest
+	seq, at       uint64
+	body          int32 // length
+	typ           uint16
+	strand        Strand
+	family        Family
+	fields        fields
+	signed        bool // the signature was checked and is good; else nobody has looked, or it is bad
+}
+
+// fields says where in the bytes what is 32 bytes long begins: 0 where it is empty.
+type fields struct{ entity, user, device, prev, epoch uint16 }
+
+// fieldsOf returns where the fields of an envelope are in its encoding, which is the
+// deterministic one: each is a key and a head and what it holds.
+func fieldsOf(e *envelope) (f fields) {
+	at := 1 // the head of the map
+	pass := func(n uint64, size int) { at += 1 + headSize(n) + size }
+	field := func(b []byte) (begins uint16) {
+		if len(b) > 0 {
+			begins = uint16(at + 1 + headSize(uint64(len(b))))
+		}
+		pass(uint64(len(b)), len(b))
+		return begins
+	}
+	const listed = 2 + len(keys.Digest{}) // an id in a list
+	pass(e.V, 0)
+	f.entity = field(e.Entity)
+	pass(uint64(e.Strand), 0)
+	pass(uint64(e.Family), 0)
+	pass(uint64(e.Type), 0)
+	f.user = field(e.User)
+	f.device = field(e.Device[:])
+	pass(e.Seq, 0)
+	f.prev = field(e.Prev)
+	pass(uint64(len(e.Parents)), len(e.Parents)*listed)
+	pass(uint64(len(e.Auth)), len(e.Auth)*listed)
+	f.epoch = field(e.Epoch)
+	return f
+}
+
+// headSize returns how many bytes the head of a data item takes (RFC 8949 §3).
+func headSize(n uint64) int {
+	switch {
+	case n < 24:
+		return 1
+	case n < 1<<8:
+		return 2
+	case n < 1<<16:
+		return 3
+	case n < 1<<32:
+		return 5
+	}
+	return 9
 }
 
 // envelope is the wire form. The order of keys is the order of the bytes, so
@@ -107,12 +158,12 @@ type envelope struct {
 // sigSize is how many bytes key 15 takes at the end: key, byte string head, 64.
 const sigSize = 1 + 2 + len(keys.Signature{})
 
-// reset reports whether this is the one operation that a recovery key signs.
-func (e *envelope) reset() bool { return e.Family == FamilyCheckpoint && e.Type == TypeReset }
+// isReset reports whether this is the one operation that a recovery key signs.
+func isReset(f Family, typ uint16) bool { return f == FamilyCheckpoint && typ == TypeReset }
 
-// purpose returns what the signature is for.
-func (e *envelope) purpose() keys.Purpose {
-	if e.reset() {
+// purposeOf returns what the signature of an operation is for.
+func purposeOf(f Family, typ uint16) keys.Purpose {
+	if isReset(f, typ) {
 		return keys.PurposeReset
 	}
 	return keys.PurposeOp
@@ -149,7 +200,7 @@ func Sign(k keys.Private, d Draft) (Op, error) {
 		env.Body = d.Seal(raw[:bodyAt(raw, len(env.Body))])
 	}
 	raw := keys.Marshal(env)
-	env.Sig = k.Sign(env.purpose(), raw[:len(raw)-sigSize])
+	env.Sig = k.Sign(purposeOf(env.Family, env.Type), raw[:len(raw)-sigSize])
 	copy(raw[len(raw)-len(env.Sig):], env.Sig[:])
 	o, err := parse(raw, env)
 	if err == nil {
@@ -166,18 +217,7 @@ func opt(d keys.Digest) []byte {
 }
 
 // bodyAt returns where key 14 begins in an encoding whose body has n bytes.
-func bodyAt(raw []byte, n int) int {
-	head := 1
-	switch {
-	case n >= 1<<16:
-		head = 5
-	case n >= 1<<8:
-		head = 3
-	case n >= 24:
-		head = 2
-	}
-	return len(raw) - sigSize - 1 - head - n
-}
+func bodyAt(raw []byte, n int) int { return len(raw) - sigSize - 1 - headSize(uint64(n)) - n }
 
 // Parse checks raw and its signature and returns the operation. It keeps a copy
 // of raw. It fails with ErrFormat, ErrVersion, ErrTooLarge or ErrSignature.
@@ -204,7 +244,7 @@ func ParseChain(raws [][]byte) ([]Op, error) {
 		if err != nil {
 			return nil, err
 		}
-		if o.env.Strand != Content {
+		if o.strand != Content {
 			return nil, fmt.Errorf("%w: control op %v in a chain", ErrChain, o.id)
 		}
 		if i > 0 {
@@ -224,11 +264,14 @@ func ParseChain(raws [][]byte) ([]Op, error) {
 
 // follows reports whether o is the next content op of p's device after p.
 func follows(p, o Op) bool {
-	return bytes.Equal(o.env.Prev, p.id[:]) && o.env.Device == p.env.Device && o.env.Seq == p.env.Seq+1 &&
-		o.entity == p.entity && o.env.Strand == p.env.Strand
+	return o.Prev() == p.id && o.Device() == p.Device() && o.seq == p.seq+1 && o.Entity() == p.Entity() && o.strand == p.strand
 }
 
-func decode(raw []byte) (Op, error) {
+// decode parses raw, of which it keeps a copy, but for the signature.
+func decode(raw []byte) (Op, error) { return decodeOwn(bytes.Clone(raw)) }
+
+// decodeOwn is decode for bytes that it may keep.
+func decodeOwn(raw []byte) (Op, error) {
 	if len(raw) > MaxContent {
 		return Op{}, fmt.Errorf("%w: %d bytes", ErrTooLarge, len(raw))
 	}
@@ -239,7 +282,6 @@ func decode(raw []byte) (Op, error) {
 			return Op{}, fmt.Errorf("%w: v %d", ErrVersion, v)
 		}
 	}
-	raw = bytes.Clone(raw)
 	env, err := unmarshal(raw)
 	if err != nil {
 		return Op{}, err
@@ -250,24 +292,23 @@ func decode(raw []byte) (Op, error) {
 // parse checks the envelope's own rules and builds the Op around raw, which it
 // takes over.
 func parse(raw []byte, env envelope) (Op, error) {
-	o := &op{id: sha256.Sum256(raw), raw: raw, env: env}
+	o := &op{
+		id: sha256.Sum256(raw), raw: raw, parents: env.Parents, auth: env.Auth, seq: env.Seq, at: env.At, body: int32(len(env.Body)),
+		typ: env.Type, strand: env.Strand, family: env.Family,
+	}
 	bad := func(why string) (Op, error) { return Op{}, fmt.Errorf("%w: %s", ErrFormat, why) }
 	if env.V != 1 {
 		return bad("v is not 1") // 0: decode knows the newer ones
 	}
-	for _, f := range []struct {
-		from []byte
-		to   *keys.Digest
-	}{{env.Entity, &o.entity}, {env.User, &o.user}, {env.Epoch, &o.epoch}, {env.Prev, new(keys.Digest)}} {
-		if len(f.from) != 0 && len(f.from) != len(f.to) {
+	for _, id := range [...][]byte{env.Entity, env.User, env.Epoch, env.Prev} {
+		switch {
+		case len(id) != 0 && len(id) != len(keys.Digest{}):
 			return bad("an id is not 32 bytes")
-		}
-		copy(f.to[:], f.from)
-		if len(f.from) != 0 && f.to.IsZero() {
+		case len(id) != 0 && keys.Digest(id).IsZero():
 			return bad("an id is all zero")
 		}
 	}
-	reset := env.reset()
+	reset := isReset(env.Family, env.Type)
 	switch {
 	case !ascending(env.Parents) || !ascending(env.Auth):
 		return bad("parents or auth not ascending")
@@ -293,12 +334,6 @@ func parse(raw []byte, env envelope) (Op, error) {
 		case genesis && env.Seq != 0, !genesis && len(env.User) == 0:
 			return bad("genesis or user out of place")
 		}
-		if genesis {
-			o.entity = o.id
-			if len(env.User) == 0 {
-				o.user = o.id
-			}
-		}
 	case Content:
 		if len(raw) > MaxContent {
 			return Op{}, fmt.Errorf("%w: content op of %d bytes", ErrTooLarge, len(raw))
@@ -309,6 +344,7 @@ func parse(raw []byte, env envelope) (Op, error) {
 	default:
 		return bad("unknown strand")
 	}
+	o.fields = fieldsOf(&env)
 	return Op{o}, nil
 }
 
@@ -322,7 +358,8 @@ func ascending(ids []keys.Digest) bool {
 }
 
 func (o Op) verify() error {
-	if err := o.env.Device.Verify(o.env.purpose(), o.raw[:len(o.raw)-sigSize], o.env.Sig); err != nil {
+	signed, sig := o.raw[:len(o.raw)-sigSize], keys.Signature(o.raw[len(o.raw)-len(keys.Signature{}):])
+	if err := o.Device().Verify(purposeOf(o.family, o.typ), signed, sig); err != nil {
 		return fmt.Errorf("op %v: %w", o.id, err)
 	}
 	return nil
@@ -345,53 +382,70 @@ func (o Op) ID() keys.Digest { return o.id }
 func (o Op) Bytes() []byte { return o.raw }
 
 // Entity returns the id of the entity; for a genesis this is the op's own id.
-func (o Op) Entity() keys.Digest { return o.entity }
+func (o Op) Entity() keys.Digest {
+	if o.fields.entity == 0 {
+		return o.id
+	}
+	return o.field(o.fields.entity)
+}
 
-// User returns the id of the author's Me entity.
-func (o Op) User() keys.Digest { return o.user }
-
-// Device returns the key that signed; it is the recovery key in a RESET.
-func (o Op) Device() keys.ID { return o.env.Device }
-
-// Strand returns the strand.
-func (o Op) Strand() Strand { return o.env.Strand }
-
-// Family returns the family.
-func (o Op) Family() Family { return o.env.Family }
-
-// Type returns the type within the family.
-func (o Op) Type() uint16 { return o.env.Type }
-
-// Seq returns the place in the device's chain of this strand, from 0.
-func (o Op) Seq() uint64 { return o.env.Seq }
-
-// Prev returns the op before it in the chain, zero for the first.
-func (o Op) Prev() keys.Digest {
-	var d keys.Digest
-	copy(d[:], o.env.Prev)
+// field returns what begins at a place of the bytes, zero for an empty field.
+func (o Op) field(at uint16) (d keys.Digest) {
+	if at > 0 {
+		copy(d[:], o.raw[at:])
+	}
 	return d
 }
 
+// User returns the id of the author's Me entity.
+func (o Op) User() keys.Digest {
+	if o.fields.user == 0 { // the genesis of Me
+		return o.id
+	}
+	return o.field(o.fields.user)
+}
+
+// Device returns the key that signed; it is the recovery key in a RESET.
+func (o Op) Device() keys.ID { return keys.ID(o.field(o.fields.device)) }
+
+// Strand returns the strand.
+func (o Op) Strand() Strand { return o.strand }
+
+// Family returns the family.
+func (o Op) Family() Family { return o.family }
+
+// Type returns the type within the family.
+func (o Op) Type() uint16 { return o.typ }
+
+// Seq returns the place in the device's chain of this strand, from 0.
+func (o Op) Seq() uint64 { return o.seq }
+
+// Prev returns the op before it in the chain, zero for the first.
+func (o Op) Prev() keys.Digest { return o.field(o.fields.prev) }
+
 // Parents returns the heads of the strand that the author had, ascending. The
 // caller must not change it.
-func (o Op) Parents() []keys.Digest { return o.env.Parents }
+func (o Op) Parents() []keys.Digest { return o.parents }
 
 // Auth returns the control heads under which a content op was written,
 // ascending. The caller must not change it.
-func (o Op) Auth() []keys.Digest { return o.env.Auth }
+func (o Op) Auth() []keys.Digest { return o.auth }
 
 // Epoch returns the id of the op that holds the key of a content op's body.
-func (o Op) Epoch() keys.Digest { return o.epoch }
+func (o Op) Epoch() keys.Digest { return o.field(o.fields.epoch) }
 
 // At returns when the author says it was written: for display only.
-func (o Op) At() time.Time { return time.UnixMilli(int64(o.env.At)).UTC() }
+func (o Op) At() time.Time { return time.UnixMilli(int64(o.at)).UTC() }
 
 // Body returns the body: CBOR in the control strand, sealed bytes in the
 // content strand. The caller must not change it.
-func (o Op) Body() []byte { return o.env.Body }
+func (o Op) Body() []byte {
+	end := len(o.raw) - sigSize
+	return o.raw[end-int(o.body) : end : end]
+}
 
 // AAD returns the additional data of a sealed body: the bytes before it.
-func (o Op) AAD() []byte { return o.raw[:bodyAt(o.raw, len(o.env.Body))] }
+func (o Op) AAD() []byte { return o.raw[:bodyAt(o.raw, int(o.body))] }
 
 // Critical reports whether a node that does not know the type must stop writing.
-func (o Op) Critical() bool { return o.env.Type >= 128 }
+func (o Op) Critical() bool { return o.typ >= 128 }

@@ -22,7 +22,7 @@ const (
 	SyncEqual  SyncType = 4 // B→A: the vectors are equal
 	SyncNo     SyncType = 5 // B→A: not shared with you, or not here
 	SyncPush   SyncType = 6 // A→B: new ops, no answer
-	SyncRanges SyncType = 7 // reserved: range-based reconciliation
+	SyncRanges SyncType = 7 // A→B and B→A: ranges of the log, where vectors are too long or do not do
 )
 
 // Hello begins a sync of one entity.
@@ -37,6 +37,22 @@ type VectorFrame struct {
 	Heads oplog.Vector `cbor:"1,keyasint"`
 	Addrs []byte       `cbor:"2,keyasint,omitempty"`
 }
+
+// Ranges is a side's turn in a reconciliation by ranges. Entity and Hash are those of a
+// Hello, in the frame that begins a stream; Salt is in the first frame of Ranges. A frame
+// with nothing in Ranges is the last, and operations follow it.
+type Ranges struct {
+	Entity *keys.Digest `cbor:"1,keyasint,omitempty"`
+	Hash   *keys.Digest `cbor:"2,keyasint,omitempty"`
+	Salt   *oplog.Salt  `cbor:"3,keyasint,omitempty"`
+	Ranges []byte       `cbor:"4,keyasint,omitempty"` // as oplog.Reconciler says them
+	Wants  []byte       `cbor:"5,keyasint,omitempty"` // short names of listed ops that are not here
+	Addrs  []byte       `cbor:"6,keyasint,omitempty"`
+}
+
+// Begins reports whether f may be the first frame of a stream, or else whether it may
+// follow one: with and without what only the first one has.
+func (f Ranges) Begins() bool { return f.Entity != nil && f.Hash != nil && f.Salt != nil }
 
 // Ops carries operations in an order in which they can be appended.
 type Ops struct {

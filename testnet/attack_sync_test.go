@@ -81,8 +81,15 @@ func (a *attacker) push(to *Peer, eid keys.Digest, raws ...[]byte) {
 // the stream is reset.
 func (a *attacker) hello(to *Peer, eid keys.Digest) []byte {
 	a.t.Helper()
+	return a.ask(to, protocol.Frame(uint8(protocol.SyncHello), keys.Marshal(protocol.Hello{Entity: eid})))
+}
+
+// ask begins a sync with a frame and returns the one that answers it, nil when the
+// stream is reset.
+func (a *attacker) ask(to *Peer, first []byte) []byte {
+	a.t.Helper()
 	w := a.mustOpen(to, protocol.SyncID)
-	if _, err := w.Write(protocol.Frame(uint8(protocol.SyncHello), keys.Marshal(protocol.Hello{Entity: eid}))); err != nil {
+	if _, err := w.Write(first); err != nil {
 		a.t.Fatal(err)
 	}
 	typ, payload, err := w.frame()
@@ -381,7 +388,8 @@ func TestAttackSyncFrames(t *testing.T) {
 			"hello again":        protocol.Frame(uint8(protocol.SyncHello), keys.Marshal(protocol.Hello{Entity: m.e.ID()})),
 			"a vector too early": protocol.Frame(uint8(protocol.SyncVector), keys.Marshal(protocol.VectorFrame{Heads: oplog.Vector{}})),
 			"a push inside":      protocol.Frame(uint8(protocol.SyncPush), keys.Marshal(protocol.Push{Entity: m.e.ID(), Ops: [][]byte{}})),
-			"an unknown frame":   protocol.Frame(7, []byte{0xa0}),
+			"an unknown frame":   protocol.Frame(99, []byte{0xa0}),
+			"ranges inside":      protocol.Frame(uint8(protocol.SyncRanges), []byte{0xa0}),
 			"ops for the vector": append(protocol.Frame(uint8(protocol.SyncOps), keys.Marshal(ops)), protocol.Frame(uint8(protocol.SyncOps), keys.Marshal(ops))...),
 		} {
 			w := begin()

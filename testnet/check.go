@@ -188,7 +188,7 @@ func (s *stored) inviteProblems() []string {
 		total := 0
 		for _, e := range s.entities {
 			for o := range e.Log().All(oplog.Control) {
-				if who, ref := admits(o); ref == r.Ref {
+				if who, ref := admits(o); ref == r.Ref && e.Counts(o) {
 					letIn[who] = append(letIn[who], o.ID())
 					total++
 				}

@@ -509,11 +509,21 @@ func TestAttackG5OtherTopic(t *testing.T) {
 	})
 }
 
-// TestAttackG6: who left stays subscribed, and hears nothing new and brings nothing
-// more: neither one who shares nothing else, nor one who gossips on elsewhere.
+// TestAttackG6: who left or was removed stays subscribed, and hears nothing new and
+// brings nothing more: neither one who shares nothing else, nor one who gossips on
+// elsewhere.
 func TestAttackG6(t *testing.T) {
-	for what, elsewhere := range map[string]bool{"out of all": false, "in another board": true} {
-		story(t, what, func(t *testing.T) {
+	for _, c := range []struct {
+		what               string
+		elsewhere, removed bool
+	}{
+		{"left, out of all", false, false},
+		{"left, in another board", true, false},
+		{"removed, out of all", false, true},
+		{"removed, in another board", true, true},
+	} {
+		elsewhere := c.elsewhere
+		story(t, c.what, func(t *testing.T) {
 			n, alice, bob, m := boardOfThree(t)
 			if elsewhere {
 				newBoard(t, alice, "other", "link")
@@ -526,19 +536,25 @@ func TestAttackG6(t *testing.T) {
 				t.Fatal("he heard nothing while he was a member: this proves nothing")
 			}
 			late := m.article(m.key, "written before, shown after", nil)
-			leave, err := m.e.Control(m.author(), oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: []entity.Cut{}})
-			if err != nil {
-				t.Fatal(err)
-			}
 			topics := len(m.topics())
-			m.publish(m.ops(leave))
+			if c.removed {
+				if _, err := alice.Node.RemoveMember(t.Context(), "dev", m.user().String()); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				leave, err := m.e.Control(m.author(), oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: []entity.Cut{}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				m.publish(m.ops(leave))
+			}
 			pass(time.Second)
 			if ms, err := bob.Node.Members("dev"); err != nil || len(ms) != 3 || ms[2].State == "active" && ms[1].State == "active" {
-				t.Fatalf("%+v, %v: he has not left", ms, err)
+				t.Fatalf("%+v, %v: he is not gone", ms, err)
 			}
 			before, _ = m.heard()
 			for range 3 {
-				served(t, n, alice, bob, "after he left")
+				served(t, n, alice, bob, "after he went")
 				if s, err := m.host.NewStream(t.Context(), alice.Host.ID(), pubsub.GossipSubID_v12); err == nil {
 					m.out = s
 					m.send(&pb.RPC{Subscriptions: []*pb.RPC_SubOpts{{Topicid: &m.topic, Subscribe: new(true)}}})
@@ -547,10 +563,10 @@ func TestAttackG6(t *testing.T) {
 				pass(time.Minute)
 			}
 			if now, _ := m.heard(); now != before {
-				t.Errorf("he heard %d messages after he left", now-before)
+				t.Errorf("he heard %d messages after he went", now-before)
 			}
 			if now := len(m.topics()); now != topics && !elsewhere {
-				t.Errorf("he heard of %d topics after he left", now-topics)
+				t.Errorf("he heard of %d topics after he went", now-topics)
 			}
 			if _, taken := entityOf(t, m.member, alice).Log().Get(late.ID()); taken {
 				t.Error("what he showed after he left was taken")

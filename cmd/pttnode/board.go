@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,18 +36,25 @@ func (a *app) boardCommand() *cobra.Command {
 			return a.result(b, func() { a.sayBoard(b) })
 		}),
 	}
+	var at string
 	members := &cobra.Command{
-		Use:   "members BOARD",
-		Short: "who is on a board",
-		Args:  cobra.ExactArgs(1),
+		Use:     "members BOARD",
+		Short:   "who is on a board",
+		Example: "  pttnode board members reading --at 2026-01-31T18:00:00Z",
+		Args:    cobra.ExactArgs(1),
 		RunE: a.with(func(ctx context.Context, c *api.Client, args []string) error {
-			all, err := c.Members(ctx, args[0])
+			get := c.Members
+			if at != "" {
+				get = func(ctx context.Context, board string) ([]node.MemberView, error) { return c.MembersAt(ctx, board, at) }
+			}
+			all, err := get(ctx, args[0])
 			if err != nil {
 				return err
 			}
 			return a.result(all, func() { a.sayMembers(all) })
 		}),
 	}
+	members.Flags().StringVar(&at, "at", "", "look back: the id of an entry of the board's log, or a `TIME` as 2026-01-31T18:00:00Z")
 	role := &cobra.Command{
 		Use:   "role BOARD USER owner|member|reader",
 		Short: "say what a member may do",
@@ -73,7 +81,8 @@ member, who reads and writes, or a reader. Who founded the board stays an owner.
 			})
 		}),
 	}
-	return group("board", "places to write together", list, a.createBoardCommand(), show, members, role, a.leaveCommand())
+	return group("board", "places to write together", list, a.createBoardCommand(), show, a.setBoardCommand(),
+		members, role, a.removeMemberCommand(), a.transferCommand(), a.rotateCommand(), a.leaveCommand(), a.deleteBoardCommand())
 }
 
 func (a *app) createBoardCommand() *cobra.Command {
@@ -85,6 +94,11 @@ func (a *app) createBoardCommand() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 		RunE: a.with(func(ctx context.Context, c *api.Client, args []string) error {
 			in.Name = args[0]
+			history, err := historyFlag(in.History)
+			if err != nil {
+				return err
+			}
+			in.History = history
 			b, err := c.CreateBoard(ctx, in)
 			if err != nil {
 				return err
@@ -97,6 +111,7 @@ func (a *app) createBoardCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&in.Title, "title", "", "a `TEXT` shown beside the name")
 	cmd.Flags().StringVar(&in.Policy, "policy", "", "who may ask to join with a link: friends of yours, or link for whoever has one (default friends)")
+	cmd.Flags().StringVar(&in.History, "history", "", "what a newcomer may read of the past: all, from-join, or a time as 30d (default all)")
 	return cmd
 }
 
@@ -158,10 +173,17 @@ func (a *app) sayBoard(b node.BoardView) {
 		a.say("title    %s\n", b.Title)
 	}
 	a.say("you are  %s\nowner    %s\nmembers  %d\nunread   %d\nhere     %s\n", b.Role, b.Owner, b.Members, b.Unread, here(b.Have, b.Total))
+	if b.Of > 0 {
+		a.say("copies   %s\n", copies(b))
+	}
 	if b.Policy == "link" {
 		a.say("joining  whoever has a link may ask\n")
 	} else {
 		a.say("joining  friends of the owner may ask\n")
+	}
+	a.say("history  %s\n", historyWords(b.History))
+	if b.Ended {
+		a.say("ended    an owner deleted it; to take it off the list: pttnode board leave\n")
 	}
 	a.say("id       %s\n", b.ID)
 	if b.Description != "" {
@@ -183,6 +205,25 @@ func here(have, total int) string {
 		return "all"
 	}
 	return fmt.Sprintf("%d of %d", have, total)
+}
+
+// copies says how many other devices have all that is here, and which do not.
+func copies(b node.BoardView) string {
+	text := []string{fmt.Sprintf("confirmed by %d of %d other devices", b.Confirmed, b.Of)}
+	for _, d := range b.Behind {
+		who, since := field(d.Name), "this node started"
+		if d.Device != "" {
+			who += "'s " + d.Device
+		}
+		if d.Since != nil {
+			since = clock(*d.Since)
+		}
+		text = append(text, who+" not since "+since)
+	}
+	if more := b.Of - b.Confirmed - len(b.Behind); more > 0 {
+		text = append(text, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(text, "; ")
 }
 
 func (a *app) sayMembers(all []node.MemberView) {

@@ -37,6 +37,26 @@ func (a *app) confirm(yes bool, format string, args ...any) (bool, error) {
 	return false, nil
 }
 
+// confirmName asks for what cannot be undone: the name has to be typed, or given by the
+// flag --confirm. Where nobody can be asked it fails with confirm_required.
+func (a *app) confirmName(given, name, format string, args ...any) error {
+	if given == "" {
+		if !a.asks() {
+			return api.NewProblem("confirm_required", "confirm", name)
+		}
+		a.talk(format+" Type its name to go on: ", args...)
+		answer, err := a.readLine()
+		if err != nil {
+			return err
+		}
+		given = answer
+	}
+	if given != name {
+		return api.NewProblem("declined")
+	}
+	return nil
+}
+
 // prompt asks for a line; an empty answer is the default.
 func (a *app) prompt(question, def string) (string, error) {
 	if def != "" {

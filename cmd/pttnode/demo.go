@@ -123,6 +123,7 @@ func (d *demo) story(ctx context.Context) error {
 		{"articles", d.articles},
 		{"stranger", d.stranger},
 		{"bad links", d.badLinks},
+		{"remove", d.removal},
 		{"kill", d.restart},
 		{"phone", d.linkPhone},
 		{"away", d.phoneAway},

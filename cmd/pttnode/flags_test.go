@@ -93,6 +93,12 @@ func TestUsage(t *testing.T) {
 		{"invite friend --expires 0s", "usage", 2},
 		{"invite friend extra", "usage", 2},
 		{"article new reading", "usage", 2},
+		{"article edit reading 1", "usage", 2},
+		{"article edit reading 1 -F /nothing/there", "not_found", 5},
+		{"article delete reading", "usage", 2},
+		{"comment add reading 1", "usage", 2},
+		{"comment add reading 1 x --push --boo", "usage", 2},
+		{"comment delete reading 1", "usage", 2},
 		{"up --web 127.0.0.1:0", "usage", 2},
 		{"join", "usage", 2},
 		{"join a --file b", "usage", 2},
@@ -187,8 +193,8 @@ func TestCommands(t *testing.T) {
 	}
 	walk(root)
 	slices.Sort(got)
-	want := strings.Split("article,article list,article new,article show,board,board create,board leave,board list,board members,board role,board show,completion,demo,device,device list,device rename,device show,down,"+
-		"events,friend,friend list,friend show,init,invite,invite board,invite device,invite friend,invite list,invite revoke,invite show,join,log,me,me card,"+
+	want := strings.Split("article,article delete,article edit,article list,article new,article show,board,board create,board delete,board leave,board list,board members,board remove-member,board role,board rotate,board set,board show,board transfer,comment,comment add,comment delete,comment list,completion,demo,device,device list,device rename,device show,down,"+
+		"events,friend,friend block,friend list,friend remove,friend show,friend unblock,init,invite,invite board,invite device,invite friend,invite list,invite revoke,invite show,join,log,me,me card,"+
 		"me fingerprint,me rename,me show,paths,peers,requests,requests approve,requests cancel,requests list,requests reject,requests retry,requests show,"+
 		"status,up,version,view,wait,wait online,wait ready,wait request,wait synced,why", ",")
 	if !slices.Equal(got, want) {

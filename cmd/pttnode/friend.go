@@ -35,7 +35,7 @@ func (a *app) friendCommand() *cobra.Command {
 			return a.result(f, func() { a.sayFriend(f) })
 		}),
 	}
-	return group("friend", "the people you know", list, show)
+	return group("friend", "the people you know", list, show, a.removeFriendCommand(), a.blockCommand(), a.unblockCommand())
 }
 
 func (a *app) sayFriends(friends []node.FriendView) {
@@ -45,7 +45,7 @@ func (a *app) sayFriends(friends []node.FriendView) {
 	}
 	t := table{header: []string{"FRIEND", "FINGERPRINT", "STATE", "ONLINE"}}
 	for _, f := range friends {
-		t.add(f.Name, keys.Fingerprint(f.UserID), friendState(f.State), yesNo(f.Online))
+		t.add(f.Name, keys.Fingerprint(f.UserID), friendState(f), yesNo(f.Online))
 	}
 	a.table(&t)
 }
@@ -56,7 +56,7 @@ func (a *app) sayFriend(f node.FriendView) {
 		a.say("calls itself %s\n", f.Profile.Name)
 	}
 	a.say("fingerprint  %s\nstate        %s\nonline       %s\ncompared     %s\n",
-		keys.Fingerprint(f.UserID), friendState(f.State), yesNo(f.Online), yesNo(f.Verified))
+		keys.Fingerprint(f.UserID), friendState(f), yesNo(f.Online), yesNo(f.Verified))
 	if f.Profile.Card != "" {
 		a.say("card         %s\n", f.Profile.Card)
 	}
@@ -64,8 +64,11 @@ func (a *app) sayFriend(f node.FriendView) {
 }
 
 // friendState says a friendship's state in words.
-func friendState(s string) string {
-	switch s {
+func friendState(f node.FriendView) string {
+	if f.Blocked {
+		return "blocked"
+	}
+	switch f.State {
 	case "init":
 		return "being made"
 	case "alive":
@@ -73,7 +76,7 @@ func friendState(s string) string {
 	case "ended":
 		return "ended"
 	}
-	return s
+	return f.State
 }
 
 func yesNo(b bool) string {

@@ -81,6 +81,11 @@ On the new device: pttnode init --device`
 		if cmd.Flags().Changed("expires") && time.Duration(expires) < time.Second {
 			return usagef(cmd, "--expires must be a second or more")
 		}
+		history, err := historyFlag(in.History)
+		if err != nil {
+			return err
+		}
+		in.History = history
 		in.ExpiresIn = int64(time.Duration(expires) / time.Second)
 		v, err := c.CreateInvite(ctx, in)
 		if err != nil {
@@ -106,7 +111,7 @@ On the new device: pttnode init --device`
 	f.StringVar(&in.For, "for", "", "the only `USER` who may use it: a friend's name, or an id")
 	if kind == "board" {
 		f.StringVar(&in.Role, "role", "", "what the newcomer becomes: member or reader (default member)")
-		f.StringVar(&in.History, "history", "", "what the newcomer may read of the past: all (default all)")
+		f.StringVar(&in.History, "history", "", "what the newcomer may read of the past: all, from-join, or a time as 30d (default as the board)")
 	}
 	return cmd
 }

@@ -60,8 +60,28 @@ func (a *app) sayView(v node.EntityView) {
 	if err != nil {
 		panic("pttnode: metadata that came as JSON has none: " + err.Error())
 	}
-	a.say("metadata  %s\n\n", string(b))
+	a.say("metadata  %s\n", string(b))
+	a.sayFinal(v.Final)
+	a.say("\n")
 	a.sayMembers(v.Members)
+}
+
+// sayFinal says how much of a board can still change.
+func (a *app) sayFinal(f *node.FinalView) {
+	switch {
+	case f == nil:
+		return
+	case f.Number == 0:
+		a.say("final     nothing yet: all of it may still change\n")
+	default:
+		a.say("final     up to checkpoint %d; what came since may still change\n", f.Number)
+	}
+	if f.Waiting > 0 {
+		a.say("waiting   %d entries count from the next checkpoint on\n", f.Waiting)
+	}
+	if len(f.Rivals) > 0 {
+		a.say("ALARM     other checkpoints contradict it, signed with an owner's key: %s\n", digests(f.Rivals))
+	}
 }
 
 func digests(all []keys.Digest) string {

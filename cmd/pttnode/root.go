@@ -92,7 +92,7 @@ func (a *app) root() *cobra.Command {
 	for id, cmds := range map[string][]*cobra.Command{
 		groupStart:   {a.initCommand(), a.upCommand(), a.downCommand(), a.statusCommand(), a.demoCommand()},
 		groupPeople:  {a.meCommand(), a.deviceCommand(), a.friendCommand(), a.inviteCommand(), a.joinCommand(), a.requestsCommand()},
-		groupBoards:  {a.boardCommand(), a.articleCommand()},
+		groupBoards:  {a.boardCommand(), a.articleCommand(), a.commentCommand()},
 		groupLook:    {a.logCommand(), a.viewCommand(), a.whyCommand(), a.eventsCommand(), a.peersCommand(), a.waitCommand()},
 		groupKeeping: {a.pathsCommand(), a.versionCommand(), a.completionCommand()},
 	} {

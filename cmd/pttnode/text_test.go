@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
+
+	"pttnode/node"
 )
 
 func TestStrip(t *testing.T) {
@@ -105,5 +109,42 @@ func TestCleanCleansEveryArgument(t *testing.T) {
 	}
 	if long := paragraphs(strings.Repeat("讀", maxBlock)); len(long) > maxBlock+10 || !utf8.ValidString(string(long)) {
 		t.Errorf("paragraphs of a long text has %d bytes", len(long))
+	}
+}
+
+func TestScore(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{
+		0: "", 1: "1", 99: "99", 100: "爆", 1000: "爆", -1: "-1", -9: "-9", -10: "X1", -19: "X1", -99: "X9", -100: "XX", -1000: "XX",
+	} {
+		if got := score(n); got != want {
+			t.Errorf("score(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
+// TestSayComments: columns stand below each other whatever the width of what is in
+// them, and a long text is not cut.
+func TestSayComments(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	a := &app{out: &out, outTTY: true}
+	at := time.Date(2026, 1, 2, 3, 4, 0, 0, time.Local)
+	long := strings.Repeat("長", 500)
+	a.sayComments([]node.CommentView{
+		{No: 9, Type: "push", Author: "王小明", Text: "好", At: at},
+		{No: 10, Type: "arrow", Author: "bob", Text: "one\nt\x1b[31mwo", At: at},
+		{No: 11, Type: "boo", Author: "bob", At: at, State: "deleted", DeletedBy: "alice"},
+		{No: 12, Type: "boo", Author: "bob", Text: long, At: at},
+		{No: 13, Type: "push", Author: "bob", At: at},
+	})
+	want := " 9  推  王小明  01/02 03:04  好\n" +
+		"10  →   bob     01/02 03:04  one\n" +
+		"                             two\n" +
+		"11  噓  bob     01/02 03:04  (deleted by alice)\n" +
+		"12  噓  bob     01/02 03:04  " + long + "\n" +
+		"13  推  bob     01/02 03:04\n"
+	if out.String() != want {
+		t.Errorf("comments:\n%s\nwant:\n%s", out.String(), want)
 	}
 }

@@ -33,14 +33,24 @@ func (a *app) sayWhy(w node.WhyView) {
 		a.say("%s is a member here, as %s:\n\n", quoted(w.Name), w.Role)
 	case w.State == "left":
 		a.say("%s was a member here, as %s, and has left:\n\n", quoted(w.Name), w.Role)
+	case w.State == "removed":
+		a.say("%s was a member here, as %s, and was removed:\n\n", quoted(w.Name), w.Role)
 	default:
 		a.say("%s was a member here, as %s, and is not any more:\n\n", quoted(w.Name), w.Role)
 	}
-	t := table{header: []string{"AT", "WHO", "DID", "DEVICE", "ENTRY", "COUNTS"}}
+	t := table{header: []string{"AT", "WHO", "DID", "DEVICE", "ENTRY", "COUNTS", "FINAL"}}
 	for _, o := range w.Chain {
-		t.add(clock(o.At), o.ByName, whyWords(o), o.Device.String()[:8], o.Op.String()[:10], yesNo(o.OK))
+		t.add(clock(o.At), o.ByName, whyWords(o), o.Device.String()[:8], o.Op.String()[:10], yesNo(o.OK), finalWords(o))
 	}
 	a.table(&t)
+}
+
+// finalWords says whether what an operation does can still change.
+func finalWords(o node.WhyOp) string {
+	if o.Final {
+		return "final"
+	}
+	return "may still change"
 }
 
 // whyWords says what an operation did, of its author.
@@ -60,6 +70,14 @@ func whyWords(o node.WhyOp) string {
 		return "told of other devices"
 	case "leave":
 		return "left"
+	case "remove":
+		return "removed " + o.MemberName
+	case "demote":
+		return "made " + o.MemberName + " a member"
+	case "role":
+		return "made " + o.MemberName + " " + withArticle(o.Role)
+	case "transfer":
+		return "handed the board on to " + o.MemberName
 	case "accept":
 		return "agreed"
 	}

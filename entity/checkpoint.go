@@ -1,0 +1,385 @@
+package entity
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// Checkpoint signs a checkpoint over the present heads and appends it. It fails with
+// ErrNotAuthorized, ErrEnded or ErrFrozen, or like Add.
+func (e *Entity) Checkpoint(a Author) (oplog.Op, error) {
+	d := e.draft(a, oplog.Control, oplog.FamilyCheckpoint, TypeCheckpoint, nil)
+	c := e.checkpointOf(e.facts.reach.upTo(append(slices.Clone(d.Parents), d.Prev)))
+	c.Heads = e.contentHeads()
+	c.Content = contentRoot(e.ID(), c.Heads)
+	return e.Control(a, oplog.FamilyCheckpoint, TypeCheckpoint, c)
+}
+
+// Ack signs that a checkpoint was checked, and appends it. It fails as Checkpoint does.
+func (e *Entity) Ack(a Author, checkpoint keys.Digest) (oplog.Op, error) {
+	return e.Control(a, oplog.FamilyCheckpoint, TypeAck, Ack{Checkpoint: checkpoint})
+}
+
+// judgeFinality checks what a checkpoint and an ack say against their own past.
+func (e *Entity) judgeFinality(o oplog.Op, body any) error {
+	if o.Family() != oplog.FamilyCheckpoint {
+		return nil
+	}
+	refuse := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %v %d/%d: %s", ErrNotAuthorized, o.ID(), o.Family(), o.Type(), fmt.Sprintf(format, args...))
+	}
+	f := e.facts
+	p := e.pastOf(o)
+	his := func(n int) bool { return p.has(n) && f.reach.ops[n].User() == o.User() }
+	switch b := body.(type) {
+	case *Checkpoint:
+		prev := -1
+		if n, ok := f.reach.number[digestOf(b.Prev)]; ok {
+			prev = n
+		}
+		if slices.ContainsFunc(f.next[prev], func(c int) bool { return his(c) && !e.mark(c).founder }) {
+			return refuse("one of his waits for acks there") // each costs a fold
+		}
+		want := e.checkpointOf(p)
+		switch {
+		case b.Number != want.Number || !bytes.Equal(b.Prev, want.Prev):
+			return refuse("checkpoint %d, want %d after %x", b.Number, want.Number, want.Prev)
+		case !slices.Equal(b.Keeps, want.Keeps):
+			return refuse("keeps %v, want %v", b.Keeps, want.Keeps)
+		case b.Members != want.Members || b.Epochs != want.Epochs || b.Refs != want.Refs:
+			return refuse("roots of another state")
+		case !validHeads(b.Heads) || b.Content != contentRoot(e.ID(), b.Heads):
+			return refuse("heads that are none, or of another root")
+		}
+	case *Ack:
+		c, ok := f.reach.number[b.Checkpoint]
+		_, is := f.prev[c]
+		switch {
+		case !ok || !is || !p.has(c):
+			return refuse("of no checkpoint that it has seen")
+		case f.reach.ops[c].User() == o.User():
+			return refuse("of his own checkpoint")
+		case slices.ContainsFunc(f.acks[c], his):
+			return refuse("again")
+		}
+	}
+	return nil
+}
+
+// digestOf is the id of a checkpoint before another, zero for none.
+func digestOf(prev []byte) (id keys.Digest) {
+	if len(prev) == len(id) {
+		copy(id[:], prev)
+	}
+	return id
+}
+
+// checkpointOf returns the checkpoint that closes a past, without heads.
+func (e *Entity) checkpointOf(p past) Checkpoint {
+	s := e.fold(p)
+	c := Checkpoint{Number: s.Final.Number + 1, Prev: []byte{}, Keeps: []keys.Digest{}}
+	if !s.Final.ID.IsZero() {
+		c.Prev = s.Final.ID[:]
+	}
+	for _, n := range e.keepable(p, s) {
+		c.Keeps = append(c.Keeps, e.facts.reach.ops[n].ID())
+	}
+	c.Members, c.Epochs, c.Refs = s.roots()
+	return c
+}
+
+// Pending returns what the next checkpoint will keep of the ops beside the last one,
+// which are void until then.
+func (e *Entity) Pending() (ids []keys.Digest) {
+	p := e.facts.reach.upTo(e.log.Heads(oplog.Control))
+	if len(e.besideTip(p)) == 0 {
+		return nil
+	}
+	for _, n := range e.keepable(p, e.fold(p)) {
+		ids = append(ids, e.facts.reach.ops[n].ID())
+	}
+	return ids
+}
+
+// Dismissed reports whether somebody was removed or has left by an op that counts, also
+// one that met him when he was not in.
+func (e *Entity) Dismissed(user keys.Digest) bool {
+	f := e.facts
+	return slices.ContainsFunc(f.about[user], func(n int) bool {
+		_, leave := f.bodies[n].(*Leave)
+		_, remove := f.bodies[n].(*Remove)
+		return (leave || remove) && !e.State().Void[f.reach.ops[n].ID()]
+	})
+}
+
+// besideTip returns the ops of a past beside its last final checkpoint that could be
+// kept: not those of unknown types without effect, and none that speaks of finality.
+func (e *Entity) besideTip(p past) (ns []int) {
+	f := e.facts
+	v := e.closedAt(p)
+	tip := v.tip()
+	if tip < 0 {
+		return nil
+	}
+	for n := f.reach.joint[tip] + 1; n < len(f.bodies); n++ {
+		o := f.reach.ops[n]
+		if n != tip && p.has(n) && f.reach.beside(n, tip) && o.Family() != oplog.FamilyCheckpoint && (f.bodies[n] != nil || o.Critical()) {
+			ns = append(ns, n)
+		}
+	}
+	return ns
+}
+
+// keepable returns what a checkpoint over a past keeps of the ops beside the one before,
+// in the order in which they count: what its author would have the right to write now,
+// and what counts of the past takes nothing of. It folds them into s, the state of the
+// past. First comes what takes away, by seniority; of admissions the one with the greater
+// role; an end last; else the log's order.
+func (e *Entity) keepable(p past, s *State) (kept []int) {
+	f := e.facts
+	v := e.verdict(p)
+	forked := e.forked(p, v)
+	var could []int
+	order := make(map[int][4]int)
+	place := f.places(e.log)
+	for _, n := range e.besideTip(p) {
+		if forked[n] {
+			continue
+		}
+		could = append(could, n)
+		o, at := f.reach.ops[n], [4]int{1, 0, 0, place[n]}
+		_, leave := f.bodies[n].(*Leave)
+		switch b := f.bodies[n].(type) {
+		case *Admit:
+			at[2] = -int(b.Role)
+		case *End:
+			at[0] = 2
+		default:
+			if leave || len(removes(o, b)) > 0 {
+				at[0], at[1] = 0, e.rank(p, v, o.User())
+			}
+		}
+		order[n] = at
+	}
+	if len(could) == 0 {
+		return nil
+	}
+	slices.SortFunc(could, func(a, b int) int {
+		x, y := order[a], order[b]
+		return slices.Compare(x[:], y[:])
+	})
+	against := make(map[int][]int) // what would void an op
+	for _, r := range f.removals {
+		for _, n := range f.hits[r] {
+			if _, ok := order[n]; ok && p.has(r) {
+				against[n] = append(against[n], r)
+			}
+		}
+	}
+	counts := make(map[int]bool)
+	for before := -1; before < len(kept); { // what is kept may give a right to more
+		before = len(kept)
+		could = slices.DeleteFunc(could, func(n int) bool {
+			hit := slices.ContainsFunc(against[n], func(r int) bool { return counts[r] || !v.void(r) })
+			o, body := f.reach.ops[n], f.bodies[n]
+			if hit || len(kept) == MaxKeeps || judge(s, o, withoutCuts(body), body != nil) != nil {
+				return hit
+			}
+			apply(s, o, body)
+			counts[n] = true
+			kept = append(kept, n)
+			return true
+		})
+	}
+	return kept
+}
+
+// withoutCuts is a removal as it is judged again: the devices that it cuts may have
+// changed meanwhile.
+func withoutCuts(body any) any {
+	switch b := body.(type) {
+	case *Remove:
+		c := *b
+		c.Cuts = nil
+		return &c
+	case *MasterRemove:
+		return &MasterRemove{User: b.User}
+	case *MasterTransfer:
+		return &MasterTransfer{Party: b.Party}
+	case *Leave:
+		return &Leave{}
+	}
+	return body
+}
+
+// roots names the parts of a state that a checkpoint commits to (docs/PROTOCOL.md §2.8).
+func (s *State) roots() (members, epochs, refs keys.Digest) {
+	type member struct {
+		User     keys.Digest `cbor:"1,keyasint"`
+		Standing Standing    `cbor:"2,keyasint"`
+		Role     Role        `cbor:"3,keyasint"`
+		Party    Party       `cbor:"4,keyasint"`
+		Admit    keys.Digest `cbor:"5,keyasint"`
+	}
+	type cut struct {
+		User   keys.Digest `cbor:"1,keyasint"`
+		Device keys.ID     `cbor:"2,keyasint"`
+		Count  uint64      `cbor:"3,keyasint"`
+	}
+	type epoch struct {
+		ID         keys.Digest `cbor:"1,keyasint"`
+		Depth      uint64      `cbor:"2,keyasint"`
+		Commitment keys.Digest `cbor:"3,keyasint"`
+	}
+	ms, cs, es, rs := []member{}, []cut{}, []epoch{}, [][16]byte{}
+	for u, m := range s.Members {
+		ms = append(ms, member{u, m.Standing, m.Role, m.Party, m.Admit})
+		if m.Ref != [16]byte{} {
+			rs = append(rs, m.Ref)
+		}
+	}
+	for w, n := range s.Cuts {
+		cs = append(cs, cut{w.User, w.Device, n})
+	}
+	for id, e := range s.Epochs {
+		es = append(es, epoch{id, e.Depth, e.Commitment})
+	}
+	slices.SortFunc(ms, func(a, b member) int { return compare(a.User, b.User) })
+	slices.SortFunc(cs, func(a, b cut) int {
+		return cmp.Or(compare(a.User, b.User), bytes.Compare(a.Device[:], b.Device[:]))
+	})
+	slices.SortFunc(es, func(a, b epoch) int { return compare(a.ID, b.ID) })
+	slices.SortFunc(rs, func(a, b [16]byte) int { return bytes.Compare(a[:], b[:]) })
+	var ended byte
+	if s.Ended {
+		ended = 1
+	}
+	root := func(key byte, parts ...[]byte) keys.Digest {
+		return keys.Hash(keys.LabelRoots, append([][]byte{s.ID[:], {key}}, parts...)...)
+	}
+	members = root(3, s.Founder[:], keys.Marshal(s.Policy), []byte(s.Title), []byte(s.Description), []byte{ended}, keys.Marshal(ms), keys.Marshal(cs))
+	return members, root(4, keys.Marshal(es)), root(5, keys.Marshal(slices.Compact(rs)))
+}
+
+// contentRoot names the heads of the content strand in a checkpoint.
+func contentRoot(eid keys.Digest, heads []oplog.Head) keys.Digest {
+	return keys.Hash(keys.LabelRoots, eid[:], []byte{6}, keys.Marshal(heads))
+}
+
+// contentHeads returns the heads of the content strand, of more than an op may name the
+// first.
+func (e *Entity) contentHeads() []oplog.Head {
+	heads := []oplog.Head{}
+	for _, id := range e.limitHeads(oplog.Content) {
+		o, _ := e.log.Get(id)
+		heads = append(heads, oplog.Head{Device: o.Device(), Strand: oplog.Content, Seq: o.Seq(), ID: id})
+	}
+	slices.SortFunc(heads, compareHeads)
+	return heads
+}
+
+func validHeads(heads []oplog.Head) bool {
+	return len(heads) <= oplog.MaxParents && ascending(heads, compareHeads) &&
+		!slices.ContainsFunc(heads, func(h oplog.Head) bool { return h.Strand != oplog.Content })
+}
+
+func compareHeads(a, b oplog.Head) int {
+	return cmp.Or(bytes.Compare(a.Device[:], b.Device[:]), cmp.Compare(a.Seq, b.Seq), compare(a.ID, b.ID))
+}
+
+// Due is why a checkpoint is due.
+type Due uint8
+
+// Why a checkpoint is due, the most urgent first.
+const (
+	NotDue     Due = 0
+	DueBeside  Due = 1 // acts beside the last one do nothing until the next keeps them
+	DueRemoval Due = 2 // somebody was removed, and could still act beside it
+	DueMany    Due = 3 // MaxOpen ops since the last one
+)
+
+// WantsCheckpoint says whether a user has a reason to make a checkpoint, and which. One
+// that waits for acks is reason not to.
+func (e *Entity) WantsCheckpoint(user keys.Digest) Due {
+	f, s := e.facts, e.State()
+	if m, ok := s.Member(user); !ok || m.Standing != Active || m.Role != Master || !ruleOf[s.Kind].policy || s.Ended || s.Frozen {
+		return NotDue
+	}
+	if _, waits := e.unacked(); waits {
+		return NotDue
+	}
+	if len(e.Pending()) > 0 {
+		return DueBeside
+	}
+	due, open := NotDue, 0
+	tip := f.reach.number[s.Final.ID] // without one that of genesis, which is before all
+	for n := tip + 1; n < len(f.bodies); n++ {
+		o := f.reach.ops[n]
+		if !f.reach.before(tip, n) || o.Family() == oplog.FamilyCheckpoint || s.Void[o.ID()] {
+			continue
+		}
+		if len(removes(o, f.bodies[n])) > 0 {
+			return DueRemoval
+		}
+		if open++; open >= MaxOpen {
+			due = DueMany
+		}
+	}
+	return due
+}
+
+// unacked returns the checkpoint after the last final one that waits for acks, the lowest
+// of several.
+func (e *Entity) unacked() (keys.Digest, bool) {
+	f, s := e.facts, e.State()
+	tip := -1
+	if !s.Final.ID.IsZero() {
+		tip = f.reach.number[s.Final.ID]
+	}
+	best := -1
+	for _, c := range f.next[tip] {
+		if !s.Void[f.reach.ops[c].ID()] && (best < 0 || f.less(c, best)) {
+			best = c
+		}
+	}
+	if best < 0 {
+		return keys.Digest{}, false
+	}
+	return f.reach.ops[best].ID(), true
+}
+
+// WantsAck returns the checkpoint that a user should ack: one that waits for it, or the
+// last final one of somebody else, which then nobody can undo alone.
+func (e *Entity) WantsAck(user keys.Digest) (checkpoint keys.Digest, ok bool) {
+	f, s := e.facts, e.State()
+	m, is := s.Member(user)
+	if !is || m.Standing != Active || m.Role != Master || s.Ended || s.Frozen {
+		return keys.Digest{}, false
+	}
+	for _, id := range s.waitingFor(e.unacked()) {
+		c := f.reach.number[id]
+		acked := func(c int) bool {
+			return slices.ContainsFunc(f.acks[c], func(a int) bool { return f.reach.ops[a].User() == user })
+		}
+		if f.reach.ops[c].User() != user && slices.Contains(e.mark(c).masters, user) && !slices.ContainsFunc(f.next[f.prev[c]], acked) {
+			return id, true // of those that follow one, one only
+		}
+	}
+	return keys.Digest{}, false
+}
+
+// waitingFor lists the checkpoints that an ack helps.
+func (s *State) waitingFor(unacked keys.Digest, ok bool) (ids []keys.Digest) {
+	if ok {
+		ids = append(ids, unacked)
+	}
+	if !s.Final.ID.IsZero() {
+		ids = append(ids, s.Final.ID)
+	}
+	return ids
+}

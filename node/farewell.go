@@ -1,0 +1,206 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"pttnode/entity"
+	"pttnode/keys"
+	"pttnode/oplog"
+	"pttnode/protocol"
+)
+
+// Who was removed and who removed him sync once more, so that he learns that he is out
+// and by whom, and nothing of what came after. It is no mere courtesy: two owners who
+// removed each other while they were cut off each believe that the other is out. What
+// each did beside the other decides it, on both sides the same, and nobody else may be
+// there to carry it.
+
+// farewell pushes the removal of a user to his connected devices.
+func (n *Node) farewell(eid keys.Digest, o oplog.Op, devices []keys.ID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	ctx := n.runCtx
+	if ctx == nil || ctx.Err() != nil {
+		return
+	}
+	for _, d := range devices {
+		if !n.online([]keys.ID{d}) {
+			continue
+		}
+		n.wg.Go(func() {
+			if err := n.pushTo(ctx, d, eid, []oplog.Op{o}); err != nil {
+				n.log.Debug("farewell", "peer", d.String(), "err", err)
+			}
+		})
+	}
+}
+
+// removal returns the op by which a device's user was removed from an entity, if he
+// was.
+func removal(h *held, device keys.ID) (op keys.Digest, ok bool) {
+	for _, m := range h.State().Members {
+		if m.Standing == entity.Removed && slices.Contains(m.Party.Devices, device) {
+			return m.End, true
+		}
+	}
+	return keys.Digest{}, false
+}
+
+// knew reports whether a device's user was removed from anything here.
+func (n *Node) knew(device keys.ID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, h := range n.entities {
+		if _, ok := removal(h, device); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// partFor returns what a device may have of an entity that its user was removed from:
+// the control strand up to that op; nil for everybody else.
+func (n *Node) partFor(eid keys.Digest, device keys.ID) (part *oplog.Log, by keys.Digest) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if h, ok := n.entities[eid]; ok {
+		if op, out := removal(h, device); out {
+			return h.Until(op), op
+		}
+	}
+	return nil, keys.Digest{}
+}
+
+// serveRemoved answers somebody who was removed, by vectors, as if the log was his part
+// of it. It reports false for others.
+func (n *Node) serveRemoved(s *stream, eid, hash keys.Digest) (bool, error) {
+	part, _ := n.partFor(eid, s.peer)
+	if part == nil {
+		return false, nil
+	}
+	if err := n.store.settled(); err != nil {
+		return true, err
+	}
+	vector := part.Vector()
+	if vector.Hash(eid) == hash {
+		return true, s.write(syncFrame(protocol.SyncEqual, protocol.No{}))
+	}
+	if err := s.write(syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: vector})); err != nil {
+		return true, err
+	}
+	if err := n.readOps(s, eid); err != nil {
+		return true, err
+	}
+	var theirs protocol.VectorFrame
+	if err := s.readSync(protocol.SyncVector, &theirs); err != nil {
+		return true, err
+	}
+	return true, n.sendOps(s, part.Lacks(theirs.Heads))
+}
+
+// leaveTaking is one removed device of an entity.
+type leaveTaking struct {
+	device keys.ID
+	entity keys.Digest
+}
+
+// bidFarewell syncs with devices whose users were removed from what we are in, once
+// after each removal. Who is not connected is dialled a few times only: whom he finds
+// tells him as well.
+func (n *Node) bidFarewell(ctx context.Context) {
+	for _, l := range n.leaveTakings() {
+		if ctx.Err() != nil {
+			return
+		}
+		if err := n.syncRemoved(ctx, l.device, l.entity); err != nil {
+			n.log.Debug("farewell", "peer", l.device.String(), "entity", l.entity.String(), "err", err)
+		}
+	}
+}
+
+func (n *Node) leaveTakings() []leaveTaking {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var out []leaveTaking
+	for eid, h := range n.entities {
+		if !n.takesPart(h) {
+			continue
+		}
+		for _, m := range h.State().Members {
+			if m.Standing != entity.Removed {
+				continue
+			}
+			for _, d := range m.Party.Devices {
+				l := leaveTaking{d, eid}
+				f := n.farewells[l]
+				if f.removal != m.End {
+					f = parting{removal: m.End}
+				}
+				if f.done || len(out) >= maxFarewells || !n.online([]keys.ID{d}) && f.tries >= farewellTries {
+					continue
+				}
+				f.tries++
+				n.farewells[l] = f
+				out = append(out, l)
+			}
+		}
+	}
+	return out
+}
+
+// parting is how far we are with telling a device that its user was removed.
+type parting struct {
+	removal keys.Digest
+	tries   int
+	done    bool
+}
+
+// syncRemoved is A's side of a sync with a device whose user was removed.
+func (n *Node) syncRemoved(ctx context.Context, device keys.ID, eid keys.Digest) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, protocol.RunTime)
+	defer cancel()
+	part, by := n.partFor(eid, device)
+	if part == nil {
+		return nil
+	}
+	s, err := n.openStream(ctx, device, protocol.SyncID)
+	if err != nil {
+		return err
+	}
+	undo := context.AfterFunc(ctx, func() { _ = s.Reset() })
+	defer undo()
+	defer func() { s.finish(err) }()
+	vector := part.Vector()
+	if err := s.write(syncFrame(protocol.SyncHello, protocol.Hello{Entity: eid, Hash: vector.Hash(eid)})); err != nil {
+		return err
+	}
+	typ, payload, err := s.read(syncLimit)
+	if err != nil {
+		return err
+	}
+	switch protocol.SyncType(typ) {
+	case protocol.SyncEqual, protocol.SyncNo: // he knows, or does not want to
+	case protocol.SyncVector:
+		var theirs protocol.VectorFrame
+		if err := protocol.DecodeSync(payload, &theirs); err != nil {
+			return err
+		}
+		if err := n.sendOps(s, part.Lacks(theirs.Heads)); err != nil {
+			return err
+		}
+		if err := s.write(syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: vector})); err != nil {
+			return err
+		}
+		if err := n.readOps(s, eid); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
+	}
+	n.mu.Lock()
+	n.farewells[leaveTaking{device, eid}] = parting{removal: by, done: true}
+	n.mu.Unlock()
+	return nil
+}

@@ -1,0 +1,142 @@
+package node
+
+import (
+	"slices"
+	"time"
+
+	"pttnode/entity"
+	"pttnode/invite"
+	"pttnode/keys"
+)
+
+// wanted is since when a board has wanted a checkpoint, and why.
+type wanted struct {
+	why   entity.Due
+	since time.Time
+}
+
+// closePasts makes and acks the checkpoints of boards that are due, and tells of those
+// that became final (docs/PROTOCOL.md §2.8). Of a user's devices the sole voter does it:
+// two that do not know of each other would make two of one number.
+func (n *Node) closePasts() error {
+	return n.transact(func(tx *tx) error {
+		if n.me == nil {
+			return nil
+		}
+		boards := n.all()
+		slices.SortFunc(boards, func(a, b *held) int { return compareDigests(a.ID(), b.ID()) })
+		for _, h := range boards {
+			if h.State().Kind != entity.Board {
+				continue
+			}
+			if n.me.State().SoleVoter(n.device.ID()) && h.State().Speaks(n.user, n.device.ID(), entity.Master) {
+				if err := tx.closePast(h); err != nil {
+					n.log.Warn("checkpoint", "board", h.ID().String(), "err", err) // the others are not held up
+				}
+			}
+			tx.tellFinal(h)
+		}
+		return tx.readmit()
+	})
+}
+
+// closePast makes a checkpoint of a board if it is due, and acks one of another owner.
+func (tx *tx) closePast(h *held) error {
+	n, id := tx.n, h.ID()
+	why := h.WantsCheckpoint(n.user)
+	w, waits := n.wanted[id]
+	switch {
+	case why == entity.NotDue:
+		delete(n.wanted, id)
+	case !waits:
+		w = wanted{why, tx.now}
+	default:
+		w.why = why
+	}
+	if why != entity.NotDue {
+		n.wanted[id] = w
+		if tx.now.Sub(w.since) >= n.patience(h, why) {
+			o, err := h.Checkpoint(tx.author())
+			if err != nil {
+				return err
+			}
+			delete(n.wanted, id)
+			tx.ops(h.Entity, o)
+		}
+	}
+	if c, ok := h.WantsAck(n.user); ok {
+		o, err := h.Ack(tx.author(), c)
+		if err != nil {
+			return err
+		}
+		tx.ops(h.Entity, o)
+	}
+	return nil
+}
+
+// patience is how long this owner waits with a checkpoint: the founder after a removal,
+// so that what was on its way arrives; the others until he has been away for a day, and
+// one after the other.
+func (n *Node) patience(h *held, why entity.Due) time.Duration {
+	s := h.State()
+	if s.Founder != n.user {
+		return founderAway + time.Duration(h.RankOf(n.user))*ownerTurn
+	}
+	if why == entity.DueRemoval {
+		return afterRemoval
+	}
+	return 0
+}
+
+// tellFinal journals that more of a board cannot change any more.
+func (tx *tx) tellFinal(h *held) {
+	final := h.State().Final
+	told, known := tx.n.finals[h.ID()]
+	tx.n.finals[h.ID()] = final.Number
+	if known && final.Number > told {
+		tx.event("board.final", map[string]any{"id": h.ID().String(), "number": final.Number, "checkpoint": final.ID.String()})
+	}
+}
+
+// readmit lets in again whom an invite of ours let in by an op that became void, while
+// we still may: it was approved. Not who was removed or has left since, nor whom the
+// next checkpoint lets in.
+func (tx *tx) readmit() error {
+	n := tx.n
+	for id, r := range n.invites {
+		h, ok := n.entities[r.EID]
+		if r.Kind != entity.Board || !ok || !h.State().Speaks(n.user, n.device.ID(), entity.Master) || h.State().Ended || h.State().Frozen {
+			continue
+		}
+		for _, c := range r.Claims {
+			_, member := h.State().Member(c.User)
+			if c.State != invite.Approved || !h.State().Void[c.Admit] || member || h.Dismissed(c.User) || slices.Contains(h.Pending(), c.Admit) {
+				continue
+			}
+			op, err := tx.admit(n.invites[id], c)
+			if err != nil {
+				n.log.Warn("admit again", "board", r.EID.String(), "err", err)
+				continue
+			}
+			again, _, refused := n.invites[id].Admitted(c.JoinID, op)
+			if refused != invite.OK {
+				return refuse("internal")
+			}
+			tx.record(again)
+		}
+	}
+	return nil
+}
+
+// finalView says how far a board's control strand can change no more.
+func finalView(h *held) *FinalView {
+	s := h.State()
+	if s.Kind != entity.Board {
+		return nil
+	}
+	v := &FinalView{Number: s.Final.Number, Waiting: len(h.Pending()), Rivals: append([]keys.Digest{}, s.Final.Rivals...)}
+	if !s.Final.ID.IsZero() {
+		v.Checkpoint = &s.Final.ID
+	}
+	return v
+}

@@ -1,0 +1,126 @@
+package node
+
+import (
+	"bufio"
+	"bytes"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ipfs/go-datastore"
+	dssync "github.com/ipfs/go-datastore/sync"
+
+	"pttnode/entity"
+	"pttnode/keys"
+	"pttnode/oplog"
+	"pttnode/protocol"
+)
+
+// TestSyncByRanges: entities of more authors than a vector is good for are compared by
+// ranges, whichever side begins, from nothing and from parts.
+func TestSyncByRanges(t *testing.T) {
+	mem := func() datastore.Batching { return dssync.MutexWrap(datastore.NewMapDatastore()) }
+	c := newCrowd(t, mem(), mem(), maxSyncHeads+10, 600, 100)
+	defer runs(t, c.full)()
+	defer runs(t, c.empty)()
+	eid := c.board.ID()
+	same := func(what string) {
+		t.Helper()
+		deadline := time.After(20 * time.Second)
+		for c.empty.vector(eid).Hash(eid) != c.full.vector(eid).Hash(eid) {
+			select {
+			case <-deadline:
+				t.Fatalf("%s: %d ops and %d", what, c.empty.have(eid), c.full.have(eid))
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}
+	connect(t, c.empty, c.full)
+	same("from nothing")
+	by := func(n, other *Node) int {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if a := n.spending.of[account{rangesOfPeer, other.device.ID().String()}]; a != nil {
+			return a.count
+		}
+		return 0
+	}
+	if got := by(c.full, c.empty) + by(c.empty, c.full); got == 0 {
+		t.Error("no ranges were compared: this proves nothing")
+	}
+	for _, side := range []*Node{c.full, c.empty} {
+		if _, err := side.NewArticle(t.Context(), "dev", "", "by one side", "text"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := map[*Node]*Node{c.full: c.empty, c.empty: c.full}
+	for a, b := range other {
+		if err := a.syncEntity(t.Context(), b.device.ID(), eid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same("a little on both sides")
+	compared := by(c.full, c.empty) + by(c.empty, c.full)
+	for a, b := range other {
+		if err := a.syncEntity(t.Context(), b.device.ID(), eid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for a, b := range other {
+		a.mu.Lock()
+		if heads := a.entities[eid].Log().Vector().Hash(eid); !a.hasAll(eid, b.device.ID(), heads) {
+			t.Error("an equal sync did not confirm")
+		}
+		a.mu.Unlock()
+	}
+	if got := by(c.full, c.empty) + by(c.empty, c.full); got > compared {
+		t.Error("ranges of equal logs were compared")
+	}
+}
+
+// TestAttackLeavesInsideRanges: a member who brings his own leave while ranges are
+// compared gets nothing that he wanted before.
+func TestAttackLeavesInsideRanges(t *testing.T) {
+	n, h, _ := boardTarget(t, InviteOptions{})
+	c := newClaimant(t)
+	enters(t, n, h, c)
+	leave, err := oplog.Sign(c.key, oplog.Draft{
+		Entity: h.ID(), User: c.me.ID(), Strand: oplog.Control, Family: oplog.FamilyMember, Type: entity.TypeLeave,
+		Parents: h.Log().Heads(oplog.Control), At: time.Now(), Body: keys.Marshal(entity.Leave{Cuts: []entity.Cut{}}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := []byte{0, 1, 1, 2, 3, 4, 5, 6, 7, 8} // a sum of everything that is not theirs
+	eid, salt := h.ID(), oplog.Salt{1}
+	sync := func(ops ...[]byte) (got []protocol.SyncType) {
+		t.Helper()
+		list, _, err := oplog.NewReconciler(h.Log().Places(), salt).Answer(other, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := newLine(slices.Concat(
+			syncFrame(protocol.SyncRanges, protocol.Ranges{Entity: &eid, Hash: &eid, Salt: &salt, Ranges: other}),
+			syncFrame(protocol.SyncRanges, protocol.Ranges{Wants: list[3:]}), // all that is listed behind step, head and count
+			syncFrame(protocol.SyncOps, protocol.Ops{Ops: append([][]byte{}, ops...)}),
+		), false)
+		_ = n.serveSync(t.Context(), l.stream(c.key.ID())) // the line ends, which is no fault
+		r := &stream{Stream: &fakeStream{}, r: bufio.NewReader(bytes.NewReader(l.sent()))}
+		for {
+			typ, _, err := r.read(syncLimit)
+			if err != nil {
+				return got
+			}
+			got = append(got, protocol.SyncType(typ))
+		}
+	}
+	if got := sync(); !slices.Equal(got, []protocol.SyncType{protocol.SyncRanges, protocol.SyncOps}) {
+		t.Fatalf("a member gets %v, want ranges and the ops", got)
+	}
+	if got := sync(leave.Bytes()); !slices.Equal(got, []protocol.SyncType{protocol.SyncRanges}) {
+		t.Errorf("who leaves meanwhile gets %v, want the ranges alone", got)
+	}
+	if m, _ := h.State().Member(c.me.ID()); m.Standing == entity.Active {
+		t.Error("his leave was not taken: this proves nothing")
+	}
+}

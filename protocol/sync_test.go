@@ -1,0 +1,59 @@
+package protocol
+
+import (
+	"testing"
+
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// TestSyncSizes: what docs/PERFORMANCE.md allows a sync besides its operations.
+func TestSyncSizes(t *testing.T) {
+	size := func(typ SyncType, v any) int { return len(Frame(uint8(typ), keys.Marshal(v))) }
+	var vector oplog.Vector
+	for i := range byte(50) {
+		vector = append(vector, oplog.Head{Device: keys.ID{i}, Strand: oplog.Content, Seq: 2000, ID: keys.Digest{i}})
+	}
+	vector = append(vector, oplog.Head{Device: keys.ID{50}, Strand: oplog.Control, Seq: 60, ID: keys.Digest{50}})
+	hello, equal := size(SyncHello, Hello{}), size(SyncEqual, No{})
+	if got := hello + equal; got > 128 {
+		t.Errorf("equal logs take %d bytes, want at most 128", got)
+	}
+	nothing := size(SyncOps, Ops{Ops: [][]byte{}})
+	if got := hello + nothing + size(SyncVector, VectorFrame{Heads: vector}); got > 4<<10 {
+		t.Errorf("hello, vector and the frame around operations of 50 authors take %d bytes, want at most 4,096", got)
+	} else {
+		t.Logf("equal: %d bytes; 50 authors: %d", hello+equal, got)
+	}
+}
+
+func FuzzSync(f *testing.F) {
+	f.Add(keys.Marshal(Ranges{Entity: &keys.Digest{1}, Hash: &keys.Digest{2}, Salt: &oplog.Salt{3}, Ranges: []byte{4}, Wants: []byte{5}, Addrs: []byte{6}}))
+	f.Add(keys.Marshal(Ranges{}))
+	f.Add(keys.Marshal(Hello{}))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		var r Ranges
+		if err := DecodeSync(payload, &r); err == nil && string(keys.Marshal(r)) != string(payload) {
+			t.Errorf("%x decodes, and encodes as %x", payload, keys.Marshal(r))
+		}
+	})
+}
+
+// TestRangesBegins: what only the first frame of a stream has.
+func TestRangesBegins(t *testing.T) {
+	id, salt := &keys.Digest{1}, &oplog.Salt{2}
+	for _, c := range []struct {
+		f    Ranges
+		want bool
+	}{
+		{Ranges{Entity: id, Hash: id, Salt: salt}, true},
+		{Ranges{Hash: id, Salt: salt}, false},
+		{Ranges{Entity: id, Salt: salt}, false},
+		{Ranges{Entity: id, Hash: id}, false},
+		{Ranges{}, false},
+	} {
+		if got := c.f.Begins(); got != c.want {
+			t.Errorf("%+v begins: %v, want %v", c.f, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,228 @@
+package testnet
+
+import (
+	"bufio"
+	"bytes"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+
+	"pttnode/entity"
+	"pttnode/keys"
+	"pttnode/node"
+	"pttnode/oplog"
+	"pttnode/protocol"
+)
+
+// everything is a range of a whole log with a sum that no log has.
+var everything = []byte{0, 1, 1, 2, 3, 4, 5, 6, 7, 8}
+
+// opening is the first frame of a sync by ranges.
+func opening(eid keys.Digest, ranges []byte) protocol.Ranges {
+	return protocol.Ranges{Entity: &eid, Hash: &keys.Digest{1}, Salt: &oplog.Salt{2}, Ranges: ranges}
+}
+
+func rangesFrame(f protocol.Ranges) []byte {
+	return protocol.Frame(uint8(protocol.SyncRanges), keys.Marshal(f))
+}
+
+// TestAttackRangesAccess: who may not have an entity is told the same for ranges as for
+// a hello, whether he was a member, or it is not there.
+func TestAttackRangesAccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, alice := aliceAndBoard(t)
+		n.Unchecked()
+		secret, err := alice.Node.CreateBoard(t.Context(), node.BoardOptions{Name: "secret"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		inv := boardLink(t, alice, node.InviteOptions{Auto: true, Uses: 2})
+		stranger, m, former := n.attacker(0, "stranger"), n.member(1, "mallory", alice, inv.Link), n.member(2, "former", alice, inv.Link)
+		if got := former.ask(alice, rangesFrame(opening(m.e.ID(), everything))); len(got) == 0 || got[0] != byte(protocol.SyncRanges) {
+			t.Fatalf("a member gets %x: this proves nothing", got)
+		}
+		leave, err := former.e.Control(former.author(), oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: []entity.Cut{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		former.push(alice, m.e.ID(), leave.Bytes())
+		no := append([]byte{byte(protocol.SyncNo)}, keys.Marshal(protocol.No{})...)
+		for _, c := range []struct {
+			who  *attacker
+			what string
+			eid  keys.Digest
+			want []byte
+		}{
+			{stranger, "a board", m.e.ID(), nil}, // who shares nothing is not listened to at all
+			{stranger, "nothing", keys.Digest{1}, nil},
+			{former.attacker, "the board he left", m.e.ID(), nil},
+			{former.attacker, "nothing", keys.Digest{1}, nil},
+			{m.attacker, "another board", secret.ID, no},
+			{m.attacker, "alice's identity", alice.User(), no},
+			{m.attacker, "nothing", keys.Digest{1}, no},
+		} {
+			if got := c.who.ask(alice, rangesFrame(opening(c.eid, everything))); !bytes.Equal(got, c.want) {
+				t.Errorf("%s asks for %s: %x, want %x", c.who.name, c.what, got, c.want)
+			}
+		}
+	})
+}
+
+// TestAttackRangesFormer: who left one board and shares another one gets the same no for
+// the one he left as for one that is not there.
+func TestAttackRangesFormer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, alice := aliceAndBoard(t)
+		n.Unchecked()
+		if _, err := alice.Node.CreateBoard(t.Context(), node.BoardOptions{Name: "other", Policy: "link"}); err != nil {
+			t.Fatal(err)
+		}
+		m := n.member(0, "mallory", alice, boardLink(t, alice, node.InviteOptions{Auto: true}).Link)
+		other, err := alice.Node.Invite(t.Context(), node.InviteOptions{Kind: "board", Board: "other", Auto: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.join(alice, other.Link)
+		leave, err := m.e.Control(m.author(), oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: []entity.Cut{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.push(alice, m.e.ID(), leave.Bytes())
+		no := append([]byte{byte(protocol.SyncNo)}, keys.Marshal(protocol.No{})...)
+		for what, eid := range map[string]keys.Digest{"the board he left": m.e.ID(), "nothing": {1}} {
+			if got := m.ask(alice, rangesFrame(opening(eid, everything))); !bytes.Equal(got, no) {
+				t.Errorf("%s: %x, want %x", what, got, no)
+			}
+		}
+	})
+}
+
+// TestAttackRangesFrames: a member who does not keep to the order of ranges, who goes on
+// for ever, or who has them compared all the time.
+func TestAttackRangesFrames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, alice := aliceAndBoard(t)
+		n.Unchecked()
+		m := n.member(0, "mallory", alice, boardLink(t, alice, node.InviteOptions{Auto: true}).Link)
+		eid, before := m.e.ID(), storeKeys(t, alice)
+		first := rangesFrame(opening(eid, everything))
+		vector := protocol.Frame(uint8(protocol.SyncVector), keys.Marshal(protocol.VectorFrame{Heads: oplog.Vector{}}))
+		for what, second := range map[string][]byte{"a new beginning": first, "a vector inside": vector} {
+			w := m.mustOpen(alice, protocol.SyncID)
+			if _, err := w.Write(first); err != nil {
+				t.Fatal(err)
+			}
+			if typ, _, err := w.frame(); err != nil || typ != uint8(protocol.SyncRanges) {
+				t.Fatalf("%d, %v", typ, err)
+			}
+			if _, err := w.Write(second); err != nil {
+				t.Fatal(err)
+			}
+			if took := w.refused(t, what); took > time.Second {
+				t.Errorf("%s: listened to for %v", what, took)
+			}
+		}
+		for what, frames := range map[string][]byte{
+			"ranges of nothing": rangesFrame(protocol.Ranges{Ranges: everything}),
+			"without a salt":    rangesFrame(protocol.Ranges{Entity: &eid, Hash: &keys.Digest{1}, Ranges: everything}),
+			"malformed ranges":  rangesFrame(opening(eid, everything[:5])),
+			"a want of nothing": rangesFrame(protocol.Ranges{Entity: &eid, Hash: &keys.Digest{1}, Salt: &oplog.Salt{}, Wants: make([]byte, 6)}),
+		} {
+			w := m.mustOpen(alice, protocol.SyncID)
+			if _, err := w.Write(frames); err != nil {
+				t.Fatal(err)
+			}
+			if took := w.refused(t, what); took > time.Second {
+				t.Errorf("%s: listened to for %v", what, took)
+			}
+		}
+
+		w := m.mustOpen(alice, protocol.SyncID)
+		turns := 0
+		for frame := first; ; frame = rangesFrame(protocol.Ranges{Ranges: everything}) {
+			if _, err := w.Write(frame); err != nil {
+				break
+			}
+			if _, _, err := w.frame(); err != nil {
+				break
+			}
+			if turns++; turns > 20 {
+				t.Fatal("ranges without end are still answered")
+			}
+		}
+		if turns < 2 {
+			t.Errorf("%d turns: this proves nothing", turns)
+		}
+
+		answered := 0
+		for range 100 {
+			if len(m.ask(alice, first)) > 0 {
+				answered++
+			}
+		}
+		if answered == 0 || answered > 60 {
+			t.Errorf("%d of 100 in one minute were answered, want at most 60", answered)
+		}
+		if got := storeKeys(t, alice); got != before {
+			t.Errorf("alice's store went from %d to %d entries", before, got)
+		}
+		if _, err := alice.Node.NewArticle(t.Context(), "dev", "", "after it", "all"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestRangesRepair: where the vectors differ and neither side has what the other lacks,
+// ranges are compared, once in a round, and what they bring is taken.
+func TestRangesRepair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, alice := aliceAndBoard(t)
+		n.Unchecked()
+		m := n.member(0, "mallory", alice, boardLink(t, alice, node.InviteOptions{Auto: true}).Link)
+		hidden := m.article(m.key, "found by ranges", nil)
+		var hellos, ranges atomic.Int32
+		m.host.SetStreamHandler(protocol.SyncID, func(s network.Stream) {
+			defer s.Close()
+			w := &wire{s, bufio.NewReader(s)}
+			typ, payload, err := w.frame()
+			if err != nil {
+				return
+			}
+			say := func(typ protocol.SyncType, v any) { _, _ = w.Write(protocol.Frame(uint8(typ), keys.Marshal(v))) }
+			switch protocol.SyncType(typ) {
+			case protocol.SyncHello:
+				hellos.Add(1)
+				// A tip that nobody has, of a chain that is longer than alice's.
+				say(protocol.SyncVector, protocol.VectorFrame{Heads: append(m.e.Log().Vector(), oplog.Head{
+					Device: keys.ID{255, 255}, Strand: oplog.Content, Seq: 9, ID: keys.Digest{9},
+				})})
+				for range 2 {
+					if _, _, err := w.frame(); err != nil {
+						return
+					}
+				}
+				say(protocol.SyncOps, protocol.Ops{Ops: [][]byte{}})
+			case protocol.SyncRanges:
+				ranges.Add(1)
+				var f protocol.Ranges
+				if err := protocol.DecodeSync(payload, &f); err != nil || !f.Begins() || *f.Entity != m.e.ID() {
+					t.Errorf("%+v, %v", f, err)
+					return
+				}
+				say(protocol.SyncRanges, protocol.Ranges{})
+				say(protocol.SyncOps, protocol.Ops{Ops: [][]byte{hidden.Bytes()}})
+				_, _, _ = w.frame()
+			}
+		})
+		n.Until(2*time.Minute, "the article by ranges", func() bool {
+			_, articles := boardOf(t, alice)
+			return articles == 1
+		})
+		if h, r := hellos.Load(), ranges.Load(); r == 0 || r > h {
+			t.Errorf("%d hellos and %d ranges, want at most one for each", h, r)
+		}
+	})
+}
