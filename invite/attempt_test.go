@@ -261,6 +261,12 @@ func TestCancel(t *testing.T) {
 	if _, err := a.Link(); err != nil {
 		t.Errorf("withdrawing without a link: %v", err)
 	}
+	for n := range uint32(20) { // its pauses grow as those of any try, and it stays what it is
+		if b := a.Connecting(t0); b.Tries != n+1 || b.State != a.State || b.NextTry != a.NextTry {
+			t.Errorf("try %d to withdraw: %v, %d tries, next at %d", n+1, b.State, b.Tries, b.NextTry)
+		}
+		a = a.Connecting(t0)
+	}
 	if b := a.Withdrawn(); b.Withdrawing() || b.Body != nil || b.State != invite.AttemptCancelled {
 		t.Errorf("withdrawn: %+v", b)
 	}

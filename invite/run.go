@@ -19,13 +19,17 @@ func (a Attempt) Held(lasted time.Duration) Attempt {
 	return a
 }
 
-// Connecting notes that a try begins.
+// Connecting notes that a try begins. One to withdraw only counts: its attempt has
+// ended.
 func (a Attempt) Connecting(now time.Time) Attempt {
-	if !a.running() {
+	if !a.running() && !a.Withdrawing() {
 		return a
 	}
 	if a.Tries < 1<<31 {
 		a.Tries++
+	}
+	if a.Withdrawing() {
+		return a
 	}
 	a.NextTry = 0
 	return a.reach(AttemptConnecting)
@@ -188,7 +192,7 @@ func (a Attempt) Cancel(now time.Time) Attempt {
 	body := a.Body
 	a = a.end(AttemptCancelled, RefusedCancelled).step(now, "cancel", true, "")
 	if a.claimed() {
-		a.Body, a.NextTry = body, now.Unix()
+		a.Body, a.NextTry, a.Tries = body, now.Unix(), 0 // the pauses begin anew
 	}
 	return a
 }

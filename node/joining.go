@@ -141,10 +141,8 @@ func (n *Node) pursue(ctx context.Context, id string, p *pursuit) {
 		}
 		try, cancel := context.WithCancel(ctx)
 		p.stop = cancel
-		if !a.Withdrawing() {
-			a = a.Connecting(n.now())
-			n.attempts[id] = a
-		}
+		a = a.Connecting(n.now())
+		n.attempts[id] = a
 		n.mu.Unlock()
 		n.changed()
 

@@ -150,6 +150,7 @@ func (p *linkPair) status(q *Peer) string {
 // TestLinkStatuses kills the phone at each of its statuses, and the laptop while
 // the phone has it: both show the same one, and the linking goes on from there.
 func TestLinkStatuses(t *testing.T) {
+	next := map[string]string{"init": "internal_pending", "internal_pending": "sync", "sync": "alive"}
 	for _, status := range []string{"init", "internal_pending", "sync"} {
 		for _, side := range []string{"laptop", "phone", "both"} {
 			story(t, status+"/"+side, func(t *testing.T) {
@@ -165,16 +166,22 @@ func TestLinkStatuses(t *testing.T) {
 					p.phone.Crash()
 				}
 				pass(time.Minute)
-				for _, q := range []*Peer{p.phone, p.laptop} { // before they can have talked
+				p.net.Partition(p.laptop, p.phone) // what they show before they have talked
+				for _, q := range []*Peer{p.phone, p.laptop} {
 					if !q.Running() {
 						q.Start()
 					}
 				}
 				for _, q := range []*Peer{p.phone, p.laptop} {
-					if got := p.status(q); got != status {
+					got := p.status(q)
+					if q == p.phone && side == "laptop" && got == next[status] { // the laptop's last word was on its way
+						continue
+					}
+					if got != status {
 						t.Errorf("%s shows the status %q after the restart of %s, want %q", q.Name, got, side, status)
 					}
 				}
+				p.net.Heal()
 				p.net.Until(10*time.Minute, "linked", p.linked)
 				p.theOne(t)
 			})

@@ -65,6 +65,12 @@ func TestLinkUnheard(t *testing.T) {
 					case c.cancel && r.State != "cancelled", !c.cancel && (r.State != "waiting_approval" || r.Reason != "issuer_away"):
 						t.Errorf("after %v the phone says %s, %q", long, r.State, r.Reason)
 					}
+					if c.cancel && long > time.Hour {
+						p.net.Until(15*time.Minute, "a long pause before the next try to withdraw", func() bool {
+							r, err := p.phone.Node.Request(p.phone.Request)
+							return err == nil && r.NextTryAt.After(time.Now().Add(5*time.Minute))
+						})
+					}
 					p.net.Heal()
 					if away == "off" {
 						p.laptop.Start()

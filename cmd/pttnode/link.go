@@ -143,7 +143,6 @@ func (a *app) followLink(ctx context.Context, c *api.Client, r node.RequestView,
 		r = now
 		over, _ := ended(r)
 		if over && r.NextTryAt != nil { // cancelled; the other device is still to hear of it, or it would let this one in
-			over = false
 			if last != r.State {
 				last = r.State
 				a.progress("cancelled; telling your other device\n")
