@@ -177,7 +177,8 @@ func (n *Node) rest(id string, reached bool, err error) time.Duration {
 		return -1
 	}
 	now := n.now()
-	soon := reached || a.Kind == entity.Me // who links a device waits for it, and its link lives ten minutes
+	// Who links a device stands beside it, and its link lives ten minutes.
+	soon := reached || a.Kind == entity.Me && !a.Withdrawing() && now.Before(a.GiveUp())
 	pause := invite.Backoff(int(a.Tries), soon, rand.Float64())
 	if expired, over := a.Expire(now); over {
 		n.wg.Go(func() { n.storeAttempt(expired) })
