@@ -108,9 +108,19 @@ func TestGossipFriendComes(t *testing.T) {
 		n.Heal()
 		pass(3 * time.Minute)
 		for from, to := range map[*Peer]*Peer{carol: bob, bob: carol} {
-			gossip, sync, _ := carried(t, n, from, to, "by "+from.Name, 8000)
-			if gossip < 8000 || sync > 4000 {
-				t.Errorf("%s's article of 8,000 bytes: %d bytes came by gossip and %d by sync", from.Name, gossip, sync)
+			// A round of syncs may be under way when one of them is written, and bring it too.
+			var both []int
+			for i := range 3 {
+				gossip, sync, _ := carried(t, n, from, to, fmt.Sprint("by ", from.Name, i), 8000)
+				if gossip < 8000 {
+					t.Errorf("%s's article of 8,000 bytes: %d bytes came by gossip and %d by sync", from.Name, gossip, sync)
+				}
+				if sync > 4000 {
+					both = append(both, sync)
+				}
+			}
+			if len(both) > 1 {
+				t.Errorf("of %s's three articles of 8,000 bytes by gossip, %d came by sync too: %d bytes", from.Name, len(both), both)
 			}
 		}
 	})
