@@ -70,6 +70,9 @@ func TestColdSyncChild(t *testing.T) {
 // TestColdSyncMemory: what a node that takes 100,000 entries has at its peak, beyond
 // what it had before.
 func TestColdSyncMemory(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector takes several times the memory; go test ./... runs it")
+	}
 	if testing.Short() {
 		t.Skip("takes a while, with -short")
 	}
