@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -82,12 +83,15 @@ func TestAttackG12(t *testing.T) {
 			newBoard(t, alice, "dev", "link")
 			inv := boardLink(t, alice, node.InviteOptions{Auto: true, Uses: 11})
 			n.opens(bob, inv.Link, "done")
+			var mu sync.Mutex // of asked: streams come beside each other
 			var asked []string
 			var honest []*member
 			for i := range 10 {
 				m := n.member(i, fmt.Sprint("member ", i), alice, inv.Link)
 				m.host.SetStreamHandler(protocol.SyncID, func(s network.Stream) {
+					mu.Lock()
 					asked = append(asked, m.name)
+					mu.Unlock()
 					if i < 8 {
 						m.withhold(s)
 					} else {
@@ -109,8 +113,12 @@ func TestAttackG12(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			mu.Lock()
 			asked = nil
+			mu.Unlock()
 			took := n.Until(2*time.Minute, "what was withheld", func() bool { return len(titles(bob, "dev")) > 0 })
+			mu.Lock()
+			defer mu.Unlock()
 			t.Logf("after %v; asked: %v", took, asked)
 			slices.Sort(asked)
 			if len(slices.Compact(slices.Clone(asked))) < len(asked) {
