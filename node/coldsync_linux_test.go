@@ -17,9 +17,8 @@ import (
 )
 
 // mostColdMemory is what a cold sync may take beyond an idle node: its entries, 45 MiB
-// of them, stay in memory. docs/PERFORMANCE.md wants 150 MiB; when the collector gets to
-// run is chance.
-const mostColdMemory = 180 << 20
+// of them, stay in memory.
+const mostColdMemory = 150 << 20
 
 // coldChild is the variable that makes this test binary the node that has no content:
 // its store, who has the content, and how many operations the board then has.

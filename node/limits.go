@@ -36,7 +36,7 @@ const (
 	rotateLeast   = time.Hour              // but not more often
 	rotateAfter   = 1 << 20                // or after so many ops
 	unfriendAfter = 2 * time.Minute        // after the end of a friendship each of our devices sees to what follows
-	syncChunk     = 512 << 10              // bytes of ops in one frame: memory stays bounded, and a signature serves for many ops of an author
+	syncChunk     = 800 << 10              // bytes of ops in one frame: memory stays bounded, and a signature serves for many ops of an author
 	maxSyncHeads  = 256                    // heads of a vector, 20 KiB; where there are more, ranges are compared
 	maxTurns      = 8                      // frames of ranges that one side answers: three do for 100,000 operations
 	beaconAfter   = 2 * time.Second        // without a change, heads are compared with connected members

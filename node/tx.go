@@ -127,7 +127,7 @@ func (tx *tx) Delete(context.Context, datastore.Key) error {
 // ops writes operations that h already has, and has members told of them.
 func (tx *tx) ops(e *entity.Entity, ops ...oplog.Op) {
 	for _, o := range ops {
-		_ = oplog.Put(context.Background(), tx, e.Log(), o) // tx.Put cannot fail
+		_ = oplog.Put(context.Background(), tx, o) // tx.Put cannot fail
 		tx.fresh[o.Entity()] = append(tx.fresh[o.Entity()], o)
 		if o.Strand() == oplog.Control {
 			tx.move(o.Entity())
@@ -242,7 +242,7 @@ func (tx *tx) merge(h *held, e *entity.Entity, ring entity.Keyring) error {
 		if _, err := h.Add(o); err != nil {
 			return fmt.Errorf("merge %v: %w", e.ID(), err)
 		}
-		_ = oplog.Put(context.Background(), tx, h.Log(), o) // tx.Put cannot fail
+		_ = oplog.Put(context.Background(), tx, o) // tx.Put cannot fail
 	}
 	for _, epoch := range slices.SortedFunc(mapKeys(ring), compareDigests) {
 		tx.opKey(h, epoch, ring[epoch])
@@ -279,7 +279,7 @@ func (tx *tx) chain(me *entity.Entity) {
 	}
 	for o := range me.Log().All(oplog.Control) {
 		if added, err := old.Add(o); err == nil && (added || !ok) {
-			_ = oplog.Put(context.Background(), tx, old.Log(), o)
+			_ = oplog.Put(context.Background(), tx, o)
 		}
 	}
 }

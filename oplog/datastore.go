@@ -16,26 +16,15 @@ import (
 // ErrCorrupt says that a store holds what was never written to it.
 var ErrCorrupt = errors.New("oplog: the store is damaged")
 
-const (
-	opPrefix    = "/o/"
-	chainPrefix = "/c/"
-)
+const opPrefix = "/o/"
 
-// Put writes o, which l already has, with w: its bytes under /o/<entity>/<id>
-// and the ids at its place under /c/<entity>/<strand>/<device>/<seq>. These are
-// the two keys of an op; everything else is derived when the log is loaded. w must
-// be a batch that is committed as one: a store with one key of the two does not
-// load. After a failed commit l has what the store lacks; load it again.
-func Put(ctx context.Context, w datastore.Write, l *Log, o Op) error {
+// Put writes o with w: its bytes under /o/<entity>/<id>, the one key of an op;
+// everything else is derived when its log is loaded. What it builds on must be in
+// the store or in the same batch. After a failed commit a log that has o has what the
+// store lacks; load it again.
+func Put(ctx context.Context, w datastore.Write, o Op) error {
 	if err := w.Put(ctx, opKey(o.Entity(), o.ID()), o.Bytes()); err != nil {
 		return fmt.Errorf("put op %v: %w", o.ID(), err)
-	}
-	var ids []byte
-	for _, id := range l.At(o.Device(), o.Strand(), o.Seq()) {
-		ids = append(ids, id[:]...)
-	}
-	if err := w.Put(ctx, chainKey(o), ids); err != nil {
-		return fmt.Errorf("put chain of op %v: %w", o.ID(), err)
 	}
 	return nil
 }
@@ -44,28 +33,11 @@ func opKey(entity, id keys.Digest) datastore.Key {
 	return datastore.RawKey(opPrefix + entity.String() + "/" + id.String())
 }
 
-func chainKey(o Op) datastore.Key {
-	return datastore.RawKey(fmt.Sprintf("%s%v/%v/%v/%020d", chainPrefix, o.Entity(), o.Strand(), o.Device(), o.Seq()))
-}
-
 // Load reads every log of a store. The signatures of stored ops were checked
 // before they were stored; their hashes are checked again, and a difference
 // fails with ErrCorrupt. Ops of a newer format are counted, not read.
 func Load(ctx context.Context, r datastore.Read) (logs map[keys.Digest]*Log, newer int, err error) {
 	found := make(map[keys.Digest][]Op)
-	chained := make(map[keys.Digest]bool)
-	err = scan(ctx, r, chainPrefix, func(_ string, value []byte) error {
-		if len(value) == 0 || len(value)%32 != 0 {
-			return fmt.Errorf("%w: chain entry of %d bytes", ErrCorrupt, len(value))
-		}
-		for id := range slices.Chunk(value, 32) {
-			chained[keys.Digest(id)] = true
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, 0, err
-	}
 	err = scan(ctx, r, opPrefix, func(key string, value []byte) error {
 		o, err := decode(value)
 		if errors.Is(err, ErrVersion) {
@@ -75,18 +47,14 @@ func Load(ctx context.Context, r datastore.Read) (logs map[keys.Digest]*Log, new
 		if err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrCorrupt, key, err)
 		}
-		if key != opKey(o.Entity(), o.ID()).String() || !chained[o.ID()] {
+		if key != opKey(o.Entity(), o.ID()).String() {
 			return fmt.Errorf("%w: %s holds %v", ErrCorrupt, key, o.ID())
 		}
-		delete(chained, o.ID())
 		found[o.Entity()] = append(found[o.Entity()], o)
 		return nil
 	})
 	if err != nil {
 		return nil, 0, err
-	}
-	if len(chained) > 0 && newer == 0 {
-		return nil, 0, fmt.Errorf("%w: %d ops are missing", ErrCorrupt, len(chained))
 	}
 	logs = make(map[keys.Digest]*Log, len(found))
 	for entity, ops := range found {
