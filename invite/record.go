@@ -80,7 +80,7 @@ type Record struct {
 	State   State          `cbor:"16,keyasint"`           //
 	Failed  uint8          `cbor:"17,keyasint,omitempty"` // failed proofs
 	Wrong   uint8          `cbor:"18,keyasint,omitempty"` // wrong typed codes
-	Claims  []Claim        `cbor:"19,keyasint,omitempty"` // in the order they came
+	Claims  []Claim        `cbor:"19,keyasint,omitempty"` // in the order they came; none is ever taken away
 	Seen    []keys.Digest  `cbor:"20,keyasint,omitempty"` // control heads of the board when the link was made
 }
 
@@ -135,6 +135,17 @@ func (r Record) Claim(joinID keys.Digest) (Claim, bool) {
 		return r.Claims[i], true
 	}
 	return Claim{}, false
+}
+
+// Changed returns, ascending, which claims are not what they were in an earlier
+// version of the record: what is to be stored of a link with many.
+func (r Record) Changed(before Record) (at []int) {
+	for i, c := range r.Claims {
+		if i >= len(before.Claims) || !c.equal(before.Claims[i]) {
+			at = append(at, i)
+		}
+	}
+	return at
 }
 
 // Expire marks the link expired for good when it is past its expiry, and reports

@@ -11,8 +11,9 @@ import (
 )
 
 // format is the number of the store's layout. A store with a greater one is of a
-// newer version and is refused (data_newer).
-const format = 1
+// newer version and is refused (data_newer). In 1 an invite was stored with its
+// claims, and an operation had a second key, /c/…, which is passed over.
+const format = 2
 
 // store commits batches in the order in which they were queued, all that wait in
 // one synced write. It is safe for concurrent use. After a failed write it

@@ -153,13 +153,21 @@ func (tx *tx) opKey(h *held, epoch keys.Digest, key keys.OpKey) {
 
 func keyKey(entity, epoch keys.Digest) string { return "/k/" + entity.String() + "/" + epoch.String() }
 
-// record stores an invite.
+// record stores an invite, and of its claims those that have changed: a link has up
+// to a hundred, and each is written a few times.
 func (tx *tx) record(r invite.Record) {
 	tx.claim = true
+	for _, i := range r.Changed(tx.n.invites[r.ID]) {
+		tx.seal(claimKey(r.ID, i), r.Claims[i])
+	}
 	tx.n.invites[r.ID] = r
 	tx.n.byIID[r.IID] = r.ID
+	r.Claims = nil
 	tx.seal("/i/"+r.ID, r)
 }
+
+// claimKey names the i-th claim of an invite; keys ascend as claims do.
+func claimKey(id string, i int) string { return fmt.Sprintf("/u/%s/%03d", id, i) }
 
 // attempt stores an outgoing request.
 func (tx *tx) attempt(a invite.Attempt) {
