@@ -231,7 +231,18 @@ func aliceAndBoard(t *testing.T) (*Net, *Peer) {
 	return n, alice
 }
 
-// invites makes a link to Alice's board.
+// bobAndCarol is aliceAndBoard with bob and carol as members.
+func bobAndCarol(t *testing.T) (n *Net, alice, bob, carol *Peer) {
+	t.Helper()
+	n, alice = aliceAndBoard(t)
+	inv := boardLink(t, alice, node.InviteOptions{Auto: true, Uses: 2})
+	bob, carol = n.Add("bob"), n.Add("carol")
+	n.opens(bob, inv.Link, "done")
+	n.opens(carol, inv.Link, "done")
+	return n, alice, bob, carol
+}
+
+// boardLink makes a link to Alice's board.
 func boardLink(t *testing.T, p *Peer, o node.InviteOptions) node.InviteView {
 	t.Helper()
 	o.Kind, o.Board = "board", "dev"

@@ -542,11 +542,7 @@ func TestAttackG6(t *testing.T) {
 					t.Fatal(err)
 				}
 			} else {
-				leave, err := m.e.Control(m.author(), oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: []entity.Cut{}})
-				if err != nil {
-					t.Fatal(err)
-				}
-				m.publish(m.ops(leave))
+				m.publish(m.ops(m.leave()))
 			}
 			pass(time.Second)
 			if ms, err := bob.Node.Members("dev"); err != nil || len(ms) != 3 || ms[2].State == "active" && ms[1].State == "active" {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 
-	"pttnode/entity"
 	"pttnode/keys"
 	"pttnode/node"
 	"pttnode/oplog"
@@ -44,11 +43,7 @@ func TestAttackRangesAccess(t *testing.T) {
 		if got := former.ask(alice, rangesFrame(opening(m.e.ID(), everything))); len(got) == 0 || got[0] != byte(protocol.SyncRanges) {
 			t.Fatalf("a member gets %x: this proves nothing", got)
 		}
-		leave, err := former.e.Control(former.author(), oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: []entity.Cut{}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		former.push(alice, m.e.ID(), leave.Bytes())
+		former.leaves(alice)
 		no := append([]byte{byte(protocol.SyncNo)}, keys.Marshal(protocol.No{})...)
 		for _, c := range []struct {
 			who  *attacker
@@ -75,22 +70,10 @@ func TestAttackRangesAccess(t *testing.T) {
 // the one he left as for one that is not there.
 func TestAttackRangesFormer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, alice := aliceAndBoard(t)
+		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()
-		if _, err := alice.Node.CreateBoard(t.Context(), node.BoardOptions{Name: "other", Policy: "link"}); err != nil {
-			t.Fatal(err)
-		}
-		m := n.member(0, "mallory", alice, boardLink(t, alice, node.InviteOptions{Auto: true}).Link)
-		other, err := alice.Node.Invite(t.Context(), node.InviteOptions{Kind: "board", Board: "other", Auto: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.join(alice, other.Link)
-		leave, err := m.e.Control(m.author(), oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: []entity.Cut{}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.push(alice, m.e.ID(), leave.Bytes())
+		m.joinOther(alice)
+		m.leaves(alice)
 		no := append([]byte{byte(protocol.SyncNo)}, keys.Marshal(protocol.No{})...)
 		for what, eid := range map[string]keys.Digest{"the board he left": m.e.ID(), "nothing": {1}} {
 			if got := m.ask(alice, rangesFrame(opening(eid, everything))); !bytes.Equal(got, no) {
@@ -104,9 +87,8 @@ func TestAttackRangesFormer(t *testing.T) {
 // for ever, or who has them compared all the time.
 func TestAttackRangesFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, alice := aliceAndBoard(t)
+		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()
-		m := n.member(0, "mallory", alice, boardLink(t, alice, node.InviteOptions{Auto: true}).Link)
 		eid, before := m.e.ID(), storeKeys(t, alice)
 		first := rangesFrame(opening(eid, everything))
 		vector := protocol.Frame(uint8(protocol.SyncVector), keys.Marshal(protocol.VectorFrame{Heads: oplog.Vector{}}))
@@ -179,9 +161,8 @@ func TestAttackRangesFrames(t *testing.T) {
 // ranges are compared, once in a round, and what they bring is taken.
 func TestRangesRepair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, alice := aliceAndBoard(t)
+		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()
-		m := n.member(0, "mallory", alice, boardLink(t, alice, node.InviteOptions{Auto: true}).Link)
 		hidden := m.article(m.key, "found by ranges", nil)
 		var hellos, ranges atomic.Int32
 		m.host.SetStreamHandler(protocol.SyncID, func(s network.Stream) {
