@@ -449,13 +449,7 @@ func TestAttackSyncFrames(t *testing.T) {
 			"ranges inside":      protocol.Frame(uint8(protocol.SyncRanges), []byte{0xa0}),
 			"ops for the vector": append(protocol.Frame(uint8(protocol.SyncOps), keys.Marshal(ops)), protocol.Frame(uint8(protocol.SyncOps), keys.Marshal(ops))...),
 		} {
-			w := begin()
-			if _, err := w.Write(frame); err != nil {
-				t.Fatal(err)
-			}
-			if took := w.refused(t, what); took > time.Second {
-				t.Errorf("%s: listened to for %v", what, took)
-			}
+			begin().refusedAtOnce(t, what, frame)
 		}
 		// Frames without end: the sync has its time, and no more.
 		w := begin()
@@ -487,12 +481,7 @@ func TestAttackSyncFrames(t *testing.T) {
 		if typ, _, err := w.frame(); err != nil || typ != uint8(protocol.SyncOps) {
 			t.Errorf("a hostile vector: %d, %v; want the ops he lacks", typ, err)
 		}
-		if got := storeKeys(t, alice); got != before {
-			t.Errorf("alice's store went from %d to %d entries", before, got)
-		}
-		if _, err := alice.Node.NewArticle(t.Context(), "dev", "", "after it", "all"); err != nil {
-			t.Error(err)
-		}
+		unharmed(t, alice, before)
 	})
 }
 

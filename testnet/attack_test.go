@@ -127,6 +127,18 @@ func (w *wire) refused(t *testing.T, what string) time.Duration {
 	return time.Since(start)
 }
 
+// refusedAtOnce writes a frame and fails the test unless the other side ends the stream
+// without another byte, within a second.
+func (w *wire) refusedAtOnce(t *testing.T, what string, frame []byte) {
+	t.Helper()
+	if _, err := w.Write(frame); err != nil {
+		t.Fatal(err)
+	}
+	if took := w.refused(t, what); took > time.Second {
+		t.Errorf("%s: listened to for %v", what, took)
+	}
+}
+
 // played is what happened in a run that an attacker played with an honest
 // requester's machine.
 type played struct {
@@ -282,6 +294,18 @@ func storeKeys(t *testing.T, p *Peer) int {
 		t.Fatal(err)
 	}
 	return count
+}
+
+// unharmed fails the test unless a peer's store has as many entries as before an attack,
+// and he writes on.
+func unharmed(t *testing.T, p *Peer, before int) {
+	t.Helper()
+	if got := storeKeys(t, p); got != before {
+		t.Errorf("%s's store went from %d to %d entries", p.Name, before, got)
+	}
+	if _, err := p.Node.NewArticle(t.Context(), "dev", "", "after it", "all"); err != nil {
+		t.Error(err)
+	}
 }
 
 // joinStreams counts the incoming streams of a protocol at a peer.
