@@ -189,11 +189,16 @@ func drawEntity(t *testing.T, rt *rapid.T, kind entity.Kind) []oplog.Op {
 			take(rt, from.Entity, r.Entity, rapid.IntRange(0, 10).Draw(rt, "how many"))
 		}
 	}
-	// The union, with every op after all it builds on.
-	log := oplog.NewLog(base.ID())
+	return union(rt, base.ID(), nodes)
+}
+
+// union returns what the nodes have of an entity, with every op after all it builds on.
+func union[N interface{ Log() *oplog.Log }](rt *rapid.T, id keys.Digest, nodes []N) []oplog.Op {
+	rt.Helper()
+	log := oplog.NewLog(id)
 	var ops []oplog.Op
-	for _, r := range nodes {
-		for _, o := range all(r.Entity) {
+	for _, n := range nodes {
+		for _, o := range all(n) {
 			if added, err := log.Append(o); err != nil {
 				rt.Fatalf("Append: %v", err)
 			} else if added {

@@ -113,18 +113,7 @@ func drawMasters(rt *rapid.T) []oplog.Op {
 			take(rt, from.Entity, r.Entity, rapid.IntRange(0, most).Draw(rt, "how many"))
 		}
 	}
-	log := oplog.NewLog(base.ID())
-	var ops []oplog.Op
-	for _, r := range nodes {
-		for _, o := range all(r.Entity) {
-			if added, err := log.Append(o); err != nil {
-				rt.Fatalf("Append: %v", err)
-			} else if added {
-				ops = append(ops, o)
-			}
-		}
-	}
-	return ops
+	return union(rt, base.ID(), nodes)
 }
 
 var seconds = map[string]keys.Private{"p0": newDevice("second of p0").key, "p1": newDevice("second of p1").key}

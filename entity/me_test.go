@@ -310,17 +310,7 @@ func TestConvergenceMe(t *testing.T) {
 				_, _ = w.Control(a, oplog.FamilyPolicy, 99, entity.Text{Text: "later"})
 			}
 		}
-		log := oplog.NewLog(base.ID())
-		var ops []oplog.Op
-		for _, n := range nodes {
-			for _, o := range all(n.Entity) {
-				if added, err := log.Append(o); err != nil {
-					rt.Fatalf("Append: %v", err)
-				} else if added {
-					ops = append(ops, o)
-				}
-			}
-		}
+		ops := union(rt, base.ID(), nodes)
 		want := deliver(rt, ops, func(int) int { return 0 })
 		opened, err := entity.Open(want.Log())
 		if err != nil || !bytes.Equal(snapshot(opened), snapshot(want)) {

@@ -200,7 +200,7 @@ func settleBy(tb testing.TB, kind entity.Kind, people map[string]person) *world 
 }
 
 // all returns the ops of an entity as they can be added.
-func all(e *entity.Entity) []oplog.Op {
+func all(e interface{ Log() *oplog.Log }) []oplog.Op {
 	return append(slices.Collect(e.Log().All(oplog.Control)), slices.Collect(e.Log().All(oplog.Content))...)
 }
 

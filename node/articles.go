@@ -177,10 +177,7 @@ func (n *Node) EditArticle(_ context.Context, ref, article string, c ArticleChan
 		}
 		if a != p.Article || len(p.Beside) > 0 || p.Unreadable {
 			b := entity.ArticleEdit{Article: p.ID, Class: a.Class, Title: a.Title, Text: a.Text}
-			if _, err := tx.write(h, oplog.FamilyArticle, entity.TypeArticleEdit, b); err != nil {
-				return err
-			}
-			if p, err = n.post(h, p.ID.String()); err != nil {
+			if p, err = tx.change(h, p, entity.TypeArticleEdit, b); err != nil {
 				return err
 			}
 		}
@@ -209,10 +206,7 @@ func (n *Node) DeleteArticle(_ context.Context, ref, article string) (ArticleVie
 			if !n.mayDelete(h, p.Author) {
 				return refuse("not_author", "what", "article")
 			}
-			if _, err := tx.write(h, oplog.FamilyArticle, entity.TypeArticleDelete, entity.ArticleDelete{Article: p.ID}); err != nil {
-				return err
-			}
-			if p, err = n.post(h, p.ID.String()); err != nil {
+			if p, err = tx.change(h, p, entity.TypeArticleDelete, entity.ArticleDelete{Article: p.ID}); err != nil {
 				return err
 			}
 		}
@@ -220,6 +214,14 @@ func (n *Node) DeleteArticle(_ context.Context, ref, article string) (ArticleVie
 		return nil
 	})
 	return view, err
+}
+
+// change writes an op about an article and returns the article as it is then.
+func (tx *tx) change(h *held, p entity.Post, typ uint16, body any) (entity.Post, error) {
+	if _, err := tx.write(h, oplog.FamilyArticle, typ, body); err != nil {
+		return p, err
+	}
+	return tx.n.post(h, p.ID.String())
 }
 
 // mayDelete reports whether we may delete what a user wrote.

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/record"
@@ -33,35 +32,36 @@ func enters(t testing.TB, n *Node, h *held, c claimant) {
 	}
 }
 
+// answers returns the types of the frames with which a node answers all that a claimant
+// sends in one sync.
+func answers(t *testing.T, n *Node, c claimant, frames ...[]byte) (got []protocol.SyncType) {
+	t.Helper()
+	l := newLine(slices.Concat(frames...), false)
+	_ = n.serveSync(t.Context(), l.stream(c.key.ID())) // the line ends, which is no fault
+	r := &stream{Stream: &fakeStream{}, r: bufio.NewReader(bytes.NewReader(l.sent()))}
+	for {
+		typ, _, err := r.read(syncLimit)
+		if err != nil {
+			return got
+		}
+		got = append(got, protocol.SyncType(typ))
+	}
+}
+
 // TestAttackLeavesInside: a member who brings his own leave in a sync gets nothing
 // more in that very sync.
 func TestAttackLeavesInside(t *testing.T) {
 	n, h, _ := boardTarget(t, InviteOptions{})
 	c := newClaimant(t)
 	enters(t, n, h, c)
-	o, err := oplog.Sign(c.key, oplog.Draft{
-		Entity: h.ID(), User: c.me.ID(), Strand: oplog.Control, Family: oplog.FamilyMember, Type: entity.TypeLeave,
-		Parents: h.Log().Heads(oplog.Control), At: time.Now(), Body: keys.Marshal(entity.Leave{Cuts: []entity.Cut{}}),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	sync := func(ops ...[]byte) (frames []protocol.SyncType) {
+	o := leaving(t, h, c, h.Log().Heads(oplog.Control))
+	sync := func(ops ...[]byte) []protocol.SyncType {
 		t.Helper()
-		l := newLine(slices.Concat(
+		return answers(t, n, c,
 			syncFrame(protocol.SyncHello, protocol.Hello{Entity: h.ID()}),
 			syncFrame(protocol.SyncOps, protocol.Ops{Ops: append([][]byte{}, ops...)}),
 			syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: oplog.Vector{}}),
-		), false)
-		_ = n.serveSync(t.Context(), l.stream(c.key.ID())) // the line ends, which is no fault
-		r := &stream{Stream: &fakeStream{}, r: bufio.NewReader(bytes.NewReader(l.sent()))}
-		for {
-			typ, _, err := r.read(syncLimit)
-			if err != nil {
-				return frames
-			}
-			frames = append(frames, protocol.SyncType(typ))
-		}
+		)
 	}
 	if got := sync(); !slices.Equal(got, []protocol.SyncType{protocol.SyncVector, protocol.SyncOps}) {
 		t.Fatalf("a member gets %v, want the vector and the ops", got)

@@ -407,18 +407,9 @@ func TestAttackH13(t *testing.T) {
 // TestAttackOldKey: operations of our own device that our store does not know stop
 // the node for good, and say so: it is a copy or an old backup.
 func TestAttackOldKey(t *testing.T) {
-	n, _ := target(t, nil)
-	b, err := n.CreateBoard(t.Context(), BoardOptions{Name: "dev", Policy: "link"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	inv, err := n.Invite(t.Context(), InviteOptions{Kind: "board", Board: "dev", Auto: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, c := n.entities[b.ID], newClaimant(t)
-	got := n.commitInviting(c.key.ID(), inv.ID, c.reserve(h)).(protocol.Committed)
-	n.commitInviting(c.key.ID(), inv.ID, &protocol.Change{Approve: &got.Claim.JoinID})
+	n, h, _ := boardTarget(t, InviteOptions{})
+	c := newClaimant(t)
+	enters(t, n, h, c)
 
 	// What the other copy of this device wrote.
 	copied, err := copyOf(h.Entity)
@@ -430,7 +421,7 @@ func TestAttackOldKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.take(b.ID, c.key.ID(), [][]byte{o.Bytes()}); err == nil {
+	if _, err := n.take(h.ID(), c.key.ID(), [][]byte{o.Bytes()}); err == nil {
 		t.Error("an op of our own device that we did not write was taken")
 	}
 	_, err = n.NewArticle(t.Context(), "dev", "", "a second op at one place", "text")

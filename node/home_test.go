@@ -55,6 +55,15 @@ func TestInitDeviceAgain(t *testing.T) {
 // end cancels the request of a home whose node does not run.
 func end(t *testing.T, h *Home, request string) {
 	t.Helper()
+	atRest(t, h, func(n *Node) error {
+		_, err := n.Cancel(t.Context(), request)
+		return err
+	})
+}
+
+// atRest calls f with the node of a home, which does not run.
+func atRest(t *testing.T, h *Home, f func(n *Node) error) {
+	t.Helper()
 	device, vault, err := h.open(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +76,7 @@ func end(t *testing.T, h *Home, request string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.Cancel(t.Context(), request); err != nil {
+	if err := f(n); err != nil {
 		t.Fatal(err)
 	}
 	if err := ds.Close(); err != nil {

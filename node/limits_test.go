@@ -440,20 +440,12 @@ func TestLimitLog(t *testing.T) {
 
 // TestLimitPending: so many undecided requests of one entity, over all its links.
 func TestLimitPending(t *testing.T) {
-	n, _ := target(t, nil)
-	b, err := n.CreateBoard(t.Context(), BoardOptions{Name: "dev", Policy: "link"})
+	n, h, inv := boardTarget(t, InviteOptions{Uses: 100})
+	second, err := n.Invite(t.Context(), InviteOptions{Kind: "board", Board: "dev", Uses: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var links []string
-	for range 2 {
-		inv, err := n.Invite(t.Context(), InviteOptions{Kind: "board", Board: "dev", Uses: 100})
-		if err != nil {
-			t.Fatal(err)
-		}
-		links = append(links, inv.ID)
-	}
-	h := n.entities[b.ID]
+	links := []string{inv.ID, second.ID}
 	var first claimant
 	for i := range maxPending {
 		c := newClaimant(t)
@@ -475,11 +467,11 @@ func TestLimitPending(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inv, err := n.Invite(t.Context(), InviteOptions{Kind: "board", Board: "other"})
+	elsewhere, err := n.Invite(t.Context(), InviteOptions{Kind: "board", Board: "other"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, ok := n.commitInviting(late.key.ID(), inv.ID, late.reserve(n.entities[other.ID])).(protocol.Committed); !ok || got.Refuse != invite.OK {
+	if got, ok := n.commitInviting(late.key.ID(), elsewhere.ID, late.reserve(n.entities[other.ID])).(protocol.Committed); !ok || got.Refuse != invite.OK {
 		t.Errorf("another board: %+v; want its own hundred", got)
 	}
 	// One that is decided makes room.

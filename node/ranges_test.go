@@ -1,8 +1,6 @@
 package node
 
 import (
-	"bufio"
-	"bytes"
 	"slices"
 	"testing"
 	"time"
@@ -11,7 +9,6 @@ import (
 	dssync "github.com/ipfs/go-datastore/sync"
 
 	"pttnode/entity"
-	"pttnode/keys"
 	"pttnode/oplog"
 	"pttnode/protocol"
 )
@@ -84,35 +81,20 @@ func TestAttackLeavesInsideRanges(t *testing.T) {
 	n, h, _ := boardTarget(t, InviteOptions{})
 	c := newClaimant(t)
 	enters(t, n, h, c)
-	leave, err := oplog.Sign(c.key, oplog.Draft{
-		Entity: h.ID(), User: c.me.ID(), Strand: oplog.Control, Family: oplog.FamilyMember, Type: entity.TypeLeave,
-		Parents: h.Log().Heads(oplog.Control), At: time.Now(), Body: keys.Marshal(entity.Leave{Cuts: []entity.Cut{}}),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	leave := leaving(t, h, c, h.Log().Heads(oplog.Control))
 	other := []byte{0, 1, 1, 2, 3, 4, 5, 6, 7, 8} // a sum of everything that is not theirs
 	eid, salt := h.ID(), oplog.Salt{1}
-	sync := func(ops ...[]byte) (got []protocol.SyncType) {
+	sync := func(ops ...[]byte) []protocol.SyncType {
 		t.Helper()
 		list, _, err := oplog.NewReconciler(h.Log().Places(), salt).Answer(other, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := newLine(slices.Concat(
+		return answers(t, n, c,
 			syncFrame(protocol.SyncRanges, protocol.Ranges{Entity: &eid, Hash: &eid, Salt: &salt, Ranges: other}),
 			syncFrame(protocol.SyncRanges, protocol.Ranges{Wants: list[3:]}), // all that is listed behind step, head and count
 			syncFrame(protocol.SyncOps, protocol.Ops{Ops: append([][]byte{}, ops...)}),
-		), false)
-		_ = n.serveSync(t.Context(), l.stream(c.key.ID())) // the line ends, which is no fault
-		r := &stream{Stream: &fakeStream{}, r: bufio.NewReader(bytes.NewReader(l.sent()))}
-		for {
-			typ, _, err := r.read(syncLimit)
-			if err != nil {
-				return got
-			}
-			got = append(got, protocol.SyncType(typ))
-		}
+		)
 	}
 	if got := sync(); !slices.Equal(got, []protocol.SyncType{protocol.SyncRanges, protocol.SyncOps}) {
 		t.Fatalf("a member gets %v, want ranges and the ops", got)

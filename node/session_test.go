@@ -225,6 +225,14 @@ func leave(t *testing.T, h *held, c claimant) {
 
 func leaveAt(t *testing.T, h *held, c claimant, parents []keys.Digest) {
 	t.Helper()
+	if _, err := h.Add(leaving(t, h, c, parents)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// leaving is a member's leave of a board, which nobody has yet.
+func leaving(t *testing.T, h *held, c claimant, parents []keys.Digest) oplog.Op {
+	t.Helper()
 	o, err := oplog.Sign(c.key, oplog.Draft{
 		Entity: h.ID(), User: c.me.ID(), Strand: oplog.Control, Family: oplog.FamilyMember, Type: entity.TypeLeave,
 		Parents: parents, At: time.Now(), Body: keys.Marshal(entity.Leave{Cuts: []entity.Cut{}}),
@@ -232,9 +240,7 @@ func leaveAt(t *testing.T, h *held, c claimant, parents []keys.Digest) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Add(o); err != nil {
-		t.Fatal(err)
-	}
+	return o
 }
 
 // TestInvitingManyHeads: a card names no more heads than a requester takes.
@@ -273,6 +279,19 @@ func eventsOf(n *Node, typ string) (count int) {
 	return count
 }
 
+// asks has a claimant ask by a link, and returns why he is refused.
+func asks(t *testing.T, n *Node, h *held, c claimant, record string) invite.Code {
+	t.Helper()
+	switch ev := n.commitInviting(c.key.ID(), record, c.reserve(h)).(type) {
+	case protocol.Refused:
+		return ev.Why
+	case protocol.Committed:
+		return ev.Refuse
+	}
+	t.Fatal("no answer")
+	return invite.OK
+}
+
 // TestReserveConditions: who may not ask at all, and what the journal says of those
 // who ask.
 func TestReserveConditions(t *testing.T) {
@@ -280,13 +299,7 @@ func TestReserveConditions(t *testing.T) {
 	n, _ := target(t, func(c *Config) { c.Now = func() time.Time { return now } })
 	refused := func(record string, c claimant, h *held) invite.Code {
 		t.Helper()
-		switch ev := n.commitInviting(c.key.ID(), record, c.reserve(h)).(type) {
-		case protocol.Refused:
-			return ev.Why
-		case protocol.Committed:
-			return ev.Refuse
-		}
-		return invite.OK
+		return asks(t, n, h, c, record)
 	}
 	friend, err := n.Invite(t.Context(), InviteOptions{Kind: "friend", Uses: 3})
 	if err != nil {
@@ -511,14 +524,7 @@ func TestFriendsConditions(t *testing.T) {
 	h, c := n.entities[b.ID], newClaimant(t)
 	ask := func(record string) invite.Code {
 		t.Helper()
-		switch ev := n.commitInviting(c.key.ID(), record, c.reserve(h)).(type) {
-		case protocol.Refused:
-			return ev.Why
-		case protocol.Committed:
-			return ev.Refuse
-		}
-		t.Fatal("no answer")
-		return invite.OK
+		return asks(t, n, h, c, record)
 	}
 	f := befriended(t, n, c, false)
 	if got := ask(board.ID); got != invite.RefusedNotFriend {
@@ -726,10 +732,9 @@ func TestInviteFor(t *testing.T) {
 // TestWhoSpeaksForAnEntity: a device that speaks for nobody, or only for ourselves,
 // shares nothing, and brings nothing.
 func TestWhoSpeaksForAnEntity(t *testing.T) {
-	n, h, inv := boardTarget(t, InviteOptions{Auto: true})
+	n, h, _ := boardTarget(t, InviteOptions{})
 	c := newClaimant(t)
-	ev := n.commitInviting(c.key.ID(), inv.ID, c.reserve(h)).(protocol.Committed)
-	n.commitInviting(c.key.ID(), inv.ID, &protocol.Change{Approve: &ev.Claim.JoinID})
+	enters(t, n, h, c)
 	own, member, stranger := n.device.ID(), c.key.ID(), keys.ID{9}
 	for who, want := range map[keys.ID]bool{own: false, member: true, stranger: false} {
 		if got := n.shares(h.ID(), who); got != want {
@@ -742,13 +747,7 @@ func TestWhoSpeaksForAnEntity(t *testing.T) {
 	if n.shares(keys.Digest{1}, member) {
 		t.Error("what does not exist is shared")
 	}
-	o, err := oplog.Sign(c.key, oplog.Draft{
-		Entity: h.ID(), User: c.me.ID(), Strand: oplog.Control, Family: oplog.FamilyMember, Type: entity.TypeLeave,
-		Parents: h.Log().Heads(oplog.Control), At: time.Now(), Body: keys.Marshal(entity.Leave{Cuts: []entity.Cut{}}),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := leaving(t, h, c, h.Log().Heads(oplog.Control))
 	before := h.Log().Len()
 	for _, from := range []keys.ID{own, stranger} {
 		if _, err := n.take(h.ID(), from, [][]byte{o.Bytes()}); err != nil || h.Log().Len() != before {

@@ -78,28 +78,12 @@ func setState(t *testing.T, h *Home, request string, s invite.AttemptState) {
 
 func changeAttempt(t *testing.T, h *Home, request string, change func(*invite.Attempt)) {
 	t.Helper()
-	device, vault, err := h.open(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ds, err := openStore(h.paths.Store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := New(nil, ds, Config{Device: device, Vault: vault})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = n.transact(func(tx *tx) error {
-		a := n.attempts[request]
-		change(&a)
-		tx.attempt(a)
-		return nil
+	atRest(t, h, func(n *Node) error {
+		return n.transact(func(tx *tx) error {
+			a := n.attempts[request]
+			change(&a)
+			tx.attempt(a)
+			return nil
+		})
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ds.Close(); err != nil {
-		t.Fatal(err)
-	}
 }

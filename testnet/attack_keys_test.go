@@ -21,17 +21,8 @@ import (
 // is reset.
 func (a *attacker) askKeys(to *Peer, eid keys.Digest, epochs ...keys.Digest) []byte {
 	a.t.Helper()
-	w := a.mustOpen(to, protocol.KeysID)
 	ask := protocol.AskKeys{Entity: eid, Epochs: epochs}
-	if _, err := w.Write(protocol.Frame(uint8(protocol.KeysAsk), keys.Marshal(ask))); err != nil {
-		a.t.Fatal(err)
-	}
-	typ, payload, err := w.frame()
-	_ = w.Reset()
-	if err != nil {
-		return nil
-	}
-	return append([]byte{typ}, payload...)
+	return a.askOver(protocol.KeysID, to, protocol.Frame(uint8(protocol.KeysAsk), keys.Marshal(ask)))
 }
 
 // boxes returns how many keys an answer has.
@@ -98,8 +89,7 @@ func TestAttackKeysAsked(t *testing.T) {
 				t.Errorf("a stranger asks and gets %x", got)
 			}
 		}
-		newBoard(t, alice, "other", "link")
-		m.join(alice, newLink(t, alice, node.InviteOptions{Kind: "board", Board: "other", Auto: true}).Link)
+		m.joinOther(alice)
 		no := append([]byte{byte(protocol.KeysNo)}, keys.Marshal(protocol.No{})...)
 		for what, id := range map[string]keys.Digest{"the board he was removed from": eid, "alice's identity": alice.User(), "nothing": {1}} {
 			for _, epoch := range []keys.Digest{first, now} {
@@ -114,9 +104,8 @@ func TestAttackKeysAsked(t *testing.T) {
 // TestAttackKeysRate: a member cannot have a node seal keys without end.
 func TestAttackKeysRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, alice := aliceAndBoard(t)
+		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()
-		m := n.member(0, "mallory", alice, boardLink(t, alice, node.InviteOptions{Auto: true}).Link)
 		epoch, answered := epochOf(t, alice), 0
 		for range 300 {
 			if boxes(t, m.askKeys(alice, m.e.ID(), epoch)) == 1 {
@@ -138,12 +127,8 @@ func TestAttackKeysRate(t *testing.T) {
 // and the true key is taken when it comes.
 func TestAttackKeysAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, alice := aliceAndBoard(t)
+		n, alice, bob, m := bobAndMallory(t)
 		n.Unchecked()
-		auto := func() string { return boardLink(t, alice, node.InviteOptions{Auto: true}).Link }
-		bob := n.Add("bob")
-		done(t, bob, join(t, bob, auto()))
-		m := n.member(0, "mallory", alice, auto())
 		if _, err := alice.Node.SetRole(t.Context(), "dev", m.user().String(), "owner"); err != nil {
 			t.Fatal(err)
 		}
@@ -202,9 +187,8 @@ func TestAttackKeysAnswered(t *testing.T) {
 // brings no content, and brings what he did beside it.
 func TestAttackRemovedSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, alice := aliceAndBoard(t)
+		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()
-		m := n.member(0, "mallory", alice, boardLink(t, alice, node.InviteOptions{Auto: true}).Link)
 		if _, err := alice.Node.SetRole(t.Context(), "dev", m.user().String(), "owner"); err != nil {
 			t.Fatal(err)
 		}

@@ -167,10 +167,8 @@ func TestAttackG11(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n, alice := aliceAndBoard(t)
+				n, alice, m := aliceAndMallory(t)
 				n.Unchecked()
-				inv := boardLink(t, alice, node.InviteOptions{Auto: true, Uses: 5})
-				m := n.member(0, "mallory", alice, inv.Link)
 				eid := m.e.ID()
 				frame := endless(eid)
 				var mu sync.Mutex

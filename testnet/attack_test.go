@@ -127,6 +127,18 @@ func (w *wire) refused(t *testing.T, what string) time.Duration {
 	return time.Since(start)
 }
 
+// refusedAtOnce writes a frame and fails the test unless the other side ends the stream
+// without another byte, within a second.
+func (w *wire) refusedAtOnce(t *testing.T, what string, frame []byte) {
+	t.Helper()
+	if _, err := w.Write(frame); err != nil {
+		t.Fatal(err)
+	}
+	if took := w.refused(t, what); took > time.Second {
+		t.Errorf("%s: listened to for %v", what, took)
+	}
+}
+
 // played is what happened in a run that an attacker played with an honest
 // requester's machine.
 type played struct {
@@ -231,7 +243,18 @@ func aliceAndBoard(t *testing.T) (*Net, *Peer) {
 	return n, alice
 }
 
-// invites makes a link to Alice's board.
+// bobAndCarol is aliceAndBoard with bob and carol as members.
+func bobAndCarol(t *testing.T) (n *Net, alice, bob, carol *Peer) {
+	t.Helper()
+	n, alice = aliceAndBoard(t)
+	inv := boardLink(t, alice, node.InviteOptions{Auto: true, Uses: 2})
+	bob, carol = n.Add("bob"), n.Add("carol")
+	n.opens(bob, inv.Link, "done")
+	n.opens(carol, inv.Link, "done")
+	return n, alice, bob, carol
+}
+
+// boardLink makes a link to Alice's board.
 func boardLink(t *testing.T, p *Peer, o node.InviteOptions) node.InviteView {
 	t.Helper()
 	o.Kind, o.Board = "board", "dev"
@@ -271,6 +294,18 @@ func storeKeys(t *testing.T, p *Peer) int {
 		t.Fatal(err)
 	}
 	return count
+}
+
+// unharmed fails the test unless a peer's store has as many entries as before an attack,
+// and he writes on.
+func unharmed(t *testing.T, p *Peer, before int) {
+	t.Helper()
+	if got := storeKeys(t, p); got != before {
+		t.Errorf("%s's store went from %d to %d entries", p.Name, before, got)
+	}
+	if _, err := p.Node.NewArticle(t.Context(), "dev", "", "after it", "all"); err != nil {
+		t.Error(err)
+	}
 }
 
 // joinStreams counts the incoming streams of a protocol at a peer.

@@ -121,11 +121,8 @@ func TestBadSignatureEverywhere(t *testing.T) {
 		}},
 	} {
 		story(t, way.name, func(t *testing.T) {
-			n, alice := aliceAndBoard(t)
+			n, alice, bob, carol := bobAndCarol(t)
 			inv := boardLink(t, alice, node.InviteOptions{Auto: true, Uses: 20})
-			bob, carol := n.Add("bob"), n.Add("carol")
-			n.opens(bob, inv.Link, "done")
-			n.opens(carol, inv.Link, "done")
 			for i, c := range chains {
 				m := n.gossiper(i, c.name, alice, inv.Link)
 				pass(2 * time.Second)
@@ -193,11 +190,7 @@ func nothingToSay(t *testing.T, n *Net) {
 func TestBadSignatureLater(t *testing.T) {
 	for _, size := range []int{100, 200 << 10} {
 		story(t, fmt.Sprint(size), func(t *testing.T) {
-			n, alice := aliceAndBoard(t)
-			inv := boardLink(t, alice, node.InviteOptions{Auto: true, Uses: 20})
-			bob := n.Add("bob")
-			n.opens(bob, inv.Link, "done")
-			m := n.member(0, "mallory", alice, inv.Link)
+			n, alice, bob, m := bobAndMallory(t)
 			n.Settle()
 			before, _ := boardOf(t, alice)
 			bob.Crash()
@@ -226,11 +219,7 @@ func TestBadSignatureUnvouched(t *testing.T) {
 		"not his":             func(d *oplog.Draft) { d.User = keys.Digest{7} },
 	} {
 		story(t, what, func(t *testing.T) {
-			n, alice := aliceAndBoard(t)
-			inv := boardLink(t, alice, node.InviteOptions{Auto: true, Uses: 20})
-			bob := n.Add("bob")
-			n.opens(bob, inv.Link, "done")
-			m := n.member(0, "mallory", alice, inv.Link)
+			n, alice, bob, m := bobAndMallory(t)
 			n.Settle()
 			before, _ := boardOf(t, alice)
 			for range 5 { // beyond what one may publish that is invalid
@@ -256,11 +245,8 @@ func TestBadSignatureUnvouched(t *testing.T) {
 func TestBadSignatureFarApart(t *testing.T) {
 	for what, onIt := range map[string]bool{"others build on it": true, "others stand beside it": false} {
 		story(t, what, func(t *testing.T) {
-			n, alice := aliceAndBoard(t)
-			inv := boardLink(t, alice, node.InviteOptions{Auto: true, Uses: 20})
-			bob := n.Add("bob")
-			n.opens(bob, inv.Link, "done")
-			m, other := n.member(0, "mallory", alice, inv.Link), n.member(1, "marvin", alice, inv.Link)
+			n, alice, bob, m := bobAndMallory(t)
+			other := n.member(1, "marvin", alice, boardLink(t, alice, node.InviteOptions{Auto: true}).Link)
 			n.Settle()
 			bob.Crash()
 			m.e = entityOf(t, m, alice)

@@ -1,7 +1,6 @@
 package testnet
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,8 +10,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/ipfs/go-datastore"
-	"github.com/ipfs/go-datastore/query"
 
 	"pttnode/entity"
 	"pttnode/invite"
@@ -78,14 +75,6 @@ func (n *Net) settle() (time.Duration, []string) {
 	}
 }
 
-// stored is what a peer's store holds.
-type stored struct {
-	peer     *Peer
-	user     keys.Digest
-	entities map[keys.Digest]*entity.Entity
-	invites  []invite.Record
-}
-
 // problems returns what does not hold. signatures says whether to verify those of
 // stored operations.
 func (n *Net) problems(signatures bool) []string {
@@ -108,76 +97,6 @@ func (n *Net) problems(signatures bool) []string {
 		found = append(found, linkProblems(s, running)...)
 	}
 	return append(found, convergenceProblems(running)...)
-}
-
-// stored reads a peer's store as a restart would.
-func (p *Peer) stored(signatures bool) (*stored, error) {
-	ctx := context.Background()
-	logs, newer, err := oplog.Load(ctx, p.Store)
-	if err != nil {
-		return nil, err
-	}
-	if newer > 0 {
-		return nil, fmt.Errorf("%d operations of a newer version", newer)
-	}
-	s := &stored{peer: p, user: p.User(), entities: make(map[keys.Digest]*entity.Entity)}
-	for id, log := range logs {
-		e, err := entity.Open(log)
-		if err != nil {
-			return nil, fmt.Errorf("fold %v: %w", id, err)
-		}
-		s.entities[id] = e
-	}
-	err = p.each("/i", func(key string, value []byte) error {
-		plain, err := p.vault.Open(key, value)
-		if err != nil {
-			return err
-		}
-		var r invite.Record
-		if err := keys.Unmarshal(plain, &r); err != nil {
-			return err
-		}
-		s.invites = append(s.invites, r)
-		return nil
-	})
-	if err == nil && signatures {
-		err = s.authentic()
-	}
-	return s, err
-}
-
-// authentic checks that whoever gets a stored log whole believes all of it.
-func (s *stored) authentic() error {
-	for id, e := range s.entities {
-		var raws [][]byte
-		for _, strand := range []oplog.Strand{oplog.Control, oplog.Content} {
-			for o := range e.Log().All(strand) {
-				raws = append(raws, o.Bytes())
-			}
-		}
-		if got := len(oplog.ParseBatch(raws)); got != len(raws) {
-			return fmt.Errorf("of %d operations of %v %d are authentic", len(raws), id, got)
-		}
-	}
-	return nil
-}
-
-// each calls f with every entry of the store below a prefix.
-func (p *Peer) each(prefix string, f func(key string, value []byte) error) error {
-	res, err := p.Store.Query(context.Background(), query.Query{Prefix: prefix})
-	if err != nil {
-		return err
-	}
-	all, err := res.Rest()
-	if err != nil {
-		return err
-	}
-	for _, e := range all {
-		if err := f(datastore.RawKey(e.Key).String(), e.Value); err != nil {
-			return fmt.Errorf("%s: %w", e.Key, err)
-		}
-	}
-	return nil
 }
 
 // inviteProblems checks uses and admits.
@@ -309,15 +228,6 @@ func membersIn(e *entity.Entity) map[keys.Digest]place {
 	return out
 }
 
-func (s *stored) active(id keys.Digest) bool {
-	e, ok := s.entities[id]
-	if !ok {
-		return false
-	}
-	m, ok := e.State().Member(s.user)
-	return ok && m.Standing == entity.Active
-}
-
 // convergenceProblems compares the entities of nodes that share them.
 func convergenceProblems(running []*stored) []string {
 	var found []string
@@ -374,107 +284,4 @@ func convergenceProblems(running []*stored) []string {
 		}
 	}
 	return found
-}
-
-// over are the states of a request after which nothing happens by itself.
-var over = []string{"done", "rejected", "expired", "cancelled", "failed", "approved", "withdrawn"}
-
-// requestProblems checks that nobody waits for nothing.
-func requestProblems(s *stored, running []*stored) []string {
-	var found []string
-	for _, r := range s.peer.Node.Requests() {
-		bad := func(why string) {
-			found = append(found, fmt.Sprintf("%s: request %s (%s) is %s: %s; reason %q, steps %v",
-				s.peer.Name, r.ID, r.Direction, r.State, why, r.Reason, stepsOf(r)))
-		}
-		switch {
-		case r.Direction == "in" && r.State == "approved", r.State == "done":
-		case slices.Contains(over, r.State):
-			if r.Reason == "" {
-				bad("ended without a reason")
-			}
-		case r.State == "waiting_peer":
-			if r.NextTryAt == nil || r.Reason == "" {
-				bad("waits without a next try or a reason")
-			}
-		case r.State == "waiting_approval":
-			if !slices.ContainsFunc(running, func(o *stored) bool { return o != s && o.waitingFor(s.user, r.Code) }) && !s.awayFrom(r, running) {
-				bad("nobody is asked")
-			}
-		case r.State == "new" && r.At != "": // it waits at another device of the user
-			if !slices.ContainsFunc(running, func(o *stored) bool { return o != s && o.user == s.user && o.holds(r) }) {
-				bad("it does not wait where it should")
-			}
-		case r.State == "new":
-			for _, o := range running {
-				if r.With.UserID != nil && o.user == *r.With.UserID && !slices.ContainsFunc(o.peer.Node.Requests(), func(q node.RequestView) bool {
-					return q.Direction == "out" && q.Code == r.Code && !slices.Contains(over, q.State)
-				}) {
-					bad("its requester does not ask any more")
-				}
-			}
-		default:
-			bad("not settled")
-		}
-	}
-	return found
-}
-
-// linkProblems checks that a device which the peer let in, and which is running, does
-// not say that its linking ended otherwise.
-func linkProblems(s *stored, running []*stored) []string {
-	var found []string
-	for _, r := range s.invites {
-		for _, c := range r.Claims {
-			if r.Kind != entity.Me || c.State != invite.Approved {
-				continue
-			}
-			for _, o := range running {
-				if o.peer.device.ID() != c.Device {
-					continue
-				}
-				for _, q := range o.peer.Node.Requests() {
-					if q.Kind != "device" || q.Direction != "out" || !slices.Contains(over, q.State) {
-						continue
-					}
-					if same := q.State == "done" && !c.Withdrew() || q.State == "cancelled" && c.Withdrew(); !same {
-						found = append(found, fmt.Sprintf("%s let %s in (withdrawn: %v), where that is %s: %s",
-							s.peer.Name, o.peer.Name, c.Withdrew(), q.State, q.Reason))
-					}
-				}
-			}
-		}
-	}
-	return found
-}
-
-// waitingFor reports whether a request of user with this code waits for the
-// peer's person.
-func (s *stored) waitingFor(user keys.Digest, code string) bool {
-	return slices.ContainsFunc(s.peer.Node.Requests(), func(r node.RequestView) bool {
-		if r.With.UserID == nil { // a device: its code is not shown here
-			return r.Direction == "in" && r.State == "new" && user.IsZero()
-		}
-		return r.Direction == "in" && r.State == "new" && *r.With.UserID == user && r.Code == code
-	})
-}
-
-// holds reports whether the request waits at this very device.
-func (s *stored) holds(r node.RequestView) bool {
-	return slices.ContainsFunc(s.peer.Node.Requests(), func(q node.RequestView) bool {
-		return q.Direction == "in" && q.State == "new" && q.At == "" && q.Since.Equal(r.Since) && q.With.Name == r.With.Name
-	})
-}
-
-// awayFrom reports whether the issuer of a request is not running.
-func (s *stored) awayFrom(r node.RequestView, running []*stored) bool {
-	return !slices.ContainsFunc(running, func(o *stored) bool { return r.With.UserID != nil && o.user == *r.With.UserID })
-}
-
-func stepsOf(r node.RequestView) string {
-	var b strings.Builder
-	for _, s := range r.Steps {
-		fmt.Fprintf(&b, "[%s %v %s]", s.Step, s.OK, s.Detail)
-	}
-	return b.String()
 }

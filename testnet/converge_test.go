@@ -165,11 +165,7 @@ func (m *member) serve(s network.Stream) {
 // out costs nothing while nothing happens.
 func TestConfirmed(t *testing.T) {
 	story(t, "", func(t *testing.T) {
-		n, alice := aliceAndBoard(t)
-		inv := boardLink(t, alice, node.InviteOptions{Auto: true, Uses: 2})
-		bob, carol := n.Add("bob"), n.Add("carol")
-		n.opens(bob, inv.Link, "done")
-		n.opens(carol, inv.Link, "done")
+		n, alice, bob, carol := bobAndCarol(t)
 		view := func(p *Peer) node.BoardView {
 			b, err := p.Node.Board("dev")
 			if err != nil {

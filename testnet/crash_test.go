@@ -31,24 +31,49 @@ func TestCrashAtEveryWrite(t *testing.T) {
 		for _, side := range []string{"alice", "bob"} {
 			for _, written := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/%s/written=%v", j.name, side, written), func(t *testing.T) {
-					stopped, k := true, 1 // stopped stays as it is where -run leaves a write out
-					for ; stopped && k <= maxWrites && !t.Failed(); k++ {
-						t.Run(fmt.Sprint(k), func(t *testing.T) {
-							synctest.Test(t, func(t *testing.T) {
-								stopped = crashAt(t, j.kind, j.auto, side, k, written)
-							})
-						})
-						if testing.Short() {
-							k += 2
-						}
-					}
-					if k <= 3 && !t.Failed() {
-						t.Errorf("%s wrote only %d times", side, k-2)
-					}
+					atEveryWrite(t, side, thin(), 2, func(t *testing.T, k int) bool {
+						return crashAt(t, j.kind, j.auto, side, k, written)
+					})
 				})
 			}
 		}
 	}
+}
+
+// thin is how far apart the writes are that are tried: in a short run every third.
+func thin() int {
+	if testing.Short() {
+		return 3
+	}
+	return 1
+}
+
+// atEveryWrite calls f in a net of its own for each k-th write of a side, step apart,
+// until f reports that there was no such write. There must be least of them.
+func atEveryWrite(t *testing.T, side string, step, least int, f func(t *testing.T, k int) bool) {
+	t.Helper()
+	stopped, k := true, 1 // stopped stays as it is where -run leaves a write out
+	for ; stopped && k <= maxWrites && !t.Failed(); k += step {
+		t.Run(fmt.Sprint(k), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { stopped = f(t, k) })
+		})
+	}
+	if wrote := k - step - 1; wrote < least && !t.Failed() {
+		t.Errorf("%s wrote only %d times", side, wrote)
+	}
+}
+
+// revive brings a peer back ten seconds after its store stopped and it died, and reports
+// whether that was so.
+func (p *Peer) revive(store *FailStore) bool {
+	if !store.Stopped() {
+		return false
+	}
+	p.Crash()
+	pass(10 * time.Second)
+	store.Mend()
+	p.Start()
+	return true
 }
 
 // crashAt runs one join in which the store of one side stops at its k-th write,
@@ -64,14 +89,10 @@ func crashAt(t *testing.T, kind string, auto bool, side string, k int, written b
 	asked := p.ask(t) == nil
 	hit := false
 	revive := func() {
-		if !store.Stopped() {
+		if !victim.revive(store) {
 			return
 		}
 		hit = true
-		victim.Crash()
-		pass(10 * time.Second)
-		store.Mend()
-		victim.Start()
 		if !asked { // no request was shown, so the link is opened again
 			asked = p.ask(t) == nil
 		}

@@ -130,11 +130,7 @@ func TestGossipFriendComes(t *testing.T) {
 // announced by its heads and comes by a sync, at once.
 func TestGossipEdge(t *testing.T) {
 	story(t, "", func(t *testing.T) {
-		n, alice := aliceAndBoard(t)
-		inv := boardLink(t, alice, node.InviteOptions{Auto: true, Uses: 2})
-		bob, carol := n.Add("bob"), n.Add("carol")
-		n.opens(bob, inv.Link, "done")
-		n.opens(carol, inv.Link, "done")
+		n, alice, bob, carol := bobAndCarol(t)
 		pass(2 * time.Minute) // newcomers are pushed to as well
 		const over = 500      // envelope of an article, at least
 		small, large := 0, 0

@@ -86,18 +86,7 @@ func TestLinkCrashAtEveryWrite(t *testing.T) {
 	for _, side := range []string{"laptop", "phone"} {
 		for _, written := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/written=%v", side, written), func(t *testing.T) {
-				stopped, k := true, 1
-				for ; stopped && k <= maxWrites && !t.Failed(); k++ {
-					t.Run(fmt.Sprint(k), func(t *testing.T) {
-						synctest.Test(t, func(t *testing.T) { stopped = linkCrashAt(t, side, k, written) })
-					})
-					if testing.Short() {
-						k += 2
-					}
-				}
-				if k <= 5 && !t.Failed() {
-					t.Errorf("%s wrote only %d times", side, k-2)
-				}
+				atEveryWrite(t, side, thin(), 4, func(t *testing.T, k int) bool { return linkCrashAt(t, side, k, written) })
 			})
 		}
 	}
@@ -115,14 +104,7 @@ func linkCrashAt(t *testing.T, side string, k int, written bool) bool {
 	})
 	hit := false
 	revive := func() {
-		if !store.Stopped() {
-			return
-		}
-		hit = true
-		victim.Crash()
-		pass(10 * time.Second)
-		store.Mend()
-		victim.Start()
+		hit = victim.revive(store) || hit
 	}
 	p.net.Until(15*time.Minute, fmt.Sprintf("linked after a stop of the %s at write %d", side, k), func() bool {
 		revive()

@@ -10,7 +10,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 
-	"pttnode/entity"
 	"pttnode/keys"
 	"pttnode/node"
 	"pttnode/oplog"
@@ -44,11 +43,7 @@ func TestAttackRangesAccess(t *testing.T) {
 		if got := former.ask(alice, rangesFrame(opening(m.e.ID(), everything))); len(got) == 0 || got[0] != byte(protocol.SyncRanges) {
 			t.Fatalf("a member gets %x: this proves nothing", got)
 		}
-		leave, err := former.e.Control(former.author(), oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: []entity.Cut{}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		former.push(alice, m.e.ID(), leave.Bytes())
+		former.leaves(alice)
 		no := append([]byte{byte(protocol.SyncNo)}, keys.Marshal(protocol.No{})...)
 		for _, c := range []struct {
 			who  *attacker
@@ -75,22 +70,10 @@ func TestAttackRangesAccess(t *testing.T) {
 // the one he left as for one that is not there.
 func TestAttackRangesFormer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, alice := aliceAndBoard(t)
+		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()
-		if _, err := alice.Node.CreateBoard(t.Context(), node.BoardOptions{Name: "other", Policy: "link"}); err != nil {
-			t.Fatal(err)
-		}
-		m := n.member(0, "mallory", alice, boardLink(t, alice, node.InviteOptions{Auto: true}).Link)
-		other, err := alice.Node.Invite(t.Context(), node.InviteOptions{Kind: "board", Board: "other", Auto: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.join(alice, other.Link)
-		leave, err := m.e.Control(m.author(), oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: []entity.Cut{}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.push(alice, m.e.ID(), leave.Bytes())
+		m.joinOther(alice)
+		m.leaves(alice)
 		no := append([]byte{byte(protocol.SyncNo)}, keys.Marshal(protocol.No{})...)
 		for what, eid := range map[string]keys.Digest{"the board he left": m.e.ID(), "nothing": {1}} {
 			if got := m.ask(alice, rangesFrame(opening(eid, everything))); !bytes.Equal(got, no) {
@@ -104,9 +87,8 @@ func TestAttackRangesFormer(t *testing.T) {
 // for ever, or who has them compared all the time.
 func TestAttackRangesFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, alice := aliceAndBoard(t)
+		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()
-		m := n.member(0, "mallory", alice, boardLink(t, alice, node.InviteOptions{Auto: true}).Link)
 		eid, before := m.e.ID(), storeKeys(t, alice)
 		first := rangesFrame(opening(eid, everything))
 		vector := protocol.Frame(uint8(protocol.SyncVector), keys.Marshal(protocol.VectorFrame{Heads: oplog.Vector{}}))
@@ -118,12 +100,7 @@ func TestAttackRangesFrames(t *testing.T) {
 			if typ, _, err := w.frame(); err != nil || typ != uint8(protocol.SyncRanges) {
 				t.Fatalf("%d, %v", typ, err)
 			}
-			if _, err := w.Write(second); err != nil {
-				t.Fatal(err)
-			}
-			if took := w.refused(t, what); took > time.Second {
-				t.Errorf("%s: listened to for %v", what, took)
-			}
+			w.refusedAtOnce(t, what, second)
 		}
 		for what, frames := range map[string][]byte{
 			"ranges of nothing": rangesFrame(protocol.Ranges{Ranges: everything}),
@@ -131,13 +108,7 @@ func TestAttackRangesFrames(t *testing.T) {
 			"malformed ranges":  rangesFrame(opening(eid, everything[:5])),
 			"a want of nothing": rangesFrame(protocol.Ranges{Entity: &eid, Hash: &keys.Digest{1}, Salt: &oplog.Salt{}, Wants: make([]byte, 6)}),
 		} {
-			w := m.mustOpen(alice, protocol.SyncID)
-			if _, err := w.Write(frames); err != nil {
-				t.Fatal(err)
-			}
-			if took := w.refused(t, what); took > time.Second {
-				t.Errorf("%s: listened to for %v", what, took)
-			}
+			m.mustOpen(alice, protocol.SyncID).refusedAtOnce(t, what, frames)
 		}
 
 		w := m.mustOpen(alice, protocol.SyncID)
@@ -166,12 +137,7 @@ func TestAttackRangesFrames(t *testing.T) {
 		if answered == 0 || answered > 60 {
 			t.Errorf("%d of 100 in one minute were answered, want at most 60", answered)
 		}
-		if got := storeKeys(t, alice); got != before {
-			t.Errorf("alice's store went from %d to %d entries", before, got)
-		}
-		if _, err := alice.Node.NewArticle(t.Context(), "dev", "", "after it", "all"); err != nil {
-			t.Error(err)
-		}
+		unharmed(t, alice, before)
 	})
 }
 
@@ -179,9 +145,8 @@ func TestAttackRangesFrames(t *testing.T) {
 // ranges are compared, once in a round, and what they bring is taken.
 func TestRangesRepair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, alice := aliceAndBoard(t)
+		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()
-		m := n.member(0, "mallory", alice, boardLink(t, alice, node.InviteOptions{Auto: true}).Link)
 		hidden := m.article(m.key, "found by ranges", nil)
 		var hellos, ranges atomic.Int32
 		m.host.SetStreamHandler(protocol.SyncID, func(s network.Stream) {

@@ -83,11 +83,7 @@ func (p *Peer) protects(other *Peer) bool {
 // gone.
 func TestProtected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, alice := aliceAndBoard(t)
-		bob, carol := n.Add("bob"), n.Add("carol")
-		inv := boardLink(t, alice, node.InviteOptions{Auto: true, Uses: 5})
-		n.opens(bob, inv.Link, "done")
-		n.opens(carol, inv.Link, "done")
+		n, alice, bob, carol := bobAndCarol(t)
 		befriend(t, bob, carol)
 		phone := linkDevice(t, alice, "alice-phone")
 		tablet := linkDevice(t, alice, "alice-tablet")

@@ -3,7 +3,6 @@ package testnet
 import (
 	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -16,15 +15,7 @@ func TestRemovalCrash(t *testing.T) {
 	for _, side := range []string{"alice", "carol"} {
 		for _, written := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/written=%v", side, written), func(t *testing.T) {
-				stopped, k := true, 1
-				for ; stopped && k <= maxWrites && !t.Failed(); k++ {
-					t.Run(fmt.Sprint(k), func(t *testing.T) {
-						synctest.Test(t, func(t *testing.T) { stopped = removalCrash(t, side, k, written) })
-					})
-				}
-				if k <= 2 && !t.Failed() {
-					t.Errorf("%s wrote only %d times", side, k-1)
-				}
+				atEveryWrite(t, side, 1, 1, func(t *testing.T, k int) bool { return removalCrash(t, side, k, written) })
 			})
 		}
 	}
@@ -52,12 +43,8 @@ func removalCrash(t *testing.T, side string, k int, written bool) bool {
 	remove()
 	hit := false
 	n.Until(10*time.Minute, fmt.Sprintf("removed, after a stop of %s at write %d", side, k), func() bool {
-		if store.Stopped() {
+		if victim.revive(store) {
 			hit = true
-			victim.Crash()
-			pass(10 * time.Second)
-			store.Mend()
-			victim.Start()
 			if !gone() {
 				remove()
 			}

@@ -13,20 +13,14 @@ import (
 	"pttnode/oplog"
 )
 
-// threeOnBoard has alice, who owns it, bob and carol on the board "reading".
-func threeOnBoard(t *testing.T, n *Net) (alice, bob, carol *Peer) {
+// threeOnBoard is a net of alice, who owns the board "reading", and bob and carol, who
+// are its members.
+func threeOnBoard(t *testing.T) (n *Net, alice, bob, carol *Peer) {
 	t.Helper()
+	n = New(t, 20*time.Millisecond)
 	alice, bob, carol = n.Add("alice"), n.Add("bob"), n.Add("carol")
-	newBoard(t, alice, "reading", "link")
-	for _, p := range []*Peer{bob, carol} {
-		done(t, p, join(t, p, newLink(t, alice, node.InviteOptions{Kind: "board", Board: "reading", Auto: true}).Link))
-	}
-	for _, p := range []*Peer{alice, bob, carol} {
-		n.Until(time.Minute, "all members", func() bool {
-			return role(p, "reading", "bob") == "member active" && role(p, "reading", "carol") == "member active"
-		})
-	}
-	return alice, bob, carol
+	members(t, alice, bob, carol)
+	return n, alice, bob, carol
 }
 
 func readingID(t *testing.T, p *Peer) keys.Digest {
@@ -62,7 +56,8 @@ func TestRemove(t *testing.T) {
 		story(t, map[bool]string{true: "gossip", false: "no gossip"}[gossip], func(t *testing.T) {
 			n := New(t, 20*time.Millisecond)
 			n.NoGossip = !gossip
-			alice, bob, carol := threeOnBoard(t, n)
+			alice, bob, carol := n.Add("alice"), n.Add("bob"), n.Add("carol")
+			members(t, alice, bob, carol)
 			write(t, alice, "reading", "before")
 			reads(t, bob, "reading", "before", time.Minute)
 			reads(t, carol, "reading", "before", time.Minute)
@@ -111,8 +106,7 @@ func operations(t *testing.T, p *Peer, eid keys.Digest) (control, content int) {
 // from before, and not by one that asks nobody.
 func TestRejoin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := New(t, 20*time.Millisecond)
-		alice, bob, carol := threeOnBoard(t, n)
+		n, alice, bob, carol := threeOnBoard(t)
 		old := newLink(t, alice, node.InviteOptions{Kind: "board", Board: "reading", Uses: 5})
 		remove(t, alice, "reading", "bob")
 		n.Until(time.Minute, "bob knows", func() bool { return len(bob.Node.Boards()) == 1 })
@@ -137,8 +131,7 @@ func TestRejoin(t *testing.T) {
 // whoever has it hands it on, and one who was away reads everything.
 func TestKeyFromAnyMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := New(t, 20*time.Millisecond)
-		alice, _, carol := threeOnBoard(t, n)
+		n, alice, _, carol := threeOnBoard(t)
 		dave := n.Add("dave")
 		done(t, dave, join(t, dave, newLink(t, alice, node.InviteOptions{Kind: "board", Board: "reading", Auto: true}).Link))
 		n.Until(time.Minute, "carol knows dave", func() bool { return role(carol, "reading", "dave") == "member active" })
@@ -160,8 +153,7 @@ func TestKeyFromAnyMember(t *testing.T) {
 // he has, the others do not write in the old one, and say why.
 func TestLeaveRotates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := New(t, 20*time.Millisecond)
-		alice, bob, carol := threeOnBoard(t, n)
+		n, alice, bob, carol := threeOnBoard(t)
 		eid := readingID(t, alice)
 		n.Settle()
 		alice.Crash()
@@ -186,8 +178,7 @@ func TestLeaveRotates(t *testing.T) {
 // junior only when the senior is not there.
 func TestRotationInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := New(t, 20*time.Millisecond)
-		alice, bob, carol := threeOnBoard(t, n)
+		n, alice, bob, carol := threeOnBoard(t)
 		eid := readingID(t, alice)
 		if _, err := alice.Node.SetRole(t.Context(), "reading", "carol", "owner"); err != nil {
 			t.Fatal(err)
@@ -283,8 +274,7 @@ func TestRotationOnSchedule(t *testing.T) {
 // of who deleted it at once, and of others when they want.
 func TestDeleteBoard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := New(t, 20*time.Millisecond)
-		alice, bob, _ := threeOnBoard(t, n)
+		n, alice, bob, _ := threeOnBoard(t)
 		if err := bob.Node.DeleteBoard(t.Context(), "reading"); code(err) != "not_owner" {
 			t.Errorf("a member deletes: %v, want not_owner", err)
 		}
@@ -316,8 +306,7 @@ func TestDeleteBoard(t *testing.T) {
 // TestTransfer: a founder hands a board on, stays a member, and may leave then.
 func TestTransfer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := New(t, 20*time.Millisecond)
-		alice, bob, carol := threeOnBoard(t, n)
+		n, alice, bob, carol := threeOnBoard(t)
 		if err := alice.Node.LeaveBoard(t.Context(), "reading"); code(err) != "last_owner" {
 			t.Errorf("the founder leaves: %v, want last_owner", err)
 		}
@@ -345,8 +334,7 @@ func TestTransfer(t *testing.T) {
 // reads what it could not.
 func TestLostKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := New(t, 20*time.Millisecond)
-		alice, bob, carol := threeOnBoard(t, n)
+		_, alice, bob, carol := threeOnBoard(t)
 		eid := readingID(t, alice)
 		write(t, alice, "reading", "sealed")
 		reads(t, carol, "reading", "sealed", time.Minute)

@@ -56,9 +56,8 @@ func (m *member) pushAll(to *Peer, raws [][]byte) {
 // wrote oneself.
 func TestAttackO23(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, alice := aliceAndBoard(t)
+		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()
-		m := n.member(0, "mallory", alice, boardLink(t, alice, node.InviteOptions{Auto: true}).Link)
 		carol := n.member(1, "carol", alice, boardLink(t, alice, node.InviteOptions{Auto: true}).Link)
 		before, _ := boardOf(t, alice)
 		m.pushAll(alice, m.control(5000, m.e.Log().Heads(oplog.Control)))

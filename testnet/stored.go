@@ -1,0 +1,101 @@
+package testnet
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ipfs/go-datastore"
+	"github.com/ipfs/go-datastore/query"
+
+	"pttnode/entity"
+	"pttnode/invite"
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// stored is what a peer's store holds.
+type stored struct {
+	peer     *Peer
+	user     keys.Digest
+	entities map[keys.Digest]*entity.Entity
+	invites  []invite.Record
+}
+
+// stored reads a peer's store as a restart would.
+func (p *Peer) stored(signatures bool) (*stored, error) {
+	ctx := context.Background()
+	logs, newer, err := oplog.Load(ctx, p.Store)
+	if err != nil {
+		return nil, err
+	}
+	if newer > 0 {
+		return nil, fmt.Errorf("%d operations of a newer version", newer)
+	}
+	s := &stored{peer: p, user: p.User(), entities: make(map[keys.Digest]*entity.Entity)}
+	for id, log := range logs {
+		e, err := entity.Open(log)
+		if err != nil {
+			return nil, fmt.Errorf("fold %v: %w", id, err)
+		}
+		s.entities[id] = e
+	}
+	err = p.each("/i", func(key string, value []byte) error {
+		plain, err := p.vault.Open(key, value)
+		if err != nil {
+			return err
+		}
+		var r invite.Record
+		if err := keys.Unmarshal(plain, &r); err != nil {
+			return err
+		}
+		s.invites = append(s.invites, r)
+		return nil
+	})
+	if err == nil && signatures {
+		err = s.authentic()
+	}
+	return s, err
+}
+
+// authentic checks that whoever gets a stored log whole believes all of it.
+func (s *stored) authentic() error {
+	for id, e := range s.entities {
+		var raws [][]byte
+		for _, strand := range []oplog.Strand{oplog.Control, oplog.Content} {
+			for o := range e.Log().All(strand) {
+				raws = append(raws, o.Bytes())
+			}
+		}
+		if got := len(oplog.ParseBatch(raws)); got != len(raws) {
+			return fmt.Errorf("of %d operations of %v %d are authentic", len(raws), id, got)
+		}
+	}
+	return nil
+}
+
+// each calls f with every entry of the store below a prefix.
+func (p *Peer) each(prefix string, f func(key string, value []byte) error) error {
+	res, err := p.Store.Query(context.Background(), query.Query{Prefix: prefix})
+	if err != nil {
+		return err
+	}
+	all, err := res.Rest()
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
+		if err := f(datastore.RawKey(e.Key).String(), e.Value); err != nil {
+			return fmt.Errorf("%s: %w", e.Key, err)
+		}
+	}
+	return nil
+}
+
+func (s *stored) active(id keys.Digest) bool {
+	e, ok := s.entities[id]
+	if !ok {
+		return false
+	}
+	m, ok := e.State().Member(s.user)
+	return ok && m.Standing == entity.Active
+}
