@@ -536,18 +536,10 @@ func forgedAck(by keys.Private, requester keys.ID, kind entity.Kind, mac keys.MA
 	return protocol.Encode(m)
 }
 
-// records reads the invites of a store with its vault: what a thief of both has.
-func records(t *testing.T, p *Peer) (out []invite.Record) {
+// records returns the invites of a store: what a thief of it and of its vault has.
+func records(t *testing.T, p *Peer) []invite.Record {
 	t.Helper()
-	err := p.each("/i", func(key string, value []byte) error {
-		plain, err := p.vault.Open(key, value)
-		if err != nil {
-			return err
-		}
-		var r invite.Record
-		out = append(out, r)
-		return keys.Unmarshal(plain, &out[len(out)-1])
-	})
+	out, err := p.invites()
 	if err != nil {
 		t.Fatal(err)
 	}

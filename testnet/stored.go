@@ -2,7 +2,10 @@ package testnet
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/ipfs/go-datastore"
 	"github.com/ipfs/go-datastore/query"
@@ -39,22 +42,40 @@ func (p *Peer) stored(signatures bool) (*stored, error) {
 		}
 		s.entities[id] = e
 	}
-	err = p.each("/i", func(key string, value []byte) error {
-		plain, err := p.vault.Open(key, value)
-		if err != nil {
-			return err
-		}
-		var r invite.Record
-		if err := keys.Unmarshal(plain, &r); err != nil {
-			return err
-		}
-		s.invites = append(s.invites, r)
-		return nil
-	})
-	if err == nil && signatures {
+	if s.invites, err = p.invites(); err == nil && signatures {
 		err = s.authentic()
 	}
 	return s, err
+}
+
+// invites reads the invites of a store with its vault.
+func (p *Peer) invites() (out []invite.Record, err error) {
+	err = p.each("/i", func(key string, value []byte) error {
+		r, err := unsealed[invite.Record](p, key, value)
+		out = append(out, r)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, p.each("/u", func(key string, value []byte) error {
+		c, err := unsealed[invite.Claim](p, key, value)
+		i := slices.IndexFunc(out, func(r invite.Record) bool { return strings.HasPrefix(key, "/u/"+r.ID+"/") })
+		if i < 0 {
+			return errors.New("a claim of no invite")
+		}
+		out[i].Claims = append(out[i].Claims, c)
+		return err
+	})
+}
+
+// unsealed reads a sealed record of a store.
+func unsealed[T any](p *Peer, key string, value []byte) (record T, err error) {
+	plain, err := p.vault.Open(key, value)
+	if err != nil {
+		return record, err
+	}
+	return record, keys.Unmarshal(plain, &record)
 }
 
 // authentic checks that whoever gets a stored log whole believes all of it.
@@ -75,7 +96,7 @@ func (s *stored) authentic() error {
 
 // each calls f with every entry of the store below a prefix.
 func (p *Peer) each(prefix string, f func(key string, value []byte) error) error {
-	res, err := p.Store.Query(context.Background(), query.Query{Prefix: prefix})
+	res, err := p.Store.Query(context.Background(), query.Query{Prefix: prefix, Orders: []query.Order{query.OrderByKey{}}})
 	if err != nil {
 		return err
 	}
