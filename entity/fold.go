@@ -10,9 +10,11 @@ import (
 )
 
 // fold makes the state of a past: what is not void of it, in the log's order.
-func (e *Entity) fold(p past) *State {
+func (e *Entity) fold(p past) *State { return e.foldBy(p, e.verdict(p)) }
+
+// foldBy folds a past without what a verdict says is void.
+func (e *Entity) foldBy(p past, v *verdict) *State {
 	f := e.facts
-	v := e.verdict(p)
 	f.places(e.log)
 	s, done := f.founding(), 0
 	if b := e.settled; b != nil && len(v.chain) >= b.height && v.chain[b.height-1] == b.tip {

@@ -287,7 +287,7 @@ func (e *Entity) rank(p past, v *verdict, u keys.Digest) int {
 func (e *Entity) partial(p past, v *verdict, users ...keys.Digest) *State {
 	f := e.facts
 	if f.kind() == Me { // short, and all of it about one user
-		return e.fold(p)
+		return e.foldBy(p, v)
 	}
 	ns := slices.Clone(f.general)
 	for _, u := range users {
