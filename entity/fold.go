@@ -150,7 +150,7 @@ func begin(o oplog.Op, body any) (*State, error) {
 
 // apply folds one operation that is not void into s.
 func apply(s *State, o oplog.Op, body any) {
-	s.owners = nil
+	s.owners, s.removed = nil, nil
 	if body == nil {
 		s.Frozen = s.Frozen || o.Critical() && s.Speaks(o.User(), o.Device(), Master)
 		return
@@ -328,7 +328,7 @@ func (s *State) cutAll(m *Membership, cuts []Cut) {
 // clone returns a copy that can be folded on.
 func (s *State) clone() *State {
 	c := *s
-	c.owners = nil
+	c.owners, c.removed = nil, nil
 	c.Members = make(map[keys.Digest]*Membership, len(s.Members))
 	for u, m := range s.Members {
 		c.Members[u] = new(*m)

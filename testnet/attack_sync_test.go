@@ -93,10 +93,10 @@ func (a *attacker) ask(to *Peer, first []byte) []byte {
 		a.t.Fatal(err)
 	}
 	typ, payload, err := w.frame()
+	_ = w.Reset()
 	if err != nil {
 		return nil
 	}
-	_ = w.Reset()
 	return append([]byte{typ}, payload...)
 }
 
