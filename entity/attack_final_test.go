@@ -339,3 +339,75 @@ func TestAttackO23(t *testing.T) {
 		}
 	}
 }
+
+// TestAttackO28: an owner who is being removed lets in a thousand beside it. To find out
+// which epochs they were given costs a look at each epoch, not at each of them for each.
+func TestAttackO28(t *testing.T) {
+	w := owners(t, "anna")
+	side := w.clone(t)
+	var flood []oplog.Op
+	for i := range 1000 {
+		party := w.who(t, "dora").party()
+		party.User, party.Devices = keys.Digest{1, byte(i), byte(i >> 8)}, devices(1)
+		party.Devices[0][31] = byte(i)
+		party.Devices[0][30] = byte(i>>8) + 1
+		flood = append(flood, side.must(t, "anna", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: party, Role: entity.Member, Ref: &w.ref, Epochs: []keys.Digest{}}))
+	}
+	w.remove(t, "founder", "anna")
+	for _, o := range flood {
+		checkAdded(t, w.Entity, o)
+	}
+	w.rekey(t)
+	w.rekey(t)
+	checkFold(t, w, flood)
+	if w.State().NeedsEpoch() {
+		t.Error("an epoch that has seen all of them is not clean")
+	}
+}
+
+// TestAttackO29: two devices of a member who is no owner drop each other a thousand times.
+// It is his own affair, and everybody's node has to find out what it comes to.
+func TestAttackO29(t *testing.T) {
+	w := owners(t, "anna")
+	dora, phone := w.who(t, "dora"), newDevice("phone")
+	party, both := dora.party(), dora.party()
+	both.Devices = sorted([]keys.ID{dora.key.ID(), phone.key.ID()})
+	list := func(w *world, p person, d entity.Devices) oplog.Op {
+		o := sign(t, p, w.draft(p, oplog.Control, oplog.FamilyMember, entity.TypeDevices, d))
+		checkAdded(t, w.Entity, o)
+		return o
+	}
+	list(w, dora, entity.Devices{Party: both, Cuts: []entity.Cut{}})
+	side := w.clone(t)
+	var flood []oplog.Op
+	for range 1000 {
+		flood = append(flood, list(side, dora.by(phone.key), entity.Devices{Party: both, Cuts: []entity.Cut{}}))
+	}
+	for range 500 {
+		list(w, dora, entity.Devices{Party: party, Cuts: []entity.Cut{{Device: phone.key.ID(), Strand: oplog.Content}}})
+		list(w, dora, entity.Devices{Party: both, Cuts: []entity.Cut{}})
+	}
+	for _, o := range flood {
+		checkAdded(t, w.Entity, o)
+	}
+	checkFold(t, w, flood)
+	if len(w.State().Void) != len(flood) {
+		t.Errorf("%d are void, want %d", len(w.State().Void), len(flood))
+	}
+}
+
+// checkFold: to fold a log anew does not cost many times what its signatures did.
+func checkFold(t *testing.T, w *world, flood []oplog.Op) {
+	t.Helper()
+	e, err := entity.Open(w.Log())
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	start := time.Now()
+	e.State()
+	ratio := float64(time.Since(start)) / float64(signatures(t, flood))
+	t.Logf("%.2f of checking the signatures", ratio)
+	if ratio > 10 && !raceEnabled {
+		t.Errorf("%.2f of checking the signatures, want at most 10", ratio)
+	}
+}

@@ -87,6 +87,33 @@ func TestDeviceAddsBesideEachOther(t *testing.T) {
 	}
 }
 
+// TestAttackO27: a stranger shows a device chain that forks, and upon both ends as
+// many ops as a chain may have. To judge each of them costs one look at those before it:
+// one that looked at each anew for each would not end.
+func TestAttackO27(t *testing.T) {
+	t.Parallel()
+	w := found(t, entity.Me)
+	w.link(t, newDevice("second"), 0)
+	f := w.who(t, "founder")
+	add := func(name string) oplog.Op {
+		return sign(t, f, w.draft(f, oplog.Control, oplog.FamilyMember, entity.TypeDeviceAdd, w.deviceAdd(newDevice(name))))
+	}
+	one, two := add("one"), add("two")
+	checkAdded(t, w.Entity, one)
+	checkAdded(t, w.Entity, two)
+	second := f.by(newDevice("second").key)
+	for w.Log().Len() < entity.MaxChain {
+		checkAdded(t, w.Entity, sign(t, second, w.draft(second, oplog.Control, 14, 1, []byte{0xa0})))
+	}
+	me, err := entity.OpenDeviceChain(w.ControlStrand())
+	if err != nil {
+		t.Fatalf("OpenDeviceChain: %v", err)
+	}
+	if s := me.State(); len(s.Devices) != 2 || !s.Void[one.ID()] || !s.Void[two.ID()] {
+		t.Errorf("%d devices, want the two that nobody added beside each other", len(s.Devices))
+	}
+}
+
 // nextEpoch is the body of one more epoch of a Me.
 func (w *world) nextEpoch() entity.Epoch {
 	key := keys.NewOpKey()

@@ -129,12 +129,22 @@ func (e *Entity) Add(o oplog.Op) (bool, error) {
 	} else {
 		e.judged = nil
 	}
-	if linear && e.facts.lastClash == clashed && o.Family() != oplog.FamilyCheckpoint {
+	if linear && e.facts.lastClash == clashed && o.Family() != oplog.FamilyCheckpoint && !e.acquits(body) {
 		apply(e.state, o, body)
 	} else {
 		e.state = nil
 	}
 	return true, nil
+}
+
+// acquits reports whether an op lets in somebody whom an op that is void let in: he is no
+// stranger any more who was given keys, and epochs may be clean again (taint).
+func (e *Entity) acquits(body any) bool {
+	a, ok := body.(*Admit)
+	return ok && slices.ContainsFunc(e.facts.about[a.Party.User], func(n int) bool {
+		_, admit := e.facts.bodies[n].(*Admit)
+		return admit && e.state.Void[e.facts.reach.ops[n].ID()]
+	})
 }
 
 // judged is what is known of some users at an op that was judged last and everything before

@@ -86,17 +86,24 @@ func (e *Entity) strangers(s *State) []int {
 func (e *Entity) gave(strangers []int, epoch int) bool {
 	f := e.facts
 	id := f.reach.ops[epoch].ID()
+	var seen *verdict // of the epoch's past, once it is asked for
 	for _, n := range strangers {
 		if slices.Contains(f.bodies[n].(*Admit).Epochs, id) {
 			return true
 		}
-		if f.reach.before(n, epoch) || len(strangers) <= maxStrangers {
-			if !e.verdict(f.reach.upTo([]keys.Digest{f.reach.ops[n].ID(), id})).void(n) {
-				return true
-			}
-			continue
+		v := seen
+		switch saw := f.reach.before(n, epoch); {
+		case saw && v == nil:
+			v = e.verdict(f.reach.upTo([]keys.Digest{id}))
+			seen = v
+		case !saw && len(strangers) > maxStrangers:
+			return true
+		case !saw:
+			v = e.verdict(f.reach.upTo([]keys.Digest{f.reach.ops[n].ID(), id}))
 		}
-		return true
+		if !v.void(n) {
+			return true
+		}
 	}
 	return false
 }

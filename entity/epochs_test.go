@@ -391,3 +391,26 @@ func TestRemovalRatio(t *testing.T) {
 		t.Errorf("a removal costs %.2f times its seals, want at most 1.3", best)
 	}
 }
+
+// TestReadmitted: who was let in by an op that became void, and then by another one, is
+// the same to who heard of it op by op and to who folds it all at once.
+func TestReadmitted(t *testing.T) {
+	t.Parallel()
+	w := settle(t, entity.Board)
+	side := w.clone(t)
+	writing, _ := w.State().WritingEpoch(held(w.ring))
+	o := side.must(t, "master", oplog.FamilyMember, entity.TypeAdmit,
+		entity.Admit{Party: w.who(t, "late").party(), Role: entity.Member, Ref: &w.ref, Epochs: []keys.Digest{writing.ID}})
+	w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterRemove, entity.MasterRemove{User: w.who(t, "master").user(), Cuts: []entity.Cut{}})
+	checkAdded(t, w.Entity, o)
+	if !w.State().Void[o.ID()] || !w.State().NeedsEpoch() {
+		t.Fatalf("the admission by who is no owner is void: %v, and its epoch not clean: %v", w.State().Void[o.ID()], w.State().NeedsEpoch())
+	}
+	w.admit(t, "late", entity.Member)
+	if w.State().NeedsEpoch() {
+		t.Error("he is a member, and the epoch that he was given is not clean")
+	}
+	if !bytes.Equal(snapshot(w.Entity), snapshot(clone(t, w.Entity))) {
+		t.Error("two nodes, two states")
+	}
+}

@@ -36,8 +36,11 @@ type facts struct {
 	sure   []int                 // the line of final checkpoints; nil until asked for, and after a change
 }
 
-// conflict is an op that a removal beside it voids.
-type conflict struct{ removal, op int }
+// clash is a removal with the ops beside it that it voids.
+type clash struct {
+	removal int
+	ops     []int
+}
 
 func newFacts() *facts {
 	return &facts{

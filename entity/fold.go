@@ -10,9 +10,11 @@ import (
 )
 
 // fold makes the state of a past: what is not void of it, in the log's order.
-func (e *Entity) fold(p past) *State {
+func (e *Entity) fold(p past) *State { return e.foldBy(p, e.verdict(p)) }
+
+// foldBy folds a past without what a verdict says is void.
+func (e *Entity) foldBy(p past, v *verdict) *State {
 	f := e.facts
-	v := e.verdict(p)
 	f.places(e.log)
 	s, done := f.founding(), 0
 	if b := e.settled; b != nil && len(v.chain) >= b.height && v.chain[b.height-1] == b.tip {
@@ -148,7 +150,7 @@ func begin(o oplog.Op, body any) (*State, error) {
 
 // apply folds one operation that is not void into s.
 func apply(s *State, o oplog.Op, body any) {
-	s.owners = nil
+	s.owners, s.removed = nil, nil
 	if body == nil {
 		s.Frozen = s.Frozen || o.Critical() && s.Speaks(o.User(), o.Device(), Master)
 		return
@@ -326,7 +328,7 @@ func (s *State) cutAll(m *Membership, cuts []Cut) {
 // clone returns a copy that can be folded on.
 func (s *State) clone() *State {
 	c := *s
-	c.owners = nil
+	c.owners, c.removed = nil, nil
 	c.Members = make(map[keys.Digest]*Membership, len(s.Members))
 	for u, m := range s.Members {
 		c.Members[u] = new(*m)

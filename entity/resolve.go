@@ -25,22 +25,26 @@ func (e *Entity) resolve(p past, closed *verdict) *verdict {
 	if f.lastClash <= closed.tip() && !lost {
 		return v
 	}
-	var clashes []conflict
+	var clashes []clash
 	for _, r := range since(f.removals, closed.tip()+1) {
 		if !p.has(r) || !v.open(r) {
 			continue
 		}
+		c := clash{removal: r}
 		for _, n := range f.hits[r] {
 			if p.has(n) && v.open(n) {
-				clashes = append(clashes, conflict{r, n})
+				c.ops = append(c.ops, n)
 			}
+		}
+		if len(c.ops) > 0 {
+			clashes = append(clashes, c)
 		}
 	}
 	forked := e.forked(p, v)
 	if len(clashes) == 0 && len(forked) == 0 && !lost {
 		return v
 	}
-	touched := e.touched(p, v, clashes, forked)
+	touched := e.touched(p, clashes, forked)
 	if lost {
 		touched = e.opened(p, v)
 	}
@@ -52,20 +56,22 @@ func (e *Entity) resolve(p past, closed *verdict) *verdict {
 		e.rest(v, hit, touched, nil)
 		applied := make(voids)
 		for {
-			r, ok := e.senior(p, clashes, v, func(r int) bool { return !v.live[r] && !applied[r] })
+			c, ok := e.senior(p, clashes, v, func(r int) bool { return !v.live[r] && !applied[r] })
 			if !ok {
 				maps.DeleteFunc(v.live, func(_ int, void bool) bool { return !void })
 				return v
 			}
-			applied[r] = true
-			var ops []int
-			for _, c := range clashes {
-				if c.removal == r && !hit[c.op] {
-					hit[c.op] = true
-					ops = append(ops, c.op)
+			applied[c.removal] = true
+			fresh := make(voids)
+			for _, n := range c.ops {
+				if !hit[n] {
+					hit[n], fresh[n] = true, true
 				}
 			}
-			e.rest(v, hit, touched, ops)
+			if len(fresh) == 0 { // removals before it have hit the same
+				continue
+			}
+			e.rest(v, hit, touched, fresh)
 			again := false
 			for a := range applied {
 				if v.live[a] { // it voided others, and is void itself: they are to be heard again
@@ -97,11 +103,13 @@ func (e *Entity) opened(p past, v *verdict) (ns []int) {
 // touched returns, in the log's order, the ops that may be void in a past and those
 // whose authors' rights depend on them: an op may have been judged while another was
 // void that is not void any more.
-func (e *Entity) touched(p past, v *verdict, clashes []conflict, forked voids) []int {
+func (e *Entity) touched(p past, clashes []clash, forked voids) []int {
 	f := e.facts
 	seen := maps.Clone(forked)
 	for _, c := range clashes {
-		seen[c.op] = true
+		for _, n := range c.ops {
+			seen[n] = true
+		}
 	}
 	done := make(map[keys.Digest][]int) // by user, ops of which all that comes after is seen
 	for todo := slices.Sorted(maps.Keys(seen)); len(todo) > 0; todo = todo[1:] {
@@ -125,20 +133,20 @@ func (e *Entity) touched(p past, v *verdict, clashes []conflict, forked voids) [
 
 // rest brings v up to what is void by itself and what has no right to it without
 // that: a right that was lost to a removal is there again when the removal is void. It
-// looks at what ops concerns, or at everything where that is nil. What an op rests on
-// comes before it in touched.
-func (e *Entity) rest(v *verdict, hit voids, touched, ops []int) {
+// looks at what concerns ops that were just hit, or at everything where that is nil. What
+// an op rests on comes before it in touched.
+func (e *Entity) rest(v *verdict, hit voids, touched []int, fresh voids) {
 	f := e.facts
 	changed := make(map[keys.Digest]bool) // users of whom something became void, or is not any more
 	for _, n := range touched {
 		o, subj := f.reach.ops[n], subjects(f.reach.ops[n], f.bodies[n])
-		concerned := ops == nil || changed[o.User()] || slices.Contains(ops, n) ||
+		concerned := fresh == nil || changed[o.User()] || fresh[n] ||
 			slices.ContainsFunc(subj, func(u keys.Digest) bool { return changed[u] })
 		if !concerned {
 			continue
 		}
 		_, handsOn := f.bodies[n].(*MasterTransfer) // what it does depends on who it is for
-		if void := hit[n] || !e.stands(n, v); void != v.live[n] || ops == nil && void || handsOn {
+		if void := hit[n] || !e.stands(n, v); void != v.live[n] || fresh == nil && void || handsOn {
 			v.live[n] = void
 			for _, u := range subj {
 				changed[u] = true
@@ -226,10 +234,10 @@ func (e *Entity) forked(p past, v *verdict) voids {
 	return out
 }
 
-// senior returns, of the removals that clash and that want accepts, the one whose author
-// is most senior: the founder, then the masters in the order in which they were first
-// added, then the others; of one author the first in the log's order.
-func (e *Entity) senior(p past, clashes []conflict, v *verdict, want func(int) bool) (best int, ok bool) {
+// senior returns, of the clashes whose removals want accepts, that by the author who is
+// most senior: the founder, then the masters in the order in which they were first added,
+// then the others; of one author the first in the log's order.
+func (e *Entity) senior(p past, clashes []clash, v *verdict, want func(int) bool) (best clash, ok bool) {
 	f := e.facts
 	place := f.places(e.log)
 	ranks := make(map[keys.Digest]int)
@@ -247,12 +255,12 @@ func (e *Entity) senior(p past, clashes []conflict, v *verdict, want func(int) b
 			continue
 		}
 		if !ok {
-			best, ok = r, true
+			best, ok = c, true
 			continue
 		}
-		d := rank(f.reach.ops[r].User()) - rank(f.reach.ops[best].User())
-		if d < 0 || d == 0 && place[r] < place[best] {
-			best = r
+		d := rank(f.reach.ops[r].User()) - rank(f.reach.ops[best.removal].User())
+		if d < 0 || d == 0 && place[r] < place[best.removal] {
+			best = c
 		}
 	}
 	return best, ok
@@ -287,7 +295,7 @@ func (e *Entity) rank(p past, v *verdict, u keys.Digest) int {
 func (e *Entity) partial(p past, v *verdict, users ...keys.Digest) *State {
 	f := e.facts
 	if f.kind() == Me { // short, and all of it about one user
-		return e.fold(p)
+		return e.foldBy(p, v)
 	}
 	ns := slices.Clone(f.general)
 	for _, u := range users {

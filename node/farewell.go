@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"pttnode/entity"
 	"pttnode/keys"
@@ -37,27 +36,27 @@ func (n *Node) farewell(eid keys.Digest, o oplog.Op, devices []keys.ID) {
 	}
 }
 
-// removal returns the op by which a device's user was removed from an entity, if he
-// was.
-func removal(h *held, device keys.ID) (op keys.Digest, ok bool) {
-	for _, m := range h.State().Members {
-		if m.Standing == entity.Removed && slices.Contains(m.Party.Devices, device) {
-			return m.End, true
-		}
-	}
-	return keys.Digest{}, false
-}
-
 // knew reports whether a device's user was removed from anything here.
 func (n *Node) knew(device keys.ID) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, h := range n.entities {
-		if _, ok := removal(h, device); ok {
+		if _, ok := h.State().RemovedBy(device); ok {
 			return true
 		}
 	}
 	return false
+}
+
+// wasRemoved reports whether a device's user was removed from an entity.
+func (n *Node) wasRemoved(eid keys.Digest, device keys.ID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h, ok := n.entities[eid]
+	if ok {
+		_, ok = h.State().RemovedBy(device)
+	}
+	return ok
 }
 
 // partFor returns what a device may have of an entity that its user was removed from:
@@ -66,7 +65,7 @@ func (n *Node) partFor(eid keys.Digest, device keys.ID) (part *oplog.Log, by key
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if h, ok := n.entities[eid]; ok {
-		if op, out := removal(h, device); out {
+		if op, out := h.State().RemovedBy(device); out {
 			return h.Until(op), op
 		}
 	}
@@ -76,6 +75,12 @@ func (n *Node) partFor(eid keys.Digest, device keys.ID) (part *oplog.Log, by key
 // serveRemoved answers somebody who was removed, by vectors, as if the log was his part
 // of it. It reports false for others.
 func (n *Node) serveRemoved(s *stream, eid, hash keys.Digest) (bool, error) {
+	if !n.wasRemoved(eid, s.peer) {
+		return false, nil
+	}
+	if !n.afford(partingsOfPeer, s.peer) { // each reads the control strand anew
+		return true, errBusy
+	}
 	part, _ := n.partFor(eid, s.peer)
 	if part == nil {
 		return false, nil

@@ -84,15 +84,16 @@ const GCPercent = 40
 type budget uint8
 
 const (
-	joinsOfPeer   budget = iota // joins that failed, were refused, or were new
-	joinsOfSubnet               // joins that failed or were refused
-	runsOfPeer                  // joins of known invites, however they end: a claim may come back, not always at once
-	infosOfPeer                 //
-	syncsOfPeer                 // syncs and pushes
-	keysOfPeer                  //
-	rangesOfPeer                // syncs in which ranges are compared
-	wideOfDevice                // control operations that stand beside all others, by their author
-	foundOfPeer                 // announcements on the LAN that are followed
+	joinsOfPeer    budget = iota // joins that failed, were refused, or were new
+	joinsOfSubnet                // joins that failed or were refused
+	runsOfPeer                   // joins of known invites, however they end: a claim may come back, not always at once
+	infosOfPeer                  //
+	syncsOfPeer                  // syncs and pushes
+	keysOfPeer                   //
+	rangesOfPeer                 // syncs in which ranges are compared
+	partingsOfPeer               // syncs by who was removed
+	wideOfDevice                 // control operations that stand beside all others, by their author
+	foundOfPeer                  // announcements on the LAN that are followed
 )
 
 // budgets says how much. The window begins with what is counted first.
@@ -100,15 +101,16 @@ var budgets = [...]struct {
 	most   int
 	window time.Duration
 }{
-	joinsOfPeer:   {5, joinWindow},
-	joinsOfSubnet: {60, joinWindow},  // an office whose link has expired
-	runsOfPeer:    {120, joinWindow}, // two a second; one that waits comes back once a minute
-	infosOfPeer:   {60, time.Minute},
-	syncsOfPeer:   {6000, time.Minute}, // a push for each op of a member who writes by program
-	keysOfPeer:    {120, time.Minute},  // each up to protocol.MaxAsked seals of 0.1 ms
-	rangesOfPeer:  {60, time.Minute},   // each reads the ids of a whole log a few times: 20 ms for 100,000
-	wideOfDevice:  {1000, time.Minute}, // who keeps to what he has seen writes none, but for what he wrote offline
-	foundOfPeer:   {3, time.Minute},
+	joinsOfPeer:    {5, joinWindow},
+	joinsOfSubnet:  {60, joinWindow},  // an office whose link has expired
+	runsOfPeer:     {120, joinWindow}, // two a second; one that waits comes back once a minute
+	infosOfPeer:    {60, time.Minute},
+	syncsOfPeer:    {6000, time.Minute}, // a push for each op of a member who writes by program
+	keysOfPeer:     {120, time.Minute},  // each up to protocol.MaxAsked seals of 0.1 ms
+	rangesOfPeer:   {60, time.Minute},   // each reads the ids of a whole log a few times: 20 ms for 100,000
+	partingsOfPeer: {60, time.Minute},   // one after each removal, tried twice a minute
+	wideOfDevice:   {1000, time.Minute}, // who keeps to what he has seen writes none, but for what he wrote offline
+	foundOfPeer:    {3, time.Minute},
 }
 
 // Bounds on gossip. What they cut off comes by push or sync.

@@ -129,9 +129,12 @@ func (n *Node) DeleteBoard(_ context.Context, ref string) error {
 }
 
 // leave ends our own membership of an entity. Of one that has ended there is nothing
-// to leave but our own list of what we are in.
+// to leave but our own list of what we are in, and that once.
 func (tx *tx) leave(h *held) error {
 	m, _ := h.State().Member(tx.n.user)
+	if _, listed := tx.n.meLog.Entities[h.ID()]; !listed && h.State().Ended {
+		return nil
+	}
 	if !h.State().Ended {
 		o, err := h.Control(tx.author(), oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: h.CutsOf(m.Party.Devices, oplog.Content)})
 		if err != nil {

@@ -43,7 +43,7 @@ func (n *Node) takeParsed(eid keys.Digest, from keys.ID, ops []oplog.Op) (missin
 				return errNoEntity
 			}
 		case !n.mayHave(h, from):
-			if _, out := removal(h, from); !out {
+			if _, out := h.State().RemovedBy(from); !out {
 				return errNoEntity
 			}
 			// What he wrote beside his removal decides with it what holds; what he writes

@@ -8,7 +8,7 @@ const (
 	maxLookBack = 256       // ops among which one that came beside others finds its place in the order; else all are sorted anew
 	maxAt       = 1 << 48   // milliseconds, the year 10889: keeps `at` printable
 
-	// Of a reconciliation by ranges (docs/PROTOCOL.md §8.2): 20 differences in 100,000
+	// Of a reconciliation by ranges (docs/PROTOCOL.md §8.4): 20 differences in 100,000
 	// ops take three frames, 10 KiB.
 	openParts  = 128       // ranges that the side which begins says the sums of
 	splitParts = 24        // ranges that one which differs is split into

@@ -69,7 +69,7 @@ func between(a, b Place) bound {
 }
 
 // Reconciler is one side of a reconciliation of two logs of an entity
-// (docs/PROTOCOL.md §8.2): the sides take turns in saying sums of ranges of their
+// (docs/PROTOCOL.md §8.4): the sides take turns in saying sums of ranges of their
 // places, split where they differ, until short lists tell which operations one side
 // lacks. It holds what the log had when it was made.
 type Reconciler struct {

@@ -7,7 +7,7 @@ import (
 	"pttnode/oplog"
 )
 
-// TestRangesVector: the example of docs/PROTOCOL.md §8.2. Salt 16×02; a control op of id
+// TestRangesVector: the example of docs/PROTOCOL.md §8.4. Salt 16×02; a control op of id
 // 32×01 at depth 0 and 19 content ops of ids 32×10, 32×11 … at depths 0, 1 …
 func TestRangesVector(t *testing.T) {
 	places := []oplog.Place{{ID: digest(1)}}

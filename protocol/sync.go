@@ -50,8 +50,8 @@ type Ranges struct {
 	Addrs  []byte       `cbor:"6,keyasint,omitempty"`
 }
 
-// Begins reports whether f may be the first frame of a stream, or else whether it may
-// follow one: with and without what only the first one has.
+// Begins reports whether f may be the first frame of a stream: it has what only that one
+// has.
 func (f Ranges) Begins() bool { return f.Entity != nil && f.Hash != nil && f.Salt != nil }
 
 // Ops carries operations in an order in which they can be appended.

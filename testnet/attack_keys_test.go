@@ -122,6 +122,36 @@ func TestAttackKeysRate(t *testing.T) {
 	})
 }
 
+// TestAttackRemovedRate: who was removed cannot have a node go through a log for him
+// without end, and is told that he is out all the same.
+func TestAttackRemovedRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, alice := aliceAndBoard(t)
+		n.Unchecked()
+		m := n.member(0, "mallory", alice, boardLink(t, alice, node.InviteOptions{Auto: true}).Link)
+		if _, err := alice.Node.RemoveMember(t.Context(), "dev", m.user().String()); err != nil {
+			t.Fatal(err)
+		}
+		told := func() bool {
+			got := m.hello(alice, m.e.ID())
+			return len(got) > 0 && got[0] == byte(protocol.SyncVector)
+		}
+		answered := 0
+		for range 200 {
+			if told() {
+				answered++
+			}
+		}
+		if answered == 0 || answered > 130 {
+			t.Errorf("%d of 200 answered, want a budget of about 60 a minute", answered)
+		}
+		pass(2 * time.Minute)
+		if !told() {
+			t.Error("after the minute he is not told that he is out")
+		}
+	})
+}
+
 // TestAttackKeysAnswered: an owner who begins an epoch and answers with another key, one
 // that was not asked for, or what does not open, gives nothing; nobody writes with it,
 // and the true key is taken when it comes.
