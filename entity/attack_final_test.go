@@ -340,9 +340,9 @@ func TestAttackO23(t *testing.T) {
 	}
 }
 
-// TestAttackO28: an owner who is being removed lets in a thousand beside it. To find out
+// TestAttackManyAdmits: an owner who is being removed lets in a thousand beside it. To find out
 // which epochs they were given costs a look at each epoch, not at each of them for each.
-func TestAttackO28(t *testing.T) {
+func TestAttackManyAdmits(t *testing.T) {
 	w := owners(t, "anna")
 	side := w.clone(t)
 	var flood []oplog.Op
@@ -365,9 +365,9 @@ func TestAttackO28(t *testing.T) {
 	}
 }
 
-// TestAttackO29: two devices of a member who is no owner drop each other a thousand times.
+// TestAttackManyDrops: two devices of a member who is no owner drop each other a thousand times.
 // It is his own affair, and everybody's node has to find out what it comes to.
-func TestAttackO29(t *testing.T) {
+func TestAttackManyDrops(t *testing.T) {
 	w := owners(t, "anna")
 	dora, phone := w.who(t, "dora"), newDevice("phone")
 	party, both := dora.party(), dora.party()

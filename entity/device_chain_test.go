@@ -87,10 +87,10 @@ func TestDeviceAddsBesideEachOther(t *testing.T) {
 	}
 }
 
-// TestAttackO27: a stranger shows a device chain that forks, and upon both ends as
+// TestAttackForkedChain: a stranger shows a device chain that forks, and upon both ends as
 // many ops as a chain may have. To judge each of them costs one look at those before it:
 // one that looked at each anew for each would not end.
-func TestAttackO27(t *testing.T) {
+func TestAttackForkedChain(t *testing.T) {
 	t.Parallel()
 	w := found(t, entity.Me)
 	w.link(t, newDevice("second"), 0)
