@@ -284,13 +284,13 @@ func (s *State) addEpoch(id, by keys.Digest, body any) {
 	s.replace(replaces)
 }
 
-// replace notes that a later epoch names others.
+// replace notes that a later epoch names others: all of them known, where the whole
+// of a past is folded (judgeEpochOf).
 func (s *State) replace(epochs []keys.Digest) {
 	for _, old := range epochs {
-		if e, ok := s.Epochs[old]; ok && !e.Replaced {
-			e.Replaced = true
-			s.Epochs[old] = e
-		}
+		e := s.Epochs[old]
+		e.Replaced = true
+		s.Epochs[old] = e
 	}
 }
 
