@@ -15,7 +15,7 @@ import (
 // and by whom, and nothing of what came after. It is no mere courtesy: two owners who
 // removed each other while they were cut off each believe that the other is out. What
 // each did beside the other decides it, on both sides the same, and nobody else may be
-// there to carry it.
+// there to carry it. Likewise with somebody whom an owner let in by what turned out void.
 
 // farewell pushes the removal of a user to his connected devices.
 func (n *Node) farewell(eid keys.Digest, o oplog.Op, devices []keys.ID) {
@@ -37,40 +37,40 @@ func (n *Node) farewell(eid keys.Digest, o oplog.Op, devices []keys.ID) {
 	}
 }
 
-// removal returns the op by which a device's user was removed from an entity, if he
-// was.
-func removal(h *held, device keys.ID) (op keys.Digest, ok bool) {
-	for _, m := range h.State().Members {
-		if m.Standing == entity.Removed && slices.Contains(m.Party.Devices, device) {
-			return m.End, true
+// dismissed returns how a device's user is no member of an entity, if he may not know
+// it.
+func dismissed(h *held, device keys.ID) (entity.Dismissal, bool) {
+	for _, d := range h.Dismissals() {
+		if slices.Contains(d.Devices, device) {
+			return d, true
 		}
 	}
-	return keys.Digest{}, false
+	return entity.Dismissal{}, false
 }
 
-// knew reports whether a device's user was removed from anything here.
+// knew reports whether a device's user is no member of something here and may not know.
 func (n *Node) knew(device keys.ID) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, h := range n.entities {
-		if _, ok := removal(h, device); ok {
+		if _, ok := dismissed(h, device); ok {
 			return true
 		}
 	}
 	return false
 }
 
-// partFor returns what a device may have of an entity that its user was removed from:
-// the control strand up to that op; nil for everybody else.
-func (n *Node) partFor(eid keys.Digest, device keys.ID) (part *oplog.Log, by keys.Digest) {
+// partFor returns what a device may have of an entity that its user was dismissed from:
+// the control strand up to the op that did it; nil for everybody else.
+func (n *Node) partFor(eid keys.Digest, device keys.ID) (part *oplog.Log, why reason) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if h, ok := n.entities[eid]; ok {
-		if op, out := removal(h, device); out {
-			return h.Until(op), op
+		if d, out := dismissed(h, device); out {
+			return h.PartOf(d), reasonOf(d)
 		}
 	}
-	return nil, keys.Digest{}
+	return nil, reason{}
 }
 
 // serveRemoved answers somebody who was removed, by vectors, as if the log was his part
@@ -100,14 +100,14 @@ func (n *Node) serveRemoved(s *stream, eid, hash keys.Digest) (bool, error) {
 	return true, n.sendOps(s, part.Lacks(theirs.Heads))
 }
 
-// leaveTaking is one removed device of an entity.
+// leaveTaking is one device of somebody who was dismissed from an entity.
 type leaveTaking struct {
 	device keys.ID
 	entity keys.Digest
 }
 
-// bidFarewell syncs with devices whose users were removed from what we are in, once
-// after each removal. Who is not connected is dialled a few times only: whom he finds
+// bidFarewell syncs with devices whose users were dismissed from what we are in, once
+// after each time. Who is not connected is dialled a few times only: whom he finds
 // tells him as well.
 func (n *Node) bidFarewell(ctx context.Context) {
 	for _, l := range n.leaveTakings() {
@@ -128,15 +128,16 @@ func (n *Node) leaveTakings() []leaveTaking {
 		if !n.takesPart(h) {
 			continue
 		}
-		for _, m := range h.State().Members {
-			if m.Standing != entity.Removed {
-				continue
-			}
-			for _, d := range m.Party.Devices {
+		for _, gone := range h.Dismissals() {
+			why := reasonOf(gone)
+			for _, d := range gone.Devices {
+				if user, _ := h.State().UserOf(d); !user.IsZero() {
+					continue // it is in by another name
+				}
 				l := leaveTaking{d, eid}
 				f := n.farewells[l]
-				if f.removal != m.End {
-					f = parting{removal: m.End}
+				if f.why != why {
+					f = parting{why: why}
 				}
 				if f.done || len(out) >= maxFarewells || !n.online([]keys.ID{d}) && f.tries >= farewellTries {
 					continue
@@ -150,18 +151,26 @@ func (n *Node) leaveTakings() []leaveTaking {
 	return out
 }
 
-// parting is how far we are with telling a device that its user was removed.
+// parting is how far we are with telling a device that its user was dismissed.
 type parting struct {
-	removal keys.Digest
-	tries   int
-	done    bool
+	why   reason
+	tries int
+	done  bool
 }
 
-// syncRemoved is A's side of a sync with a device whose user was removed.
+// reason changes when there is more to tell.
+type reason struct {
+	end    keys.Digest
+	admits int
+}
+
+func reasonOf(d entity.Dismissal) reason { return reason{d.End, len(d.Admits)} }
+
+// syncRemoved is A's side of a sync with a device whose user was dismissed.
 func (n *Node) syncRemoved(ctx context.Context, device keys.ID, eid keys.Digest) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, protocol.RunTime)
 	defer cancel()
-	part, by := n.partFor(eid, device)
+	part, why := n.partFor(eid, device)
 	if part == nil {
 		return nil
 	}
@@ -200,7 +209,7 @@ func (n *Node) syncRemoved(ctx context.Context, device keys.ID, eid keys.Digest)
 		return fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
 	}
 	n.mu.Lock()
-	n.farewells[leaveTaking{device, eid}] = parting{removal: by, done: true}
+	n.farewells[leaveTaking{device, eid}] = parting{why: why, done: true}
 	n.mu.Unlock()
 	return nil
 }
