@@ -33,7 +33,11 @@ type facts struct {
 	marks  map[int]*mark         // by checkpoint, once asked for
 	gaveUp map[keys.Digest][]int // by user, where he handed his place on
 	raised []keys.Digest         // users who ever were made masters, the founder first
-	sure   []int                 // the line of final checkpoints; nil until asked for, and after a change
+	gone   []Dismissal           // when there were goneAt ops
+	goneBy map[keys.ID]int       // gone by device
+	goneAt int
+	causes map[int]*hunt // by void op, what makes it so
+	sure   []int         // the line of final checkpoints; nil until asked for, and after a change
 }
 
 // clash is a removal with the ops beside it that it voids.
@@ -47,6 +51,7 @@ func newFacts() *facts {
 		reach: newReach(), about: make(map[keys.Digest][]int), acts: make(map[keys.Digest][]int),
 		claimed: make(map[keys.ID][]keys.Digest), handed: make(map[keys.Digest]bool), epochs: make(map[keys.Digest]int), forks: make(map[keys.ID]uint64), lastClash: -1,
 		hits: make(map[int][]int), next: make(map[int][]int), prev: make(map[int]int), acks: make(map[int][]int), marks: make(map[int]*mark), gaveUp: make(map[keys.Digest][]int),
+		causes: make(map[int]*hunt),
 	}
 }
 

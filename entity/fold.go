@@ -150,7 +150,7 @@ func begin(o oplog.Op, body any) (*State, error) {
 
 // apply folds one operation that is not void into s.
 func apply(s *State, o oplog.Op, body any) {
-	s.owners, s.removed = nil, nil
+	s.owners = nil
 	if body == nil {
 		s.Frozen = s.Frozen || o.Critical() && s.Speaks(o.User(), o.Device(), Master)
 		return
@@ -286,13 +286,13 @@ func (s *State) addEpoch(id, by keys.Digest, body any) {
 	s.replace(replaces)
 }
 
-// replace notes that a later epoch names others.
+// replace notes that a later epoch names others: all of them known, where the whole
+// of a past is folded (judgeEpochOf).
 func (s *State) replace(epochs []keys.Digest) {
 	for _, old := range epochs {
-		if e, ok := s.Epochs[old]; ok && !e.Replaced {
-			e.Replaced = true
-			s.Epochs[old] = e
-		}
+		e := s.Epochs[old]
+		e.Replaced = true
+		s.Epochs[old] = e
 	}
 }
 
@@ -328,7 +328,7 @@ func (s *State) cutAll(m *Membership, cuts []Cut) {
 // clone returns a copy that can be folded on.
 func (s *State) clone() *State {
 	c := *s
-	c.owners, c.removed = nil, nil
+	c.owners = nil
 	c.Members = make(map[keys.Digest]*Membership, len(s.Members))
 	for u, m := range s.Members {
 		c.Members[u] = new(*m)

@@ -13,6 +13,7 @@ const (
 	MaxSetting   = 4096                  // bytes of a setting's value
 	maxSeconds   = 1 << 37               // Unix seconds of a request, the year 6325: printable
 	maxStrangers = 16                    // void admissions of which it is found out whether they saw an epoch; each costs a look at what is void
+	maxCauses    = 16                    // candidates looked at in one call for what makes an admission void; each costs the same
 	maxReplaces  = 16                    // epochs that one replaces: as many owners made one at once
 	maxHistory   = 100 * 365 * 24 * 3600 // seconds of a history policy: its duration fits
 	MaxKeeps     = 1024                  // ops that one checkpoint keeps: it stays below oplog.MaxControl

@@ -49,13 +49,15 @@ func (e *Entity) RankOf(user keys.Digest) int {
 	return rank
 }
 
-// Until returns the control strand up to an op, as a log of its own; nil when the op
-// is not here.
-func (e *Entity) Until(op keys.Digest) *oplog.Log {
-	if _, ok := e.facts.reach.number[op]; !ok {
-		return nil
+// Until returns the control strand up to some ops, as a log of its own; nil when one of
+// them is not here.
+func (e *Entity) Until(ops ...keys.Digest) *oplog.Log {
+	for _, id := range ops {
+		if _, ok := e.facts.reach.number[id]; !ok {
+			return nil
+		}
 	}
-	p := e.facts.reach.upTo([]keys.Digest{op})
+	p := e.facts.reach.upTo(ops)
 	l := oplog.NewLog(e.ID())
 	for o := range e.log.All(oplog.Control) {
 		if p.has(e.facts.reach.number[o.ID()]) {

@@ -56,6 +56,7 @@ func TestRuleTextsAgainst(t *testing.T) {
 		{remove, entity.Remove{User: user("reader"), Epoch: changed(func(n *entity.NextEpoch) { n.Depth = 2 })}, "depth 2, want 3"},
 		{remove, entity.Remove{User: user("reader"), Epoch: changed(func(n *entity.NextEpoch) { n.Depth, n.Replaces = 1, nil })}, "beside another"},
 		{remove, entity.Remove{User: user("reader"), Epoch: changed(func(n *entity.NextEpoch) { n.Replaces = []keys.Digest{{1}} })}, "unknown epoch"},
+		{remove, entity.Remove{User: user("reader"), Epoch: changed(func(n *entity.NextEpoch) { n.Replaces = append([]keys.Digest{{0, 1}}, n.Replaces...) })}, "unknown epoch"},
 		{remove, entity.Remove{User: user("reader"), Epoch: changed(func(n *entity.NextEpoch) { n.Replaces = append(epochs(base), epochs(base)...) })}, "not ascending"},
 		{demote, entity.MasterRemove{User: user("master"), Cuts: cutOf("master")}, ""}, // himself
 		{demote, entity.MasterRemove{User: user("master"), Cuts: cutOf("founder")}, "another's device"},

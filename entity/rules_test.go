@@ -645,6 +645,9 @@ func TestRuleTexts(t *testing.T) {
 	epoch(entity.Board, "depth too high", "depth 9, want 3", func(_ *world, b *entity.Epoch) { b.Depth = 9 })
 	epoch(entity.Board, "replaces nothing", "beside another", func(_ *world, b *entity.Epoch) { b.Replaces, b.Depth = nil, 1 })
 	epoch(entity.Board, "replaces the unknown", "unknown epoch", func(_ *world, b *entity.Epoch) { b.Replaces = []keys.Digest{{1}} })
+	epoch(entity.Board, "replaces one that is unknown among others", "unknown epoch", func(_ *world, b *entity.Epoch) {
+		b.Replaces = append([]keys.Digest{{0, 1}}, b.Replaces...) // the depth is right
+	})
 	epoch(entity.Board, "replaces one twice", "not ascending", func(_ *world, b *entity.Epoch) { b.Replaces = append(b.Replaces, b.Replaces...) })
 	epoch(entity.Board, "a user box key outside Me", "out of place", func(_ *world, b *entity.Epoch) { b.UserBox = &keys.BoxID{1} })
 	epoch(entity.Me, "no user box key", "out of place", func(_ *world, b *entity.Epoch) { b.UserBox = nil })

@@ -95,7 +95,6 @@ type State struct {
 	UserBox    keys.BoxID  // of the last epoch
 
 	owners   map[keys.ID]keys.Digest // active members by device; nil until asked for, and after a change
-	removed  map[keys.ID]keys.Digest // removed members by device, as owners
 	departed []departure             // memberships that ended
 	clean    []keys.Digest           // epochs that are not tainted
 }
@@ -117,39 +116,20 @@ func (s *State) Speaks(user keys.Digest, device keys.ID, least Role) bool {
 // claimed it beside each other.
 func (s *State) UserOf(device keys.ID) (user keys.Digest, ok bool) {
 	if s.owners == nil {
-		s.owners = s.byDevice(Active)
-	}
-	user, ok = s.owners[device]
-	return user, ok
-}
-
-// RemovedBy returns the op by which a device's user was removed; of the lowest user, as
-// in UserOf.
-func (s *State) RemovedBy(device keys.ID) (op keys.Digest, ok bool) {
-	if s.removed == nil {
-		s.removed = s.byDevice(Removed)
-	}
-	user, ok := s.removed[device]
-	if !ok {
-		return keys.Digest{}, false
-	}
-	return s.Members[user].End, true
-}
-
-// byDevice returns the members of a standing by their devices.
-func (s *State) byDevice(standing Standing) map[keys.ID]keys.Digest {
-	users := make(map[keys.ID]keys.Digest)
-	for u, m := range s.Members {
-		if m.Standing != standing {
-			continue
-		}
-		for _, d := range m.Party.Devices {
-			if old, claimed := users[d]; !claimed || compare(u, old) < 0 {
-				users[d] = u
+		s.owners = make(map[keys.ID]keys.Digest, len(s.Members))
+		for u, m := range s.Members {
+			if m.Standing != Active {
+				continue
+			}
+			for _, d := range m.Party.Devices {
+				if old, claimed := s.owners[d]; !claimed || compare(u, old) < 0 {
+					s.owners[d] = u
+				}
 			}
 		}
 	}
-	return users
+	user, ok = s.owners[device]
+	return user, ok
 }
 
 // CanWrite reports whether content of user by device counts now.

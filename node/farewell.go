@@ -14,7 +14,7 @@ import (
 // and by whom, and nothing of what came after. It is no mere courtesy: two owners who
 // removed each other while they were cut off each believe that the other is out. What
 // each did beside the other decides it, on both sides the same, and nobody else may be
-// there to carry it.
+// there to carry it. Likewise with somebody whom an owner let in by what turned out void.
 
 // farewell pushes the removal of a user to his connected devices.
 func (n *Node) farewell(eid keys.Digest, o oplog.Op, devices []keys.ID) {
@@ -36,46 +36,46 @@ func (n *Node) farewell(eid keys.Digest, o oplog.Op, devices []keys.ID) {
 	}
 }
 
-// knew reports whether a device's user was removed from anything here.
+// knew reports whether a device's user is no member of something here and may not know.
 func (n *Node) knew(device keys.ID) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, h := range n.entities {
-		if _, ok := h.State().RemovedBy(device); ok {
+		if _, ok := h.DismissalOf(device); ok {
 			return true
 		}
 	}
 	return false
 }
 
-// wasRemoved reports whether a device's user was removed from an entity.
-func (n *Node) wasRemoved(eid keys.Digest, device keys.ID) bool {
+// wasDismissed reports whether a device's user is no member of an entity and may not know.
+func (n *Node) wasDismissed(eid keys.Digest, device keys.ID) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	h, ok := n.entities[eid]
 	if ok {
-		_, ok = h.State().RemovedBy(device)
+		_, ok = h.DismissalOf(device)
 	}
 	return ok
 }
 
-// partFor returns what a device may have of an entity that its user was removed from:
-// the control strand up to that op; nil for everybody else.
-func (n *Node) partFor(eid keys.Digest, device keys.ID) (part *oplog.Log, by keys.Digest) {
+// partFor returns what a device may have of an entity that its user was dismissed from:
+// the control strand up to the op that did it; nil for everybody else.
+func (n *Node) partFor(eid keys.Digest, device keys.ID) (part *oplog.Log, why reason) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if h, ok := n.entities[eid]; ok {
-		if op, out := h.State().RemovedBy(device); out {
-			return h.Until(op), op
+		if d, out := h.DismissalOf(device); out {
+			return h.PartOf(d), reasonOf(d)
 		}
 	}
-	return nil, keys.Digest{}
+	return nil, reason{}
 }
 
 // serveRemoved answers somebody who was removed, by vectors, as if the log was his part
 // of it. It reports false for others.
 func (n *Node) serveRemoved(s *stream, eid, hash keys.Digest) (bool, error) {
-	if !n.wasRemoved(eid, s.peer) {
+	if !n.wasDismissed(eid, s.peer) {
 		return false, nil
 	}
 	if !n.afford(partingsOfPeer, s.peer) { // each reads the control strand anew
@@ -105,14 +105,14 @@ func (n *Node) serveRemoved(s *stream, eid, hash keys.Digest) (bool, error) {
 	return true, n.sendOps(s, part.Lacks(theirs.Heads))
 }
 
-// leaveTaking is one removed device of an entity.
+// leaveTaking is one device of somebody who was dismissed from an entity.
 type leaveTaking struct {
 	device keys.ID
 	entity keys.Digest
 }
 
-// bidFarewell syncs with devices whose users were removed from what we are in, once
-// after each removal. Who is not connected is dialled a few times only: whom he finds
+// bidFarewell syncs with devices whose users were dismissed from what we are in, once
+// after each time. Who is not connected is dialled a few times only: whom he finds
 // tells him as well.
 func (n *Node) bidFarewell(ctx context.Context) {
 	for _, l := range n.leaveTakings() {
@@ -133,15 +133,16 @@ func (n *Node) leaveTakings() []leaveTaking {
 		if !n.takesPart(h) {
 			continue
 		}
-		for _, m := range h.State().Members {
-			if m.Standing != entity.Removed {
-				continue
-			}
-			for _, d := range m.Party.Devices {
+		for _, gone := range h.Dismissals() {
+			why := reasonOf(gone)
+			for _, d := range gone.Devices {
+				if user, _ := h.State().UserOf(d); !user.IsZero() {
+					continue // it is in by another name
+				}
 				l := leaveTaking{d, eid}
 				f := n.farewells[l]
-				if f.removal != m.End {
-					f = parting{removal: m.End}
+				if f.why != why {
+					f = parting{why: why}
 				}
 				if f.done || len(out) >= maxFarewells || !n.online([]keys.ID{d}) && f.tries >= farewellTries {
 					continue
@@ -155,18 +156,26 @@ func (n *Node) leaveTakings() []leaveTaking {
 	return out
 }
 
-// parting is how far we are with telling a device that its user was removed.
+// parting is how far we are with telling a device that its user was dismissed.
 type parting struct {
-	removal keys.Digest
-	tries   int
-	done    bool
+	why   reason
+	tries int
+	done  bool
 }
 
-// syncRemoved is A's side of a sync with a device whose user was removed.
+// reason changes when there is more to tell.
+type reason struct {
+	end    keys.Digest
+	admits int
+}
+
+func reasonOf(d entity.Dismissal) reason { return reason{d.End, len(d.Admits)} }
+
+// syncRemoved is A's side of a sync with a device whose user was dismissed.
 func (n *Node) syncRemoved(ctx context.Context, device keys.ID, eid keys.Digest) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, protocol.RunTime)
 	defer cancel()
-	part, by := n.partFor(eid, device)
+	part, why := n.partFor(eid, device)
 	if part == nil {
 		return nil
 	}
@@ -205,7 +214,7 @@ func (n *Node) syncRemoved(ctx context.Context, device keys.ID, eid keys.Digest)
 		return fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
 	}
 	n.mu.Lock()
-	n.farewells[leaveTaking{device, eid}] = parting{removal: by, done: true}
+	n.farewells[leaveTaking{device, eid}] = parting{why: why, done: true}
 	n.mu.Unlock()
 	return nil
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -126,6 +127,25 @@ func (tx *tx) readmit() error {
 		}
 	}
 	return nil
+}
+
+// rivalry tells of our boards in which a checkpoint contradicts the one that counts, as
+// every user is to be told (docs/PROTOCOL.md §2.10), by id. The caller holds the lock.
+func (n *Node) rivalry() []Health {
+	boards := slices.DeleteFunc(n.boards(), func(h *held) bool { return len(h.State().Final.Rivals) == 0 })
+	slices.SortFunc(boards, func(a, b *held) int { return compareDigests(a.ID(), b.ID()) })
+	var out []Health
+	for _, h := range boards {
+		out = append(out, Health{
+			Code: "checkpoint_rivals",
+			Title: fmt.Sprintf("board %q: a checkpoint contradicts the one that counts: owners were cut off from one another, "+
+				"or somebody else has a key of the founder's", n.boardName(h)),
+			// By its id: a name may be made to be pasted into a shell.
+			Hint: "what the other one closed may not count; ask the founder whether both are his, and have a second owner confirm the next: pttnode view " +
+				h.ID().String(),
+		})
+	}
+	return out
 }
 
 // finalView says how far a board's control strand can change no more.

@@ -53,6 +53,7 @@ func (n *Node) Status() Status {
 			Code: "data_newer", Title: "some entries were written by a newer version", Hint: "upgrade pttnode",
 		})
 	}
+	s.Health = append(s.Health, n.rivalry()...)
 	return s
 }
 

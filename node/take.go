@@ -43,7 +43,7 @@ func (n *Node) takeParsed(eid keys.Digest, from keys.ID, ops []oplog.Op) (missin
 				return errNoEntity
 			}
 		case !n.mayHave(h, from):
-			if _, out := h.State().RemovedBy(from); !out {
+			if _, out := h.DismissalOf(from); !out {
 				return errNoEntity
 			}
 			// What he wrote beside his removal decides with it what holds; what he writes
@@ -76,6 +76,7 @@ func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused
 		}
 	}
 	tx.from = from
+	was := n.takesPart(h)
 	add := func(o oplog.Op) {
 		wide := o.Strand() == oplog.Control && h.Log().Widens(o)
 		if wide && n.spending.over(wideOfDevice, o.Device().String(), tx.now) {
@@ -114,6 +115,9 @@ func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused
 	}
 	if refused != nil { // one line for a batch: a member must not fill the log
 		n.log.Warn("refused operations", "peer", from.String(), "first", refused)
+	}
+	if _, member := h.State().Member(n.user); was && !member { // not removed: never let in
+		tx.event("member.void", map[string]any{"id": h.ID().String(), "user_id": n.user.String()})
 	}
 	tx.takeKeys(h)
 	tx.listDevicesIn(h)

@@ -35,7 +35,9 @@ type OwnDeviceView struct {
 	Class    string     `json:"class"` // phone, desktop, server
 }
 
-// Health is one thing that is not well.
+// Health is one thing that is not well. Title says what, Hint what to do. The codes:
+// store_behind or disk_full, data_newer, and checkpoint_rivals for each board that has
+// any, which stays, since a log forgets nothing.
 type Health struct {
 	Code  string `json:"code"`
 	Title string `json:"title"`
@@ -262,7 +264,7 @@ type FinalView struct {
 	Number     uint64        `json:"number"`     // of the last final checkpoint, 0 for none
 	Checkpoint *keys.Digest  `json:"checkpoint"` // null for none
 	Waiting    int           `json:"waiting"`    // operations beside it that the next one will keep
-	Rivals     []keys.Digest `json:"rivals"`     // checkpoints that contradict it: an owner's device has signed two
+	Rivals     []keys.Digest `json:"rivals"`     // checkpoints that contradict one that counts (Health says it too)
 }
 
 // WhyView says by which operations a user is, or is not any more, a member.
