@@ -59,11 +59,14 @@ func Fingerprint(user Digest) string {
 // LP returns the length-prefixed concatenation of parts: each part preceded by
 // its length as 4 bytes, big-endian (docs/PROTOCOL.md §1.2).
 func LP(parts ...[]byte) []byte {
-	n := 0
+	return appendLP(make([]byte, 0, lenLP(parts)), parts...)
+}
+
+func lenLP(parts [][]byte) (n int) {
 	for _, p := range parts {
 		n += 4 + len(p)
 	}
-	return appendLP(make([]byte, 0, n), parts...)
+	return n
 }
 
 func appendLP(b []byte, parts ...[]byte) []byte {
@@ -77,15 +80,30 @@ func appendLP(b []byte, parts ...[]byte) []byte {
 // Hash returns SHA-256 over LP(label, parts...): H of docs/PROTOCOL.md §1.2.
 func Hash(label Label, parts ...[]byte) Digest {
 	var buf [256]byte
-	b := appendLP(buf[:0], []byte(label))
-	return sha256.Sum256(appendLP(b, parts...))
+	return hashLP(appendLP(buf[:0], []byte(label)), parts)
 }
 
 // HashUnlabelled returns SHA-256 over LP(parts...), for a running transcript
 // whose first value was made with Hash.
 func HashUnlabelled(parts ...[]byte) Digest {
 	var buf [256]byte
-	return sha256.Sum256(appendLP(buf[:0], parts...))
+	return hashLP(buf[:0], parts)
+}
+
+// hashLP returns SHA-256 over b and LP(parts...). A part that does not fit b, a log in
+// an approval, is not copied.
+func hashLP(b []byte, parts [][]byte) (d Digest) {
+	if len(b)+lenLP(parts) <= cap(b) {
+		return sha256.Sum256(appendLP(b, parts...))
+	}
+	h := sha256.New()
+	h.Write(b)
+	for _, p := range parts {
+		h.Write(binary.BigEndian.AppendUint32(b[:0], uint32(len(p))))
+		h.Write(p)
+	}
+	h.Sum(d[:0])
+	return d
 }
 
 // expand is HKDF-Expand (RFC 5869) with SHA-256 and info LP(label, parts...).

@@ -2,6 +2,7 @@ package keys_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -62,8 +63,15 @@ func TestHash(t *testing.T) {
 		t.Errorf("HashUnlabelled(%x, %x) = %x, want %x", e, p, got, want)
 	}
 	long := bytes.Repeat([]byte{1}, 1000) // longer than the buffer on the stack
-	if got, want := keys.Hash(keys.LabelKey, long), keys.HashUnlabelled([]byte(keys.LabelKey), long); got != want {
-		t.Errorf("Hash of 1,000 bytes = %v, want the hash of label and bytes %v", got, want)
+	for n := range len(long) {
+		parts := [][]byte{[]byte(keys.LabelKey), long[:n], p[:], long}
+		want := keys.Digest(sha256.Sum256(keys.LP(parts...)))
+		if got := keys.Hash(keys.LabelKey, parts[1:]...); got != want {
+			t.Fatalf("Hash of %d bytes = %v, want that of their LP, %v", n, got, want)
+		}
+		if got := keys.HashUnlabelled(parts[:2]...); got != keys.Digest(sha256.Sum256(keys.LP(parts[:2]...))) {
+			t.Fatalf("HashUnlabelled of %d bytes = %v, want that of their LP", n, got)
+		}
 	}
 	seen := map[keys.Digest]string{}
 	for name, d := range map[string]keys.Digest{
