@@ -1,7 +1,6 @@
 package invite
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"time"
@@ -46,7 +45,7 @@ func (s ClaimState) String() string {
 func (s ClaimState) Waiting() bool { return s == Reserved || s == Proposed }
 
 // Claim is one device's use of a link, made when it proved that it knows the
-// secret. Times are unix seconds. A new field is also one of equal.
+// secret. Times are unix seconds.
 type Claim struct {
 	ID       string      `cbor:"1,keyasint"`            // the short request id, r-xxx
 	JoinID   keys.Digest `cbor:"2,keyasint"`            // set by Reserve
@@ -97,17 +96,6 @@ func (c Claim) Withdrew() bool { return Withdrew(c.State, c.Reason) }
 
 // Withdrew is Claim.Withdrew of a claim that is known by its state and reason only.
 func Withdrew(s ClaimState, why Code) bool { return s == Approved && why == RefusedCancelled }
-
-// equal reports whether two claims are stored as the same bytes.
-func (c Claim) equal(o Claim) bool {
-	return c.ID == o.ID && c.JoinID == o.JoinID && c.User == o.User && c.Device == o.Device &&
-		c.Name == o.Name && c.Note == o.Note && c.Box == o.Box && c.Head == o.Head &&
-		slices.Equal(c.Devices, o.Devices) && bytes.Equal(c.Addrs, o.Addrs) &&
-		c.State == o.State && c.CodeID == o.CodeID && c.Code == o.Code &&
-		c.Reserved == o.Reserved && c.Deadline == o.Deadline && c.Decided == o.Decided &&
-		c.Reason == o.Reason && c.Admit == o.Admit && c.Extra == o.Extra &&
-		(c.Consent == o.Consent || c.Consent != nil && o.Consent != nil && *c.Consent == *o.Consent)
-}
 
 // late reports whether the claim has waited past its deadline.
 func (c Claim) late(now time.Time) bool { return now.Unix() >= c.Deadline }

@@ -80,7 +80,7 @@ type Record struct {
 	State   State          `cbor:"16,keyasint"`           //
 	Failed  uint8          `cbor:"17,keyasint,omitempty"` // failed proofs
 	Wrong   uint8          `cbor:"18,keyasint,omitempty"` // wrong typed codes
-	Claims  []Claim        `cbor:"19,keyasint,omitempty"` // in the order they came; none is ever taken away
+	Claims  []*Claim       `cbor:"19,keyasint,omitempty"` // in the order they came; none is ever taken away, or changed in place
 	Seen    []keys.Digest  `cbor:"20,keyasint,omitempty"` // control heads of the board when the link was made
 }
 
@@ -132,16 +132,16 @@ func (r Record) StateText() string {
 // Claim returns the claim called joinID.
 func (r Record) Claim(joinID keys.Digest) (Claim, bool) {
 	if i := r.index(joinID); i >= 0 {
-		return r.Claims[i], true
+		return *r.Claims[i], true
 	}
 	return Claim{}, false
 }
 
-// Changed returns, ascending, which claims are not what they were in an earlier
-// version of the record: what is to be stored of a link with many.
+// Changed returns, ascending, which claims are new since an earlier version of the
+// record, or were replaced: what is to be stored of a link with many.
 func (r Record) Changed(before Record) (at []int) {
 	for i, c := range r.Claims {
-		if i >= len(before.Claims) || !c.equal(before.Claims[i]) {
+		if i >= len(before.Claims) || c != before.Claims[i] {
 			at = append(at, i)
 		}
 	}
@@ -206,12 +206,12 @@ func (r Record) WrongCode(now time.Time) (Record, []Claim) {
 func (r Record) endWaiting(s ClaimState, why Code, now time.Time, which func(Claim) bool) (Record, []Claim) {
 	var ended []Claim
 	for i, c := range r.Claims {
-		if c.State.Waiting() && which(c) {
+		if c.State.Waiting() && which(*c) {
 			if ended == nil {
 				r.Claims = slices.Clone(r.Claims)
 			}
-			r.Claims[i] = c.end(s, why, now)
-			ended = append(ended, r.Claims[i])
+			r.Claims[i] = new(c.end(s, why, now))
+			ended = append(ended, *r.Claims[i])
 		}
 	}
 	return r, ended
@@ -228,12 +228,12 @@ func (r Record) count(states ...ClaimState) int {
 }
 
 func (r Record) index(joinID keys.Digest) int {
-	return slices.IndexFunc(r.Claims, func(c Claim) bool { return c.JoinID == joinID })
+	return slices.IndexFunc(r.Claims, func(c *Claim) bool { return c.JoinID == joinID })
 }
 
 // with returns r with claim i replaced, in a slice of its own.
 func (r Record) with(i int, c Claim) Record {
 	r.Claims = slices.Clone(r.Claims)
-	r.Claims[i] = c
+	r.Claims[i] = &c
 	return r
 }

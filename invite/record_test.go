@@ -418,3 +418,33 @@ func TestMisuse(t *testing.T) {
 		}()
 	}
 }
+
+// TestChanged: what is done to one claim is a change of that one only, and none of the
+// record before it.
+func TestChanged(t *testing.T) {
+	t.Parallel()
+	r := record(t, entity.Board, 4)
+	if at := r.Changed(invite.Record{}); at != nil {
+		t.Errorf("of an empty record %v changed", at)
+	}
+	for n := range byte(3) {
+		before := r
+		if r, _, _ = r.Reserve(claim(n, alice), t0, true); !slices.Equal(r.Changed(before), []int{int(n)}) {
+			t.Errorf("claim %d is new: %v changed", n, r.Changed(before))
+		}
+	}
+	for _, s := range []step{
+		{do: "reserve", n: 1}, {do: "propose", n: 1}, {do: "approve", n: 1}, {do: "deny", n: 1}, {do: "cancel", n: 1}, {do: "approve", n: 1, at: 8 * week},
+	} {
+		was := []invite.Claim{*r.Claims[0], *r.Claims[1], *r.Claims[2]}
+		after, _, _ := apply(r, s)
+		if at := after.Changed(r); !slices.Equal(at, []int{1}) {
+			t.Errorf("%s: %v changed, want the second", s.do, at)
+		}
+		for i := range was {
+			if !reflect.DeepEqual(was[i], *r.Claims[i]) {
+				t.Errorf("%s changed claim %d of the record before it", s.do, i)
+			}
+		}
+	}
+}

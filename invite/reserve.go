@@ -26,7 +26,7 @@ func (r Record) Reserve(c Claim, now time.Time, policyOK bool) (Record, Claim, C
 	r, _ = r.Sweep(now)
 	c.JoinID = JoinID(r.Ref, c.User, c.Device)
 	if i := r.index(c.JoinID); i >= 0 {
-		old := r.Claims[i]
+		old := *r.Claims[i]
 		if old.State.Waiting() {
 			old = old.refresh(c)
 			r = r.with(i, old)
@@ -54,7 +54,7 @@ func (r Record) Reserve(c Claim, now time.Time, policyOK bool) (Record, Claim, C
 		r.State = Locked // uses that are taken and given back without end
 		return r, Claim{}, RefusedLocked
 	}
-	r.Claims = append(slices.Clone(r.Claims), c)
+	r.Claims = append(slices.Clip(r.Claims), &c)
 	return r, c, OK
 }
 
@@ -70,7 +70,7 @@ func (r Record) extra(c Claim) (Record, Claim, Code) {
 		return r, Claim{}, RefusedUsedUp
 	}
 	c.Extra = true
-	r.Claims = append(slices.Clone(r.Claims), c)
+	r.Claims = append(slices.Clip(r.Claims), &c)
 	return r, c, RefusedUsedUp
 }
 
@@ -83,9 +83,9 @@ func (r Record) Propose(joinID keys.Digest, now time.Time) (Record, Claim, Code)
 	case i < 0:
 		return r, Claim{}, refused
 	case refused != OK || r.Claims[i].State != Reserved:
-		return r, r.Claims[i], refused
+		return r, *r.Claims[i], refused
 	}
-	c := r.Claims[i]
+	c := *r.Claims[i]
 	c.State = Proposed
 	return r.with(i, c), c, OK
 }
@@ -100,7 +100,7 @@ func (r Record) Decide(joinID keys.Digest, approve bool, now time.Time) (Record,
 	if i < 0 {
 		return r, Claim{}, refused
 	}
-	c := r.Claims[i]
+	c := *r.Claims[i]
 	switch {
 	case c.State == Approved && !approve:
 		return r, c, RefusedAlreadyApproved
@@ -142,7 +142,7 @@ func (r Record) Admitted(joinID, op keys.Digest) (Record, Claim, Code) {
 	if i < 0 {
 		return r, Claim{}, RefusedUnknown
 	}
-	c := r.Claims[i]
+	c := *r.Claims[i]
 	if c.State != Approved {
 		if why := c.Outcome(); why != OK {
 			return r, c, why
@@ -162,7 +162,7 @@ func (r Record) Cancel(joinID keys.Digest, now time.Time) (Record, Claim, Code) 
 	if i < 0 {
 		return r, Claim{}, refused
 	}
-	c := r.Claims[i]
+	c := *r.Claims[i]
 	switch {
 	case c.State == Approved && r.Kind == entity.Me:
 		c.Reason = RefusedCancelled

@@ -30,7 +30,7 @@ func (tx *tx) tellRequests() {
 			case !ok && (!c.State.Waiting() || r.Auto):
 				continue // over before anybody could be asked, or nobody is
 			}
-			if err := tx.me(entity.TypeRequest, asking(r, c)); err != nil {
+			if err := tx.me(entity.TypeRequest, asking(r, *c)); err != nil {
 				n.log.Warn("tell request", "request", c.ID, "err", err)
 				return
 			}

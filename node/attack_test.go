@@ -198,7 +198,7 @@ func TestAttackH21Split(t *testing.T) {
 			stale, claim, _ = stale.Decide(claim.JoinID, true, tx.now)
 			_, err := tx.admit(stale, claim)
 			r := n.invites[record]
-			r.Claims = append(slices.Clone(r.Claims), claim)
+			r.Claims = append(slices.Clone(r.Claims), &claim)
 			tx.record(r)
 			return err
 		})

@@ -97,7 +97,7 @@ func (n *Node) claim(id string) (invite.Record, invite.Claim, bool) {
 	for _, r := range n.invites {
 		for _, c := range r.Claims {
 			if c.ID == id {
-				return r, c, true
+				return r, *c, true
 			}
 		}
 	}
@@ -112,9 +112,9 @@ func (tx *tx) refuseSettled() {
 			if !c.State.Waiting() {
 				continue
 			}
-			switch why := tx.admissible(tx.n.invites[id], c); why {
+			switch why := tx.admissible(tx.n.invites[id], *c); why {
 			case invite.RefusedAlreadyFriends, invite.RefusedAlreadyMember, invite.RefusedRejected:
-				tx.refuse(tx.n.invites[id], c, why)
+				tx.refuse(tx.n.invites[id], *c, why)
 			}
 		}
 	}

@@ -114,7 +114,7 @@ func (tx *tx) readmit() error {
 			if c.State != invite.Approved || !h.State().Void[c.Admit] || member || h.Dismissed(c.User) || slices.Contains(h.Pending(), c.Admit) {
 				continue
 			}
-			op, err := tx.admit(n.invites[id], c)
+			op, err := tx.admit(n.invites[id], *c)
 			if err != nil {
 				n.log.Warn("admit again", "board", r.EID.String(), "err", err)
 				continue

@@ -120,7 +120,7 @@ func (n *Node) loadRecords() error {
 		if r.ID == "" || key != claimKey(r.ID, len(r.Claims)) {
 			return fmt.Errorf("%w: %s", oplog.ErrCorrupt, key)
 		}
-		r.Claims = append(r.Claims, c)
+		r.Claims = append(r.Claims, &c)
 		n.invites[r.ID] = r
 		return nil
 	})

@@ -20,7 +20,7 @@ func (n *Node) Requests() []RequestView {
 	}
 	for _, r := range n.invites {
 		for _, c := range r.Claims {
-			out = append(out, n.claimView(r, c))
+			out = append(out, n.claimView(r, *c))
 		}
 	}
 	for _, r := range n.meLog.Requests {

@@ -273,8 +273,8 @@ func framesOf(t *testing.T, of func(testing.TB) *world, seed uint64, skip int) f
 		x.toRequest()
 		f.join, f.ack, f.request = x.join, x.ack, x.request
 		f.pending = x.answer()
-		f.reserved = w.m.committed(w.m.rec.Claims[0], invite.OK)
-		f.wait = w.m.decided(w.m.rec.Claims[0])
+		f.reserved = w.m.committed(*w.m.rec.Claims[0], invite.OK)
+		f.wait = w.m.decided(*w.m.rec.Claims[0])
 		claim, _ := w.m.decide(x.i.JoinID(), yes, w.now)
 		if yes {
 			f.yes = w.m.decided(claim)

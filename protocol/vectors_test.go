@@ -147,7 +147,7 @@ func makeVector(t *testing.T, kind entity.Kind) vector {
 		t.Fatal("Refused while a person is asked")
 	}
 	i = *x.i
-	claim := w.m.rec.Claims[0]
+	claim := *w.m.rec.Claims[0]
 	claim.State, claim.Reason = invite.Denied, invite.RefusedRejected
 	if eff, err = i.Step(w.now, Decided{Claim: claim}); err != nil {
 		t.Fatal(err)

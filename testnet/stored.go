@@ -64,7 +64,7 @@ func (p *Peer) invites() (out []invite.Record, err error) {
 		if i < 0 {
 			return errors.New("a claim of no invite")
 		}
-		out[i].Claims = append(out[i].Claims, c)
+		out[i].Claims = append(out[i].Claims, &c)
 		return err
 	})
 }
