@@ -30,14 +30,8 @@ func (e *Entity) resolve(p past, closed *verdict) *verdict {
 		if !p.has(r) || !v.open(r) {
 			continue
 		}
-		c := clash{removal: r}
-		for _, n := range f.hits[r] {
-			if p.has(n) && v.open(n) {
-				c.ops = append(c.ops, n)
-			}
-		}
-		if len(c.ops) > 0 {
-			clashes = append(clashes, c)
+		if ops := f.struck(r, p, v.open); len(ops) > 0 {
+			clashes = append(clashes, clash{r, ops})
 		}
 	}
 	forked := e.forked(p, v)
@@ -63,9 +57,11 @@ func (e *Entity) resolve(p past, closed *verdict) *verdict {
 			}
 			applied[c.removal] = true
 			fresh := make(voids)
-			for _, n := range c.ops {
-				if !hit[n] {
-					hit[n], fresh[n] = true, true
+			for _, piece := range c.ops {
+				for _, n := range piece {
+					if !hit[n] {
+						hit[n], fresh[n] = true, true
+					}
 				}
 			}
 			if len(fresh) == 0 { // removals before it have hit the same
@@ -107,8 +103,10 @@ func (e *Entity) touched(p past, clashes []clash, forked voids) []int {
 	f := e.facts
 	seen := maps.Clone(forked)
 	for _, c := range clashes {
-		for _, n := range c.ops {
-			seen[n] = true
+		for _, piece := range c.ops {
+			for _, n := range piece {
+				seen[n] = true
+			}
 		}
 	}
 	done := make(map[keys.Digest][]int) // by user, ops of which all that comes after is seen
