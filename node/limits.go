@@ -38,6 +38,8 @@ const (
 	unfriendAfter = 2 * time.Minute        // after the end of a friendship each of our devices sees to what follows
 	syncChunk     = 800 << 10              // bytes of ops in one frame: memory stays bounded, and a signature serves for many ops of an author
 	maxSyncHeads  = 256                    // heads of a vector, 20 KiB; where there are more, ranges are compared
+	maxComparing  = 16                     // exchanges of ranges at once that others had us begin: each has a copy of a log's places, 5 MB for 100,000 operations
+	maxOfOne      = 2                      // of these with one peer
 	maxTurns      = 8                      // frames of ranges that one side answers: three do for 100,000 operations
 	beaconAfter   = 2 * time.Second        // without a change, heads are compared with connected members
 	maxBeacons    = 16                     // members asked at once; the rounds of keeping ask the others
