@@ -47,7 +47,9 @@ func (e *Entity) resolve(p past, closed *verdict) *verdict {
 		hit := maps.Clone(given) // void by itself
 		maps.Copy(hit, forked)
 		v.live = maps.Clone(hit)
-		e.rest(v, hit, touched, nil)
+		for _, n := range touched {
+			v.live[n] = hit[n] || !e.stands(n, v)
+		}
 		applied := make(voids)
 		for {
 			c, ok := e.senior(p, clashes, v, func(r int) bool { return !v.live[r] && !applied[r] })
@@ -129,22 +131,22 @@ func (e *Entity) touched(p past, clashes []clash, forked voids) []int {
 	return f.order(e.log, slices.Collect(maps.Keys(seen)))
 }
 
-// rest brings v up to what is void by itself and what has no right to it without
-// that: a right that was lost to a removal is there again when the removal is void. It
-// looks at what concerns ops that were just hit, or at everything where that is nil. What
-// an op rests on comes before it in touched.
+// rest brings v up to what is void by itself and what has no right to it without that,
+// after some ops were hit: a right that was lost to a removal is there again when the
+// removal is void. It looks at what concerns those ops. What an op rests on comes before
+// it in touched.
 func (e *Entity) rest(v *verdict, hit voids, touched []int, fresh voids) {
 	f := e.facts
 	changed := make(map[keys.Digest]bool) // users of whom something became void, or is not any more
 	for _, n := range touched {
 		o, subj := f.reach.ops[n], subjects(f.reach.ops[n], f.bodies[n])
-		concerned := fresh == nil || changed[o.User()] || fresh[n] ||
+		concerned := changed[o.User()] || fresh[n] ||
 			slices.ContainsFunc(subj, func(u keys.Digest) bool { return changed[u] })
 		if !concerned {
 			continue
 		}
 		_, handsOn := f.bodies[n].(*MasterTransfer) // what it does depends on who it is for
-		if void := hit[n] || !e.stands(n, v); void != v.live[n] || fresh == nil && void || handsOn {
+		if void := hit[n] || !e.stands(n, v); void != v.live[n] || handsOn {
 			v.live[n] = void
 			for _, u := range subj {
 				changed[u] = true
