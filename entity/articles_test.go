@@ -406,6 +406,44 @@ func TestConcerns(t *testing.T) {
 	}
 }
 
+// TestConcernsWhatCounts: an op has no effect on what is beyond a cut, nor is it about it.
+func TestConcernsWhatCounts(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	for _, line := range []string{"laptop new A one", "all", "phone push A c0", "all", "phone new B two", "phone push A c1", "bob hears phone", "master hears phone"} {
+		s.run(t, line)
+	}
+	rows := []struct {
+		by   string
+		body any
+		want bool
+	}{
+		{"bob", entity.Comment{Article: s.ops["A"].ID(), Mark: entity.Push}, true},
+		{"bob", entity.Comment{Article: s.ops["B"].ID(), Mark: entity.Push}, false},
+		{"master", entity.ArticleDelete{Article: s.ops["B"].ID()}, false},
+		{"master", entity.CommentDelete{Comment: s.ops["c0"].ID()}, true},
+		{"master", entity.CommentDelete{Comment: s.ops["c1"].ID()}, false},
+	}
+	var ops []oplog.Op
+	for _, row := range rows {
+		ops = append(ops, s.places[row.by].write(t, row.by, row.body))
+	}
+	for i, o := range ops {
+		r := s.places[rows[i].by]
+		if _, _, ok := r.Concerns(o, r.ring); !ok {
+			t.Errorf("number %d concerns nothing while all counts", i)
+		}
+	}
+	s.run(t, "laptop drops")
+	s.run(t, "all")
+	for i, o := range ops {
+		r := s.places["founder"]
+		if _, _, ok := r.Concerns(o, r.ring); ok != rows[i].want {
+			t.Errorf("number %d, %T: %v, want %v", i, rows[i].body, ok, rows[i].want)
+		}
+	}
+}
+
 // TestBoardBodies: the bytes of docs/PROTOCOL.md §2.4.
 func TestBoardBodies(t *testing.T) {
 	t.Parallel()

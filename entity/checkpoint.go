@@ -173,25 +173,30 @@ func (e *Entity) keepable(p past, s *State) (kept []int) {
 		x, y := order[a], order[b]
 		return slices.Compare(x[:], y[:])
 	})
-	against := make(map[int][]int) // what would void an op
-	for _, r := range f.removals {
-		for _, n := range f.hits[r] {
-			if _, ok := order[n]; ok && p.has(r) {
-				against[n] = append(against[n], r)
+	struck := make(voids) // by what counts
+	strike := func(r int) {
+		for _, piece := range f.struck(r, p, func(int) bool { return true }) {
+			for _, n := range piece {
+				struck[n] = true
 			}
 		}
 	}
-	counts := make(map[int]bool)
+	for _, r := range f.removals {
+		if p.has(r) && !v.void(r) {
+			strike(r)
+		}
+	}
 	for before := -1; before < len(kept); { // what is kept may give a right to more
 		before = len(kept)
 		could = slices.DeleteFunc(could, func(n int) bool {
-			hit := slices.ContainsFunc(against[n], func(r int) bool { return counts[r] || !v.void(r) })
-			o, body := f.reach.ops[n], f.bodies[n]
+			o, body, hit := f.reach.ops[n], f.bodies[n], struck[n]
 			if hit || len(kept) == MaxKeeps || judge(s, o, withoutCuts(body), body != nil) != nil {
 				return hit
 			}
 			apply(s, o, body)
-			counts[n] = true
+			if _, filed := slices.BinarySearch(f.removals, n); filed {
+				strike(n)
+			}
 			kept = append(kept, n)
 			return true
 		})

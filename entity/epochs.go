@@ -195,7 +195,7 @@ func (e *Entity) MayHave(user, epoch keys.Digest) bool {
 	}
 	at := f.reach.number[m.Admit]
 	a, ok := f.bodies[at].(*Admit)
-	if !ok || a.History == nil || !a.History.limits() { // the founder, or the whole history
+	if !ok || a.History == nil || !a.History.limits() { // member by the genesis, or of the whole history
 		return true
 	}
 	return slices.Contains(a.Epochs, epoch) || !f.reach.before(n, at)

@@ -18,9 +18,12 @@ type facts struct {
 	epochs    map[keys.Digest]int       // ops that hold an epoch
 	general   []int                     // genesis, ends, merges
 	handed    map[keys.Digest]bool      // users who handed their place on, or to whom it was
-	removals  []int                     // those that something stands beside, ascending
-	hits      map[int][]int             // by removal, the ops beside it that it voids, unless it is void
-	lastClash int                       // greatest number in hits, or of an op of a device that forked; -1 for none
+	removals  []int                     // those that something may stand beside, ascending
+	hits      map[int][]int             // by removal, the ops beside it that it voids, unless it is void; not what it takes from devices
+	pairs     []bool                    // by number, whether hits may have something of it
+	signed    map[Writer]lines          // by device of a user
+	drops     map[Writer][]int          // by device of a user, the ops that drop it
+	lastClash int                       // greatest number of an op beside a removal that hits one of the two, or of a device that forked; -1 for none
 	forks     map[keys.ID]uint64        // devices that signed two ops at one place, from where on
 	founded   *State                    // of the genesis alone
 	sequence  []int                     // numbers in the log's order; short of what was appended since
@@ -40,17 +43,17 @@ type facts struct {
 	sure   []int         // the line of final checkpoints; nil until asked for, and after a change
 }
 
-// clash is a removal with the ops beside it that it voids.
+// clash is a removal with the ops beside it that it voids, in pieces.
 type clash struct {
 	removal int
-	ops     []int
+	ops     [][]int
 }
 
 func newFacts() *facts {
 	return &facts{
 		reach: newReach(), about: make(map[keys.Digest][]int), acts: make(map[keys.Digest][]int),
 		claimed: make(map[keys.ID][]keys.Digest), handed: make(map[keys.Digest]bool), epochs: make(map[keys.Digest]int), forks: make(map[keys.ID]uint64), lastClash: -1,
-		hits: make(map[int][]int), next: make(map[int][]int), prev: make(map[int]int), acks: make(map[int][]int), marks: make(map[int]*mark), gaveUp: make(map[keys.Digest][]int),
+		hits: make(map[int][]int), signed: make(map[Writer]lines), drops: make(map[Writer][]int), next: make(map[int][]int), prev: make(map[int]int), acks: make(map[int][]int), marks: make(map[int]*mark), gaveUp: make(map[keys.Digest][]int),
 		causes: make(map[int]*hunt),
 	}
 }
@@ -198,35 +201,6 @@ func (r removal) hits(k Kind, o oplog.Op, body any) bool {
 		return b.User == r.user && r.device.IsZero() && !r.mastery
 	}
 	return false
-}
-
-// clash files what stands beside a removal that voids it.
-func (f *facts) clash(n int, o oplog.Op, body any) {
-	kind := f.kind()
-	touched := map[int]bool{} // earlier ops that may clash with this one
-	for _, u := range append(subjects(o, body), o.User()) {
-		for _, list := range [][]int{f.about[u], f.acts[u]} {
-			for _, m := range since(list, f.reach.joint[n]+1) {
-				if m != n && !f.reach.before(m, n) {
-					touched[m] = true
-				}
-			}
-		}
-	}
-	for m := range touched {
-		for _, pair := range [][2]int{{n, m}, {m, n}} {
-			r, victim := pair[0], pair[1]
-			ro, vo := f.reach.ops[r], f.reach.ops[victim]
-			if slices.ContainsFunc(removes(ro, f.bodies[r]), func(x removal) bool { return x.hits(kind, vo, f.bodies[victim]) }) ||
-				leaves(ro, f.bodies[r], f.bodies[victim]) {
-				if at, filed := slices.BinarySearch(f.removals, r); !filed {
-					f.removals = slices.Insert(f.removals, at, r)
-				}
-				f.hits[r] = append(f.hits[r], victim)
-				f.lastClash = max(f.lastClash, n)
-			}
-		}
-	}
 }
 
 // leaves reports whether an op is a leave beside an admission of the same user, or

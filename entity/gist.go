@@ -109,8 +109,8 @@ func (e *Entity) mayDelete(o, op oplog.Op) bool {
 }
 
 // Concerns returns the article that a content op edits, deletes or comments on, or
-// from which it deletes a comment, and what of these it names, if its author may do so
-// and both are here.
+// from which it deletes a comment, and what of these it names, if its author may do so,
+// both are here, and they count (docs/PROTOCOL.md §2.9).
 func (e *Entity) Concerns(o oplog.Op, ring Keyring) (article, named keys.Digest, ok bool) {
 	g := e.gist(o, ring)
 	if g == nil {
@@ -132,6 +132,9 @@ func (e *Entity) Concerns(o oplog.Op, ring Keyring) (article, named keys.Digest,
 	case !is(of, oplog.FamilyArticle, TypeArticleNew),
 		is(o, oplog.FamilyArticle, TypeArticleEdit) && o.User() != of.User(),
 		is(o, oplog.FamilyArticle, TypeArticleDelete) && !e.mayDelete(o, of):
+		return keys.Digest{}, keys.Digest{}, false
+	}
+	if !e.Counts(of) {
 		return keys.Digest{}, keys.Digest{}, false
 	}
 	return article, of.ID(), true

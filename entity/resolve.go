@@ -30,14 +30,8 @@ func (e *Entity) resolve(p past, closed *verdict) *verdict {
 		if !p.has(r) || !v.open(r) {
 			continue
 		}
-		c := clash{removal: r}
-		for _, n := range f.hits[r] {
-			if p.has(n) && v.open(n) {
-				c.ops = append(c.ops, n)
-			}
-		}
-		if len(c.ops) > 0 {
-			clashes = append(clashes, c)
+		if ops := f.struck(r, p, v.open); len(ops) > 0 {
+			clashes = append(clashes, clash{r, ops})
 		}
 	}
 	forked := e.forked(p, v)
@@ -53,7 +47,9 @@ func (e *Entity) resolve(p past, closed *verdict) *verdict {
 		hit := maps.Clone(given) // void by itself
 		maps.Copy(hit, forked)
 		v.live = maps.Clone(hit)
-		e.rest(v, hit, touched, nil)
+		for _, n := range touched {
+			v.live[n] = hit[n] || !e.stands(n, v)
+		}
 		applied := make(voids)
 		for {
 			c, ok := e.senior(p, clashes, v, func(r int) bool { return !v.live[r] && !applied[r] })
@@ -63,9 +59,11 @@ func (e *Entity) resolve(p past, closed *verdict) *verdict {
 			}
 			applied[c.removal] = true
 			fresh := make(voids)
-			for _, n := range c.ops {
-				if !hit[n] {
-					hit[n], fresh[n] = true, true
+			for _, piece := range c.ops {
+				for _, n := range piece {
+					if !hit[n] {
+						hit[n], fresh[n] = true, true
+					}
 				}
 			}
 			if len(fresh) == 0 { // removals before it have hit the same
@@ -107,8 +105,10 @@ func (e *Entity) touched(p past, clashes []clash, forked voids) []int {
 	f := e.facts
 	seen := maps.Clone(forked)
 	for _, c := range clashes {
-		for _, n := range c.ops {
-			seen[n] = true
+		for _, piece := range c.ops {
+			for _, n := range piece {
+				seen[n] = true
+			}
 		}
 	}
 	done := make(map[keys.Digest][]int) // by user, ops of which all that comes after is seen
@@ -131,22 +131,22 @@ func (e *Entity) touched(p past, clashes []clash, forked voids) []int {
 	return f.order(e.log, slices.Collect(maps.Keys(seen)))
 }
 
-// rest brings v up to what is void by itself and what has no right to it without
-// that: a right that was lost to a removal is there again when the removal is void. It
-// looks at what concerns ops that were just hit, or at everything where that is nil. What
-// an op rests on comes before it in touched.
+// rest brings v up to what is void by itself and what has no right to it without that,
+// after some ops were hit: a right that was lost to a removal is there again when the
+// removal is void. It looks at what concerns those ops. What an op rests on comes before
+// it in touched.
 func (e *Entity) rest(v *verdict, hit voids, touched []int, fresh voids) {
 	f := e.facts
 	changed := make(map[keys.Digest]bool) // users of whom something became void, or is not any more
 	for _, n := range touched {
 		o, subj := f.reach.ops[n], subjects(f.reach.ops[n], f.bodies[n])
-		concerned := fresh == nil || changed[o.User()] || fresh[n] ||
+		concerned := changed[o.User()] || fresh[n] ||
 			slices.ContainsFunc(subj, func(u keys.Digest) bool { return changed[u] })
 		if !concerned {
 			continue
 		}
 		_, handsOn := f.bodies[n].(*MasterTransfer) // what it does depends on who it is for
-		if void := hit[n] || !e.stands(n, v); void != v.live[n] || fresh == nil && void || handsOn {
+		if void := hit[n] || !e.stands(n, v); void != v.live[n] || handsOn {
 			v.live[n] = void
 			for _, u := range subj {
 				changed[u] = true

@@ -56,10 +56,14 @@ func (tx *tx) closePast(h *held) error {
 	}
 	if why != entity.NotDue {
 		n.wanted[id] = w
-		if tx.now.Sub(w.since) >= n.patience(h, why) {
+		beside := why == entity.DueBeside && h.State().Founder == n.user // the others wait for a day each time
+		if tx.now.Sub(w.since) >= n.patience(h, why) && !(beside && n.spending.over(besideOfBoard, id.String(), tx.now)) {
 			o, err := h.Checkpoint(tx.author())
 			if err != nil {
 				return err
+			}
+			if beside {
+				n.spending.add(besideOfBoard, id.String(), tx.now)
 			}
 			delete(n.wanted, id)
 			tx.ops(h.Entity, o)

@@ -38,6 +38,8 @@ const (
 	unfriendAfter = 2 * time.Minute        // after the end of a friendship each of our devices sees to what follows
 	syncChunk     = 800 << 10              // bytes of ops in one frame: memory stays bounded, and a signature serves for many ops of an author
 	maxSyncHeads  = 256                    // heads of a vector, 20 KiB; where there are more, ranges are compared
+	maxComparing  = 16                     // exchanges of ranges at once that others had us begin: each has a copy of a log's places, 5 MB for 100,000 operations
+	maxOfOne      = 2                      // of these with one peer
 	maxTurns      = 8                      // frames of ranges that one side answers: three do for 100,000 operations
 	beaconAfter   = 2 * time.Second        // without a change, heads are compared with connected members
 	maxBeacons    = 16                     // members asked at once; the rounds of keeping ask the others
@@ -93,6 +95,7 @@ const (
 	rangesOfPeer                 // syncs in which ranges are compared
 	partingsOfPeer               // syncs by who was removed
 	wideOfDevice                 // control operations that stand beside all others, by their author
+	besideOfBoard                // checkpoints of ours for what is beside the last one
 	foundOfPeer                  // announcements on the LAN that are followed
 )
 
@@ -105,11 +108,12 @@ var budgets = [...]struct {
 	joinsOfSubnet:  {60, joinWindow},  // an office whose link has expired
 	runsOfPeer:     {120, joinWindow}, // two a second; one that waits comes back once a minute
 	infosOfPeer:    {60, time.Minute},
-	syncsOfPeer:    {6000, time.Minute}, // a push for each op of a member who writes by program
-	keysOfPeer:     {120, time.Minute},  // each up to protocol.MaxAsked seals of 0.1 ms
-	rangesOfPeer:   {60, time.Minute},   // each reads the ids of a whole log a few times: 20 ms for 100,000
-	partingsOfPeer: {60, time.Minute},   // one after each removal, tried twice a minute
-	wideOfDevice:   {1000, time.Minute}, // who keeps to what he has seen writes none, but for what he wrote offline
+	syncsOfPeer:    {6000, time.Minute},   // a push for each op of a member who writes by program
+	keysOfPeer:     {120, time.Minute},    // each up to protocol.MaxAsked seals of 0.1 ms
+	rangesOfPeer:   {60, time.Minute},     // each reads the ids of a whole log a few times: 20 ms for 100,000
+	partingsOfPeer: {60, time.Minute},     // one after each removal, tried twice a minute
+	wideOfDevice:   {1000, time.Minute},   // who keeps to what he has seen writes none, but for what he wrote offline
+	besideOfBoard:  {2, 10 * time.Minute}, // any member can write beside it without end
 	foundOfPeer:    {3, time.Minute},
 }
 

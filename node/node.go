@@ -94,6 +94,7 @@ type Node struct {
 	asking    map[keys.Digest]bool            // entities whose keys are asked for
 	due       map[keys.Digest]time.Time       // since when an entity of ours wants a new epoch
 	underway  map[catching]int                // syncs that we began and that run
+	comparing map[keys.ID]int                 // exchanges of ranges that run and that peers had us begin
 	tried     map[catching]time.Time          // when we last began one, of who is connected
 	confirmed map[keys.Digest]map[keys.ID]sighting
 	beacons   map[keys.Digest]time.Time // entities whose heads have changed, and when to compare them
@@ -150,7 +151,7 @@ func New(h host.Host, ds datastore.Batching, cfg Config) (*Node, error) {
 		totals: make(map[keys.Digest]map[keys.ID]int), catching: make(map[catching]bool), underway: make(map[catching]int), tried: make(map[catching]time.Time),
 		confirmed: make(map[keys.Digest]map[keys.ID]sighting), beacons: make(map[keys.Digest]time.Time), asking: make(map[keys.Digest]bool), farewells: make(map[leaveTaking]parting),
 		due: make(map[keys.Digest]time.Time), wake: make(chan struct{}, 1),
-		wanted: make(map[keys.Digest]wanted), finals: make(map[keys.Digest]uint64),
+		wanted: make(map[keys.Digest]wanted), comparing: make(map[keys.ID]int), finals: make(map[keys.Digest]uint64),
 		told: make(map[keys.Digest]bool), protected: make(map[peer.ID]bool), near: make(map[keys.ID][]ma.Multiaddr), lan: cfg.LAN, counts: newCounts(),
 		ties: make(chan struct{}, 1), met: make(chan struct{}, 1), rouse: make(chan struct{}, 1), linkNow: make(chan struct{}, 1), outWake: make(chan struct{}, 1),
 		watchers: make(map[chan struct{}]bool),

@@ -47,9 +47,10 @@ func (n *Node) places(eid keys.Digest) []oplog.Place {
 
 // openRanges has ranges compared where the other side said hello.
 func (n *Node) openRanges(s *stream, eid keys.Digest, mine offer) error {
-	if !n.afford(rangesOfPeer, s.peer) {
+	if !n.beginComparing(s.peer) {
 		return errBusy
 	}
+	defer n.endComparing(s.peer)
 	first := n.firstRanges(eid, &mine)
 	first.Addrs = n.newRecord(s.peer)
 	if err := s.write(syncFrame(protocol.SyncRanges, first)); err != nil {
@@ -65,15 +66,40 @@ func (n *Node) openRanges(s *stream, eid keys.Digest, mine offer) error {
 // answerRanges goes on from the other side's first ranges, or from its answer to ours.
 func (n *Node) answerRanges(s *stream, eid keys.Digest, mine offer, f protocol.Ranges) error {
 	if f.Salt != nil {
-		if !n.afford(rangesOfPeer, s.peer) {
+		if !n.beginComparing(s.peer) {
 			return errBusy
 		}
+		defer n.endComparing(s.peer)
 		mine.ranges = n.reconciler(eid, *f.Salt)
 	}
 	if mine.ranges == nil {
 		return fmt.Errorf("%w: ranges without a salt", protocol.ErrUnexpected)
 	}
 	return n.reconcile(s, eid, mine.ranges, f)
+}
+
+// beginComparing takes one of the exchanges of ranges that a peer may have in a minute, and
+// at once, or says that there is none left. Who gets one gives it back by endComparing.
+func (n *Node) beginComparing(peer keys.ID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	all := 0
+	for _, count := range n.comparing {
+		all += count
+	}
+	if all >= maxComparing || n.comparing[peer] >= maxOfOne || !n.spending.take(rangesOfPeer, peer.String(), n.now()) {
+		return false
+	}
+	n.comparing[peer]++
+	return true
+}
+
+func (n *Node) endComparing(peer keys.ID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.comparing[peer]--; n.comparing[peer] == 0 {
+		delete(n.comparing, peer)
+	}
 }
 
 // reconcile takes turns with the other side from its frame f on, until one of them has

@@ -9,6 +9,7 @@ import (
 	dssync "github.com/ipfs/go-datastore/sync"
 
 	"pttnode/entity"
+	"pttnode/keys"
 	"pttnode/oplog"
 	"pttnode/protocol"
 )
@@ -104,5 +105,31 @@ func TestAttackLeavesInsideRanges(t *testing.T) {
 	}
 	if m, _ := h.State().Member(c.me.ID()); m.Standing == entity.Active {
 		t.Error("his leave was not taken: this proves nothing")
+	}
+}
+
+// TestComparingAtOnce: many peers together have a bounded number of exchanges of ranges
+// at once; what is over is free again.
+func TestComparingAtOnce(t *testing.T) {
+	n, _ := target(t, nil)
+	peer := func(i int) keys.ID { return keys.ID{byte(i + 1)} }
+	for i := range maxComparing {
+		if !n.beginComparing(peer(i)) {
+			t.Fatalf("number %d was refused, want %d", i, maxComparing)
+		}
+	}
+	if n.beginComparing(peer(maxComparing)) {
+		t.Errorf("one more than %d was begun", maxComparing)
+	}
+	for i := range maxComparing {
+		n.endComparing(peer(i))
+	}
+	if len(n.comparing) != 0 {
+		t.Errorf("%d peers have one that is over", len(n.comparing))
+	}
+	for i, want := range []bool{true, true, false} {
+		if got := n.beginComparing(peer(maxComparing)); got != want {
+			t.Errorf("number %d of one peer: %v, want %v", i, got, want)
+		}
 	}
 }

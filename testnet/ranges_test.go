@@ -83,6 +83,45 @@ func TestAttackRangesFormer(t *testing.T) {
 	})
 }
 
+// TestAttackRangesAtOnce: a member who begins many exchanges of ranges and ends none has two,
+// and another member is served beside him; who ends one gets another one.
+func TestAttackRangesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, alice, m := aliceAndMallory(t)
+		n.Unchecked()
+		carol := n.member(1, "carol", alice, boardLink(t, alice, node.InviteOptions{Auto: true}).Link)
+		first := rangesFrame(opening(m.e.ID(), everything))
+		var open []*wire
+		begin := func() {
+			w := m.mustOpen(alice, protocol.SyncID)
+			if _, err := w.Write(first); err != nil {
+				t.Fatal(err)
+			}
+			if typ, _, err := w.frame(); err == nil && typ == uint8(protocol.SyncRanges) {
+				open = append(open, w)
+			}
+		}
+		for range 10 {
+			begin()
+		}
+		if len(open) != 2 {
+			t.Errorf("%d exchanges of one member are open at once, want 2", len(open))
+		}
+		if got := carol.ask(alice, first); len(got) == 0 || got[0] != byte(protocol.SyncRanges) {
+			t.Errorf("another member gets %x", got)
+		}
+		_ = open[0].Reset()
+		pass(time.Second)
+		open = open[1:]
+		if begin(); len(open) != 2 {
+			t.Error("who ended one gets no other one")
+		}
+		for _, w := range open {
+			_ = w.Reset()
+		}
+	})
+}
+
 // TestAttackRangesFrames: a member who does not keep to the order of ranges, who goes on
 // for ever, or who has them compared all the time.
 func TestAttackRangesFrames(t *testing.T) {

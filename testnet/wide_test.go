@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pttnode/entity"
 	"pttnode/keys"
 	"pttnode/node"
 	"pttnode/oplog"
@@ -47,6 +48,7 @@ func (m *member) pushAll(to *Peer, raws [][]byte) {
 		w := m.mustOpen(to, protocol.SyncID)
 		_, _ = w.Write(protocol.Frame(uint8(protocol.SyncPush), keys.Marshal(protocol.Push{Entity: m.e.ID(), Ops: raws[:n]})))
 		_, _, _ = w.frame() // it ends, whichever way
+		_ = w.Reset()
 		raws = raws[n:]
 	}
 }
@@ -87,6 +89,43 @@ func TestAttackO23(t *testing.T) {
 		}
 		if got := carol.hello(alice, carol.e.ID()); len(got) == 0 {
 			t.Error("who was away is cut off")
+		}
+	})
+}
+
+// TestAttackBesideAgain: a member who never names a checkpoint as seen keeps changing his
+// devices. What he writes does nothing until the founder's next checkpoint, which does not come
+// in each round for that; for the first of it, it comes at once.
+func TestAttackBesideAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, alice, m := aliceAndMallory(t)
+		n.Unchecked()
+		raws := m.control(entity.MaxOpen, nil)
+		m.pushAll(alice, raws)
+		n.Until(time.Minute, "a checkpoint", func() bool { return finalOf(t, alice, "dev") == 1 })
+		last, err := oplog.Parse(raws[len(raws)-1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		write := func() {
+			d := oplog.Draft{
+				Entity: m.e.ID(), User: m.user(), Strand: oplog.Control, Family: oplog.FamilyMember, Type: entity.TypeDevices,
+				Seq: last.Seq() + 1, Prev: last.ID(), Parents: []keys.Digest{last.ID()}, At: time.Now(),
+				Body: keys.Marshal(entity.Devices{Party: m.e.State().Members[m.user()].Party, Cuts: []entity.Cut{}}),
+			}
+			if last, err = oplog.Sign(m.key, d); err != nil {
+				t.Fatal(err)
+			}
+			m.pushAll(alice, [][]byte{last.Bytes()})
+		}
+		write()
+		n.Until(time.Minute, "a checkpoint that keeps it", func() bool { return finalOf(t, alice, "dev") == 2 })
+		for range 2 * 60 {
+			write()
+			pass(30 * time.Second)
+		}
+		if got := finalOf(t, alice, "dev"); got < 10 || got > 15 {
+			t.Errorf("%d checkpoints in an hour, want two in ten minutes", got)
 		}
 	})
 }
