@@ -66,7 +66,7 @@ func (a *app) run(ctx context.Context) int {
 	}
 	root := a.root()
 	root.SetArgs(a.args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return api.ExitOK
 	}
@@ -77,6 +77,9 @@ func (a *app) run(ctx context.Context) int {
 		err = u.problem()
 	}
 	p := a.failure(ctx, err)
+	if p.Code == "usage" && p.Params["command"] == "" { // the node does not know the command
+		p = api.NewProblem("usage", "what", p.Params["what"], "command", commandName(cmd))
+	}
 	a.report(p)
 	return p.Exit
 }

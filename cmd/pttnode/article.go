@@ -85,9 +85,9 @@ func (a *app) editArticleCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "edit BOARD ARTICLE",
 		Short: "change an article of yours",
-		Long: `Replaces what an article of yours says; what is not named stays. If you changed it on
-two of your devices that did not see each other, one version is shown and the other
-stays readable below it, until you edit the article again.`,
+		Long: `Replaces what an article of yours says; what is not named stays. If you changed
+it on two of your devices that did not see each other, one version is shown and
+the other stays readable below it, until you edit the article again.`,
 		Example: `  pttnode article edit reading 3 --title "三體 第二章"
   pttnode article edit reading 3 -F notes.md`,
 		Args: cobra.ExactArgs(2),

@@ -110,8 +110,8 @@ func (a *app) createBoardCommand() *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVar(&in.Title, "title", "", "a `TEXT` shown beside the name")
-	cmd.Flags().StringVar(&in.Policy, "policy", "", "who may ask to join with a link: friends of yours, or link for whoever has one (default friends)")
-	cmd.Flags().StringVar(&in.History, "history", "", "what a newcomer may read of the past: all, from-join, or a time as 30d (default all)")
+	cmd.Flags().StringVar(&in.Policy, "policy", "", "`WHO` may ask to join with a link: friends of yours, or link for whoever has one (default friends)")
+	cmd.Flags().StringVar(&in.History, "history", "", "`WHAT` a newcomer may read of the past: all, from-join, or a time as 30d (default all)")
 	return cmd
 }
 

@@ -33,8 +33,14 @@ func (d *duration) Set(s string) error {
 	return nil
 }
 
-// String returns the duration in the largest units that say it whole.
-func (d *duration) String() string { return span(time.Duration(*d)) }
+// String returns the duration in the largest units that say it whole; nothing for
+// none, so that help shows no default where there is none.
+func (d *duration) String() string {
+	if *d == 0 {
+		return ""
+	}
+	return span(time.Duration(*d))
+}
 
 // Type is the word for a value in help texts.
 func (d *duration) Type() string { return "duration" }

@@ -27,7 +27,7 @@ func TestDuration(t *testing.T) {
 		{"72h", 72 * time.Hour, "3 d"},
 		{"7d", 7 * 24 * time.Hour, "7 d"},
 		{"1d12h", 36 * time.Hour, "36 h"},
-		{"0s", 0, "0 s"},
+		{"0s", 0, ""},
 	} {
 		var d duration
 		if err := d.Set(c.in); err != nil || time.Duration(d) != c.want || d.String() != c.say {
@@ -208,12 +208,26 @@ func TestHelp(t *testing.T) {
 	if exit != 0 || stderr != "" || !strings.Contains(stdout, "Invite on one side, join on the other.") {
 		t.Errorf("pttnode: %d %q %q", exit, stdout, stderr)
 	}
-	for _, args := range []string{"help", "--help", "join --help", "help invite friend", "init --help", "help invite device", "help device", "help requests approve", "help why"} {
+	all := []string{"help", "--help", "join --help"}
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		all = append(all, "help "+commandName(cmd))
+		for _, c := range cmd.Commands() {
+			walk(c)
+		}
+	}
+	walk((&app{}).root())
+	for _, args := range all {
 		exit, stdout, stderr := runWith(t, "", strings.Fields(args)...)
 		if exit != 0 || stderr != "" || stdout == "" {
 			t.Errorf("pttnode %s: %d, %d bytes, %q", args, exit, len(stdout), stderr)
 		}
-		for _, word := range []string{"oplog", "quorum", "op-key", "peer id", "master"} {
+		for line := range strings.Lines(stdout) {
+			if n := cells.StringWidth(strings.TrimSuffix(line, "\n")); n > narrow {
+				t.Errorf("pttnode %s has a line of %d cells, want at most %d: %s", args, n, narrow, line)
+			}
+		}
+		for _, word := range []string{"oplog", "quorum", "op-key", "peer id", "master", "default 0"} {
 			if strings.Contains(stdout, word) {
 				t.Errorf("pttnode %s says %q, which is no word for screens", args, word)
 			}

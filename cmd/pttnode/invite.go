@@ -54,7 +54,7 @@ func (a *app) inviteCommand() *cobra.Command {
 	return group("invite", "make links for friends, boards and devices of yours",
 		a.newInviteCommand("friend", "friend", "a link that makes a friend", cobra.NoArgs),
 		a.newInviteCommand("board", "board BOARD", "a link to one of your boards", cobra.ExactArgs(1)),
-		a.newInviteCommand("device", "device", "a link that makes another device yours; whoever opens it becomes you", cobra.NoArgs),
+		a.newInviteCommand("device", "device", "a link for another device of yours; whoever opens it becomes you", cobra.NoArgs),
 		list, show, revoke)
 }
 
@@ -70,8 +70,9 @@ func (a *app) newInviteCommand(kind, use, short string, args cobra.PositionalArg
 	if kind == "device" {
 		cmd.Example = "  pttnode invite device"
 		cmd.Long = `Makes a link that makes one more device yours. ANYONE WITH THIS LINK CAN BECOME
-YOU: show it only to that device, never in a chat. It is good for 10 minutes and one
-use, and the device is let in only when you type here the code that it shows.
+YOU: show it only to that device, never in a chat. It is good for 10 minutes
+and one use, and the device is let in only when you type here the code that it
+shows.
 On the new device: pttnode init --device`
 	}
 	cmd.RunE = a.with(func(ctx context.Context, c *api.Client, args []string) error {
@@ -99,19 +100,23 @@ On the new device: pttnode init --device`
 		return a.result(v, func() { a.sayNewInvite(v) })
 	})
 	f := cmd.Flags()
-	f.Var(&expires, "expires", "for how long, as 90s 15m 72h 7d (default by kind)")
+	f.Var(&expires, "expires", "for how long, as 90s 15m 72h 7d; else as usual for its kind")
 	f.StringVar(&in.Note, "note", "", "a `TEXT` for yourself, so that you know later whom it was for")
 	f.StringArrayVar(&in.Addrs, "addr", nil, "a `MULTIADDR` to put into the link; may be repeated")
 	f.BoolVar(&drawn, "qr", false, "draw the link as a QR code on stderr (default: on a terminal)")
 	if kind == "device" { // one use, no default of who, and always asked
 		return cmd
 	}
-	f.IntVar(&in.Uses, "uses", 0, "how many may use it (default 1)")
-	f.BoolVar(&in.AutoApprove, "auto-approve", false, "let in whoever uses it without asking you")
+	autoHelp := "let in whoever uses it without asking you"
+	if kind == "friend" {
+		autoHelp += "; needs --for"
+	}
+	f.IntVar(&in.Uses, "uses", 0, "how `MANY` may use it (default 1)")
+	f.BoolVar(&in.AutoApprove, "auto-approve", false, autoHelp)
 	f.StringVar(&in.For, "for", "", "the only `USER` who may use it: a friend's name, or an id")
 	if kind == "board" {
-		f.StringVar(&in.Role, "role", "", "what the newcomer becomes: member or reader (default member)")
-		f.StringVar(&in.History, "history", "", "what the newcomer may read of the past: all, from-join, or a time as 30d (default as the board)")
+		f.StringVar(&in.Role, "role", "", "what the newcomer becomes: a `ROLE`, member or reader (default member)")
+		f.StringVar(&in.History, "history", "", "`WHAT` the newcomer may read of the past: all, from-join, or a time as 30d (default as the board)")
 	}
 	return cmd
 }

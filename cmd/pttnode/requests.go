@@ -111,8 +111,9 @@ func (a *app) approveCommand() *cobra.Command {
 		}, a.sayApproved)
 	cmd.Long = `Says yes to somebody's request. It returns when that is durable.
 
-A device of yours is let in with the six digits that it shows: give them with --code,
-or when asked. A wrong code is refused, and the third takes the link back.`
+A device of yours is let in with the six digits that it shows: give them with
+--code, or when asked. A wrong code is refused, and the third takes the link
+back.`
 	cmd.Example = "  pttnode requests approve r-2\n  pttnode requests approve r-3 --code \"482 913\""
 	cmd.Flags().StringVar(&code, "code", "", "the `CODE` that your new device shows")
 	return cmd

@@ -73,6 +73,7 @@ func (a *app) root() *cobra.Command {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", narrow)))
 	f := root.PersistentFlags()
 	f.StringVar(&a.homeDir, "home", "", "directory of everything of one node (environment PTTNODE_HOME)")
 	f.BoolVar(&a.json, "json", a.json, "print one JSON document on one line")

@@ -13,8 +13,8 @@ func (a *app) whyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "why BOARD MEMBER",
 		Short: "what makes somebody a member of a board, or ended it",
-		Long: `Shows the signed entries of a board's log by which somebody is a member with their
-role, or is not any more, from its making to now.`,
+		Long: `Shows the signed entries of a board's log by which somebody is a member with
+their role, or is not any more, from its making to now.`,
 		Example: "  pttnode why reading bob",
 		Args:    cobra.ExactArgs(2),
 		RunE: a.with(func(ctx context.Context, c *api.Client, args []string) error {
