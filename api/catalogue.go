@@ -37,8 +37,8 @@ type Entry struct {
 var catalogue = []Entry{
 	// The command itself, and the way to the node.
 	{"usage", "that is not how this is used[: {what}]", "see: pttnode help[ {command}]", ExitUsage, http.StatusBadRequest},
-	{"confirm_required", "this needs an answer, and nobody can be asked here", "run it on a terminal, or answer beforehand with [--confirm {confirm}, or ]-y", ExitUsage, http.StatusPreconditionRequired},
-	{"declined", "nothing was done", "", ExitRefused, http.StatusConflict},
+	{"confirm_required", "this needs an answer, and nobody can be asked here", "run it on a terminal, or answer beforehand[ with {answer}]", ExitUsage, http.StatusPreconditionRequired},
+	{"declined", "nothing was done[: {why}]", "", ExitRefused, http.StatusConflict},
 	{"ambiguous", "that name has more than one meaning[: {candidates}]", "name one of them by its id", ExitUsage, http.StatusConflict},
 	{"too_long", "the [{what} ]text is too long[: the most is {max}]", "shorten it", ExitUsage, http.StatusRequestEntityTooLarge},
 	{"not_running", "the node is not running[ ({home})]", "start it: pttnode up", ExitNotRunning, http.StatusServiceUnavailable},
@@ -51,6 +51,7 @@ var catalogue = []Entry{
 	{"data_newer", "the data was written by a newer pttnode", "upgrade this one", ExitConfig, http.StatusConflict},
 	{"linking", "this device is not linked to anybody yet", "see how far it is: pttnode requests list · go on with it: pttnode up", ExitNotRunning, http.StatusConflict},
 	{"not_found", "cannot find that[ {what}][: {name}]", "the lists show what there is", ExitNotFound, http.StatusNotFound},
+	{"no_file", "cannot read the file {name}[: {detail}]", "name one that is there, or - for what is typed in", ExitNotFound, http.StatusNotFound},
 	{"has_identity", "there is an identity already[: {name}]", "for another one use another home: pttnode --home DIR init", ExitRefused, http.StatusConflict},
 	{"internal", "something went wrong inside the node[: {detail}]", "the node's log says more; see: pttnode paths", ExitError, http.StatusInternalServerError},
 	{"disk_full", "the disk is full; nothing was lost", "make room and try again", ExitError, http.StatusInsufficientStorage},

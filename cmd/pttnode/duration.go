@@ -64,10 +64,22 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d s", d/time.Second)
 }
 
+// moment turns a time as clock says it into one that the node takes; all else stays.
+func moment(s string) string {
+	t, err := time.ParseInLocation(clockLayout, s, time.Local)
+	if err != nil {
+		return s
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// clockLayout is how screens show a moment.
+const clockLayout = "2006-01-02 15:04"
+
 // clock says a moment for people, in the local zone.
 func clock(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return t.Local().Format("2006-01-02 15:04")
+	return t.Local().Format(clockLayout)
 }

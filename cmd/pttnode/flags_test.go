@@ -80,7 +80,7 @@ func TestUsage(t *testing.T) {
 		{deviceLink, "device_link_here", 7},
 		{"init --device --name x", "usage", 2},
 		{"init --device --link-file - --passphrase-file -", "usage", 2},
-		{"init --device --link-file /nothing/there", "not_found", 5},
+		{"init --device --link-file /nothing/there", "no_file", 5},
 		{"init --device --wait soon --link-file -", "usage", 2},
 		{"init --name x --link-file f", "usage", 2},
 		{"init --name x --listen y", "usage", 2},
@@ -94,7 +94,7 @@ func TestUsage(t *testing.T) {
 		{"invite friend extra", "usage", 2},
 		{"article new reading", "usage", 2},
 		{"article edit reading 1", "usage", 2},
-		{"article edit reading 1 -F /nothing/there", "not_found", 5},
+		{"article edit reading 1 -F /nothing/there", "no_file", 5},
 		{"article delete reading", "usage", 2},
 		{"comment add reading 1", "usage", 2},
 		{"comment add reading 1 x --push --boo", "usage", 2},
@@ -117,8 +117,8 @@ func TestUsage(t *testing.T) {
 		{"down", "", 0},
 		{"up", "no_identity", 3},
 		{"init", "usage", 2},
-		{"article new reading --title t -F /nothing/there", "not_found", 5},
-		{"init --name x --passphrase-file /nothing/there", "not_found", 5},
+		{"article new reading --title t -F /nothing/there", "no_file", 5},
+		{"init --name x --passphrase-file /nothing/there", "no_file", 5},
 	} {
 		for _, mode := range []string{"", " --json"} {
 			exit, stdout, stderr := runWith(t, "", strings.Fields(c.args+mode)...)

@@ -42,7 +42,9 @@ stay as they are.`,
 func (a *app) blockCommand() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use:   "block USER",
+		Use: "block USER",
+		Example: `  pttnode friend block bob
+  pttnode board members reading --json   # the ids of who is no friend`,
 		Short: "end a friendship, and refuse what they ask for",
 		Long: `Ends the friendship, if there is one, and answers every request of theirs with
 no from now on, on all your devices. Boards that you share stay as they are.`,

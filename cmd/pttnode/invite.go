@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -131,7 +132,7 @@ func (a *app) draw(v node.InviteView) error {
 	if err != nil {
 		return err
 	}
-	a.talk("%s", block(p))
+	_, _ = io.WriteString(a.err, p) // not talk, which breaks wide lines
 	return nil
 }
 

@@ -55,6 +55,10 @@ func (a *app) requestsCommand() *cobra.Command {
 			a.talk("This cannot be undone; they can ask again with a new link.\n")
 		}),
 		a.decisionCommand("cancel", "withdraw a request of yours", (*api.Client).Cancel, func(r, _ node.RequestView) {
+			if r.State != "cancelled" {
+				a.say("Request %s is over: %s.\n", r.ID, requestState(r))
+				return
+			}
 			a.say("Request %s is cancelled.\n", r.ID)
 			a.talk("To ask again, open the link again: pttnode join LINK\n")
 		}),
@@ -149,7 +153,7 @@ func (a *app) sayRequests(requests []node.RequestView) {
 		a.talk("No requests. Open a link: pttnode join LINK · make one: pttnode invite friend\n")
 		return
 	}
-	t := table{header: []string{"ID", "FROM", "WANTS", "STATE", "SINCE", "NOTE"}}
+	t := table{header: []string{"ID", "FROM", "WANTS", "STATE", "SINCE", "CODE", "NOTE"}}
 	waiting := node.RequestView{}
 	for _, r := range requests {
 		from := "you"
@@ -163,7 +167,11 @@ func (a *app) sayRequests(requests []node.RequestView) {
 		if r.Direction == "out" && r.Kind == "friend" {
 			want += " with " + otherSide(r)
 		}
-		t.add(r.ID, from, want, requestState(r), span(time.Since(r.Since)), r.Note)
+		code := ""
+		if over, _ := ended(r); !over {
+			code = spaced(r.Code)
+		}
+		t.add(r.ID, from, want, requestState(r), span(time.Since(r.Since)), code, r.Note)
 	}
 	a.table(&t)
 	if waiting.ID != "" {

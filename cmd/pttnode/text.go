@@ -34,6 +34,20 @@ func clean(format string, args []any) string {
 	return fmt.Sprintf(format, safe...)
 }
 
+// apart breaks lines that are too wide where they go from one command to the next:
+// where spaces keep them apart, and at dots.
+func apart(s string) string {
+	var out strings.Builder
+	for line := range strings.Lines(s) {
+		if cells.StringWidth(line) > narrow && !strings.HasPrefix(line, "pttnode: ") {
+			line = strings.ReplaceAll(line, "      ", "\n")
+			line = strings.ReplaceAll(line, " · ", "\n")
+		}
+		out.WriteString(line)
+	}
+	return out.String()
+}
+
 // block is text of several lines that is clean already.
 type block string
 
