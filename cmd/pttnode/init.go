@@ -170,6 +170,6 @@ func (a *app) sayMade(m node.InitResult) {
 		}
 		a.say("%2d %-9s"+end, i+1, word)
 	}
-	a.talk("\nWrite these 24 words on paper and keep them safe: they are shown only now, and with them\n" +
-		"alone you get your identity back. Nobody else may see them.\nNext: pttnode up\n")
+	a.talk("\nWrite these 24 words on paper and keep them safe: they are shown only now, and with\nthem alone you " +
+		"get your identity back. Nobody else may see them.\nNext: pttnode up\n")
 }

@@ -139,7 +139,7 @@ func (a *app) draw(v node.InviteView) error {
 // sayNewInvite prints the link alone on stdout, and all else on stderr.
 func (a *app) sayNewInvite(v node.InviteView) {
 	if v.Kind == "device" {
-		a.talk("ANYONE WITH THIS LINK CAN BECOME YOU. Show it only to your own new device, never in a chat.\n")
+		a.talk("ANYONE WITH THIS LINK CAN BECOME YOU. Show it only to your own new\ndevice, never in a chat.\n")
 	}
 	a.talk("%s invite %s", kindTitle(v.Kind), v.ID)
 	if v.Note != "" {
@@ -155,7 +155,7 @@ func (a *app) sayNewInvite(v node.InviteView) {
 			"It shows a code; type it here: pttnode requests approve ID      Withdraw: pttnode invite revoke %s\n", v.ID)
 		return
 	}
-	a.talk("Whoever has this link may use it: send it only to whom it is for, and keep your node running.\n"+
+	a.talk("Whoever has this link may use it: send it only to whom it is for, and keep your\nnode running.\n"+
 		"They run: pttnode join LINK      Withdraw it: pttnode invite revoke %s      Next: pttnode requests list\n", v.ID)
 }
 

@@ -156,7 +156,7 @@ func (a *app) sayLink(l node.LinkView) {
 	}
 	a.talk(`%s invite "%s" (a claim until checked), %s left.`+"\n", strings.ToUpper(l.Kind), l.Name, span(left))
 	if l.Kind == "friend" {
-		a.talk("If you become friends, you see each other's name, card, personal board and online state.\n")
+		a.talk("If you become friends, you see each other's name, card, personal board and\nonline state.\n")
 	} else {
 		a.talk("If you are let in, all members see your name and what you write there.\n")
 	}

@@ -103,7 +103,7 @@ func (a *app) approveCommand() *cobra.Command {
 				return r, err
 			}
 			if r.Kind == "device" && r.State == "new" && r.At == "" && code == "" && a.asks() {
-				a.talk("%s wants to be a device of yours. If it is not in front of you: pttnode requests reject %s\n", quoted(r.With.Name), r.ID)
+				a.talk("%s wants to be a device of yours.      If it is not in front of you: pttnode requests reject %s\n", quoted(r.With.Name), r.ID)
 				if code, err = a.prompt("Code on its screen", ""); err != nil {
 					return r, err
 				}
