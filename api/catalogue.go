@@ -41,7 +41,7 @@ var catalogue = []Entry{
 	{"declined", "nothing was done[: {why}]", "", ExitRefused, http.StatusConflict},
 	{"ambiguous", "that name has more than one meaning[: {candidates}]", "name one of them by its id", ExitUsage, http.StatusConflict},
 	{"too_long", "the [{what} ]text is too long[: the most is {max}]", "shorten it", ExitUsage, http.StatusRequestEntityTooLarge},
-	{"not_running", "the node is not running[ ({home})]", "start it: pttnode up", ExitNotRunning, http.StatusServiceUnavailable},
+	{"not_running", "the node is not running[ ({home})][; {detail}]", "start it: pttnode up", ExitNotRunning, http.StatusServiceUnavailable},
 	{"no_identity", "there is no identity yet[ in {home}]", "make one: pttnode init", ExitNotRunning, http.StatusConflict},
 	{"socket_denied", "you may not use this node's socket[ ({socket})]", "run the command as the user who runs the node", ExitDenied, http.StatusForbidden},
 	{"passphrase_needed", "the keys of this home are protected by a passphrase", "give it: pttnode up --passphrase-file FILE", ExitDenied, http.StatusForbidden},
