@@ -164,7 +164,11 @@ func (a *app) sayBoards(boards []node.BoardView) {
 	}
 	t := table{header: []string{"BOARD", "TITLE", "YOU ARE", "OWNER", "MEMBERS", "UNREAD", "HERE"}}
 	for _, b := range boards {
-		t.add(b.Name, b.Title, b.Role, b.Owner, fmt.Sprint(b.Members), fmt.Sprint(b.Unread), here(b.Have, b.Total))
+		role := b.Role
+		if b.Ended {
+			role += ", ended"
+		}
+		t.add(b.Name, b.Title, role, b.Owner, fmt.Sprint(b.Members), fmt.Sprint(b.Unread), here(b.Have, b.Total))
 	}
 	a.table(&t)
 }

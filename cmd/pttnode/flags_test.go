@@ -248,6 +248,14 @@ func TestCompletion(t *testing.T) {
 	if exit != 0 || !strings.HasPrefix(stdout, "approve\t") {
 		t.Errorf("completing requests app: %d, %q", exit, stdout)
 	}
+	for args, want := range map[string]string{ // a directive of the shell's script: 4 keeps it from offering files
+		"board show": ":4\n", "completion": ":4\n", "friend block": ":4\n", "article new reading -F": ":0\n",
+	} {
+		exit, stdout, _ := runWith(t, "", append([]string{"__complete"}, append(strings.Fields(args), "")...)...)
+		if exit != 0 || !strings.HasSuffix(stdout, want) {
+			t.Errorf("completing %s: %d, %q, want %q last", args, exit, stdout, want)
+		}
+	}
 }
 
 func TestSentence(t *testing.T) {
@@ -263,7 +271,7 @@ func TestSentence(t *testing.T) {
 			node.RequestView{State: "waiting_peer", Reason: "network", NextTryAt: &next, Steps: tried, With: node.WithView{Name: "alice"}},
 			"waiting for alice: the other side cannot be reached, last try 12 s ago, next try in 48 s",
 		},
-		{node.RequestView{State: "waiting_peer", Since: now, NextTryAt: &now}, "waiting for the one who made the link, not tried yet, trying again now"},
+		{node.RequestView{State: "waiting_peer", Since: now, NextTryAt: &now}, "waiting for the one who made the link, not tried yet, trying it now"},
 		{node.RequestView{State: "checking", With: node.WithView{Name: "al\x1b[1mice x"}}, `checking that it is really "alice x"`},
 		{node.RequestView{State: "rejected", Reason: "rejected"}, "the answer was no"},
 		{
