@@ -119,7 +119,7 @@ func (a *app) downCommand() *cobra.Command {
 		RunE: a.with(func(ctx context.Context, c *api.Client, _ []string) error {
 			s, err := c.Shutdown(ctx)
 			if p, ok := errors.AsType[*api.Problem](err); ok && p.Code == "not_running" {
-				s, err = api.Stopped{}, nil
+				s, err = api.Stopped{Stopped: p.Params["detail"] != ""}, nil // it ended before it had answered
 			}
 			if err != nil {
 				return err
