@@ -366,7 +366,7 @@ func (c *Client) broken(ctx context.Context, err error) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
 		return NewProblem("not_running")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return NewProblem("not_running") // it went away while it answered
+		return NewProblem("not_running", "detail", "it stopped before it had answered, and may have done what was asked")
 	}
 	return fmt.Errorf("ask the node: %w", err)
 }

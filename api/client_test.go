@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -114,6 +115,9 @@ func TestClientAnswers(t *testing.T) {
 		s, err := serveOn(t, c.serve).Status(t.Context())
 		if got := codeOf(err); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+		if told := strings.Contains(fmt.Sprint(err), "may have done what was asked"); told != (c.want == "not_running") {
+			t.Errorf("%s: %v, want it said that it may be done for not_running only", c.name, err)
 		}
 		if c.want == "" && s.State != "ready" {
 			t.Errorf("%s: %+v", c.name, s)

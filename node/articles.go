@@ -167,6 +167,9 @@ func (n *Node) EditArticle(_ context.Context, ref, article string, c ArticleChan
 		case p.Unreadable && (c.Class == nil || c.Title == nil || c.Body == nil):
 			return refuse("usage", "what", "this article cannot be read here, so title, class and text are all needed")
 		}
+		if c.Title != nil && *c.Title == "" {
+			return refuse("usage", "what", "an article needs a title")
+		}
 		h.OpenPost(h.ring, &p)
 		a := p.Article
 		replace(&a.Title, c.Title)

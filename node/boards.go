@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"pttnode/entity"
@@ -92,7 +93,43 @@ func (n *Node) boards() []*held {
 
 // board finds a board by name or id. The caller holds the lock.
 func (n *Node) board(ref string) (*held, error) {
-	return pick("board", ref, n.boards(), func(h *held) []string { return []string{n.boardName(h), h.ID().String()} })
+	h, err := n.pickBoard(ref, n.boards())
+	if err != nil {
+		if _, how := n.formerBoard(ref); how != "" {
+			return nil, refuse("not_found", "what", "board", "name", ref, "gone", how)
+		}
+	}
+	return h, err
+}
+
+func (n *Node) pickBoard(ref string, among []*held) (*held, error) {
+	return pick("board", ref, among, func(h *held) []string { return []string{n.boardName(h), h.ID().String()} })
+}
+
+// formerBoard finds a board that is not among ours any more, and says how that came;
+// "" if no board is meant, or one of ours. The caller holds the lock.
+func (n *Node) formerBoard(ref string) (h *held, how string) {
+	_, err := n.pickBoard(ref, n.boards())
+	if e, ok := errors.AsType[*Error](err); !ok || e.Code != "not_found" {
+		return nil, ""
+	}
+	var former []*held
+	for _, h := range n.entities {
+		if _, ok := h.State().Member(n.user); ok && h.State().Kind == entity.Board {
+			former = append(former, h)
+		}
+	}
+	if h, err = n.pickBoard(ref, former); err != nil {
+		return nil, ""
+	}
+	m, _ := h.State().Member(n.user)
+	switch m.Standing {
+	case entity.Removed:
+		return h, "you were removed from it"
+	case entity.Gone:
+		return h, "you have left it"
+	}
+	return h, "it has ended"
 }
 
 // Boards returns our boards by name, the personal ones last.
@@ -123,9 +160,14 @@ func (n *Node) Board(ref string) (BoardView, error) {
 	if err != nil {
 		return BoardView{}, err
 	}
+	return n.oneBoard(h), nil
+}
+
+// oneBoard is boardView with the devices that do not have everything.
+func (n *Node) oneBoard(h *held) BoardView {
 	v := n.boardView(h)
 	_, _, v.Behind = n.confirmations(h)
-	return v, nil
+	return v
 }
 
 // Members returns everybody who is or was a member, the founder first.
@@ -174,6 +216,9 @@ func (n *Node) LeaveBoard(_ context.Context, ref string) error {
 			return err
 		}
 		name := n.boardName(h)
+		if s := h.State(); s.Personal && s.Founder == n.user {
+			return refuse("usage", "what", "a personal board stays")
+		}
 		if err := tx.leave(h); err != nil {
 			return writeCode(err)
 		}

@@ -38,7 +38,7 @@ func (n *Node) SetBoard(_ context.Context, ref string, c BoardChange) (BoardView
 		if len(ops) > 0 {
 			tx.event("board.changed", map[string]any{"id": h.ID().String()})
 		}
-		view = n.boardView(h)
+		view = n.oneBoard(h)
 		return nil
 	})
 	return view, err

@@ -188,7 +188,7 @@ func (n *Node) Device(ref string) (OwnDeviceView, error) {
 // RenameDevice changes what one of our devices is called, on all of them.
 func (n *Node) RenameDevice(_ context.Context, ref, name string) (OwnDeviceView, error) {
 	if !ValidName(name) {
-		return OwnDeviceView{}, refuse("too_long", "what", "name")
+		return OwnDeviceView{}, badName(name)
 	}
 	d, err := n.Device(ref)
 	if err != nil {

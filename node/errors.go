@@ -62,7 +62,7 @@ func linkCode(err error) error {
 func writeCode(err error) error {
 	switch {
 	case errors.Is(err, entity.ErrEnded):
-		return because("board_read_only", err)
+		return &Error{Code: "board_read_only", Err: err, Detail: map[string]string{"why": "it has ended"}}
 	case errors.Is(err, entity.ErrFrozen), errors.Is(err, oplog.ErrVersion):
 		return because("data_newer", err)
 	case errors.Is(err, entity.ErrNoKey):

@@ -142,7 +142,7 @@ func (tx *tx) newInvite(o InviteOptions) (invite.Link, invite.Record, error) {
 		opt.Bound = &user
 	}
 	if err := opt.Check(kind, tx.now); err != nil {
-		return none(because("usage", err))
+		return none(refuse("usage", "what", strings.TrimPrefix(err.Error(), invite.ErrOptions.Error()+": ")))
 	}
 	l := invite.New(kind, eid, n.device.ID(), opt)
 	r := invite.NewRecord(tx.shortID("i"), l, eid, invite.Terms{Created: tx.now, Role: role, History: history, Note: o.Note, Seen: seen})

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -125,7 +126,7 @@ func (n *Node) nameOf(user keys.Digest) string {
 // Rename changes our name.
 func (n *Node) Rename(_ context.Context, name string) error {
 	if !ValidName(name) {
-		return refuse("too_long", "what", "name")
+		return badName(name)
 	}
 	return n.setProfile(func(p *entity.ProfileSet) { p.Name = name })
 }
@@ -161,6 +162,14 @@ func (n *Node) setProfile(f func(*entity.ProfileSet)) error {
 func ValidName(name string) bool {
 	return name != "" && strings.TrimSpace(name) == name && len(name) <= entity.MaxName && utf8.ValidString(name) &&
 		!strings.ContainsFunc(name, func(r rune) bool { return r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0 })
+}
+
+// badName says what is wrong with a name that is none.
+func badName(name string) error {
+	if len(name) > entity.MaxName {
+		return refuse("too_long", "what", "name", "max", fmt.Sprintf("%d bytes", entity.MaxName))
+	}
+	return refuse("usage", "what", fmt.Sprintf("a name is one line of 1 to %d bytes, with no space around it", entity.MaxName))
 }
 
 // online reports whether one of the devices is connected.

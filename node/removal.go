@@ -21,9 +21,9 @@ func (n *Node) ownBoard(ref string) (*held, error) {
 	return h, nil
 }
 
-// another finds a member of a board of ours who is neither we nor its founder. The
-// caller holds the lock.
-func (n *Node) another(board, user string) (*held, *entity.Membership, error) {
+// another finds a member of a board of ours who is neither we nor its founder. ourself
+// is what is said if it is we. The caller holds the lock.
+func (n *Node) another(board, user, ourself string) (*held, *entity.Membership, error) {
 	h, err := n.ownBoard(board)
 	if err != nil {
 		return nil, nil, err
@@ -32,7 +32,7 @@ func (n *Node) another(board, user string) (*held, *entity.Membership, error) {
 	switch s := h.State(); {
 	case err != nil:
 	case m.Party.User == n.user:
-		err = refuse("usage", "what", "that is you; to go yourself: pttnode board leave")
+		err = refuse("usage", "what", ourself)
 	case s.Personal:
 		err = refuse("usage", "what", "a personal board is yours and for your friends: pttnode friend remove")
 	case m.Party.User == s.Founder:
@@ -46,7 +46,7 @@ func (n *Node) another(board, user string) (*held, *entity.Membership, error) {
 func (n *Node) RemoveMember(_ context.Context, board, user string) (MemberView, error) {
 	var view MemberView
 	err := n.update(func(tx *tx) error {
-		h, m, err := n.another(board, user)
+		h, m, err := n.another(board, user, "that is you; to go yourself: pttnode board leave BOARD")
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func (tx *tx) remove(h *held, user keys.Digest) error {
 func (n *Node) TransferBoard(_ context.Context, board, user string) (BoardView, error) {
 	var view BoardView
 	err := n.update(func(tx *tx) error {
-		h, m, err := n.another(board, user)
+		h, m, err := n.another(board, user, "that is you: it is yours already")
 		if err != nil {
 			return err
 		}

@@ -42,9 +42,11 @@ func (n *Node) setBlocked(ref string, blocked bool) (BlockView, error) {
 	err := n.update(func(tx *tx) error {
 		user, err := n.friendRef(ref)
 		if err != nil {
-			if user, err = keys.ParseDigest(ref); err != nil || user == n.user {
-				return refuse("not_found", "what", "friend", "name", ref)
+			id, parse := keys.ParseDigest(ref)
+			if parse != nil || id == n.user {
+				return err // also of a name that several have
 			}
+			user = id
 		}
 		view = BlockView{UserID: user, Name: n.nameOf(user), Blocked: blocked}
 		if n.blocked(user) != blocked {

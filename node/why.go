@@ -11,11 +11,14 @@ import (
 
 // Why says by which operations of a board a user is, or is not any more, a member
 // of it: what was said of the user, and how whoever said so came to be allowed to,
-// from genesis on.
+// from genesis on. It may be a board that we were removed from, or left.
 func (n *Node) Why(board, member string) (WhyView, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	h, err := n.board(board)
+	if former, how := n.formerBoard(board); how != "" { // why we are no member any more
+		h, err = former, nil
+	}
 	if err != nil {
 		return WhyView{}, err
 	}

@@ -361,3 +361,23 @@ func TestLostKey(t *testing.T) {
 		reads(t, bob, "reading", "and on", time.Minute)
 	})
 }
+
+// TestStopBesideOneKilled: a node that has just told a killed one something stops at
+// once; the transport believes in that one for half a minute.
+func TestStopBesideOneKilled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, alice, _, carol := threeOnBoard(t)
+		n.Unchecked()
+		pass(2 * time.Minute) // so that members are connected
+		carol.Crash()
+		remove(t, alice, "reading", "carol")
+		pass(time.Second)
+		began := time.Now()
+		alice.cancel()
+		<-alice.ended
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the node ended after %v", took)
+		}
+		alice.stop()
+	})
+}

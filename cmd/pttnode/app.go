@@ -66,7 +66,7 @@ func (a *app) run(ctx context.Context) int {
 	}
 	root := a.root()
 	root.SetArgs(a.args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return api.ExitOK
 	}
@@ -77,6 +77,9 @@ func (a *app) run(ctx context.Context) int {
 		err = u.problem()
 	}
 	p := a.failure(ctx, err)
+	if p.Code == "usage" && p.Params["command"] == "" { // the node does not know the command
+		p = api.NewProblem("usage", "what", p.Params["what"], "command", commandName(cmd))
+	}
 	a.report(p)
 	return p.Exit
 }
@@ -117,8 +120,11 @@ func (a *app) line(w io.Writer, v any) {
 // strings there become one clean line each.
 func (a *app) say(format string, args ...any) { _, _ = io.WriteString(a.out, clean(format, args)) }
 
-// talk prints what is not the result, on stderr, with the same care.
-func (a *app) talk(format string, args ...any) { _, _ = io.WriteString(a.err, clean(format, args)) }
+// talk prints what is not the result, on stderr, with the same care. What does not fit
+// on a line and says several things says each on a line of its own.
+func (a *app) talk(format string, args ...any) {
+	_, _ = io.WriteString(a.err, apart(clean(format, args)))
+}
 
 // result prints v as JSON, or calls human, which says it.
 func (a *app) result(v any, human func()) error {

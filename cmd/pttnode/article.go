@@ -68,7 +68,7 @@ func (a *app) newArticleCommand() *cobra.Command {
 			}
 			return a.result(v, func() {
 				a.say("Article %d, %s, is on %s.\n", v.No, articleTitle(v), quoted(args[0]))
-				a.talk("Members get it as they come online. Next: pttnode article show %s %d\n", quoted(args[0]), v.No)
+				a.talk("Members get it as they come online.      Next: pttnode article show %s %d\n", quoted(args[0]), v.No)
 				a.talk("Undo: pttnode article delete %s %d\n", quoted(args[0]), v.No)
 			})
 		})(cmd, args)
@@ -85,9 +85,9 @@ func (a *app) editArticleCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "edit BOARD ARTICLE",
 		Short: "change an article of yours",
-		Long: `Replaces what an article of yours says; what is not named stays. If you changed it on
-two of your devices that did not see each other, one version is shown and the other
-stays readable below it, until you edit the article again.`,
+		Long: `Replaces what an article of yours says; what is not named stays. If you changed
+it on two of your devices that did not see each other, one version is shown and
+the other stays readable below it, until you edit the article again.`,
 		Example: `  pttnode article edit reading 3 --title "三體 第二章"
   pttnode article edit reading 3 -F notes.md`,
 		Args: cobra.ExactArgs(2),
@@ -117,7 +117,7 @@ stays readable below it, until you edit the article again.`,
 			}
 			return a.result(v, func() {
 				a.say("Article %d on %s is %s now.\n", v.No, quoted(args[0]), articleTitle(v))
-				a.talk("Members who have it may have kept what it said before. Next: pttnode article show %s %d\n", quoted(args[0]), v.No)
+				a.talk("Members who have it may have kept what it said before.      Next: pttnode article show %s %d\n", quoted(args[0]), v.No)
 			})
 		})(cmd, args)
 	}
@@ -220,7 +220,7 @@ func (a *app) sayArticle(v node.ArticleView) {
 	a.say("\n\n")
 	switch v.State {
 	case "unreadable":
-		a.talk("This article cannot be read here: it is from before you may read, or its key is still missing.\n")
+		a.talk("This article cannot be read here: it is from before you may read, or its key\nis still missing.\n")
 	case "deleted":
 		return
 	}

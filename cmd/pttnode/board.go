@@ -45,7 +45,9 @@ func (a *app) boardCommand() *cobra.Command {
 		RunE: a.with(func(ctx context.Context, c *api.Client, args []string) error {
 			get := c.Members
 			if at != "" {
-				get = func(ctx context.Context, board string) ([]node.MemberView, error) { return c.MembersAt(ctx, board, at) }
+				get = func(ctx context.Context, board string) ([]node.MemberView, error) {
+					return c.MembersAt(ctx, board, moment(at))
+				}
 			}
 			all, err := get(ctx, args[0])
 			if err != nil {
@@ -54,7 +56,7 @@ func (a *app) boardCommand() *cobra.Command {
 			return a.result(all, func() { a.sayMembers(all) })
 		}),
 	}
-	members.Flags().StringVar(&at, "at", "", "look back: the id of an entry of the board's log, or a `TIME` as 2026-01-31T18:00:00Z")
+	members.Flags().StringVar(&at, "at", "", "look back: a `TIME` as 2026-01-31T18:00:00Z or \"2026-01-31 18:00\", or the id of an entry of the board's log")
 	role := &cobra.Command{
 		Use:   "role BOARD USER owner|member|reader",
 		Short: "say what a member may do",
@@ -110,8 +112,8 @@ func (a *app) createBoardCommand() *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVar(&in.Title, "title", "", "a `TEXT` shown beside the name")
-	cmd.Flags().StringVar(&in.Policy, "policy", "", "who may ask to join with a link: friends of yours, or link for whoever has one (default friends)")
-	cmd.Flags().StringVar(&in.History, "history", "", "what a newcomer may read of the past: all, from-join, or a time as 30d (default all)")
+	cmd.Flags().StringVar(&in.Policy, "policy", "", "`WHO` may ask to join with a link: friends of yours, or link for whoever has one (default friends)")
+	cmd.Flags().StringVar(&in.History, "history", "", "`WHAT` a newcomer may read of the past: all, from-join, or a time as 30d (default all)")
 	return cmd
 }
 
@@ -162,7 +164,11 @@ func (a *app) sayBoards(boards []node.BoardView) {
 	}
 	t := table{header: []string{"BOARD", "TITLE", "YOU ARE", "OWNER", "MEMBERS", "UNREAD", "HERE"}}
 	for _, b := range boards {
-		t.add(b.Name, b.Title, b.Role, b.Owner, fmt.Sprint(b.Members), fmt.Sprint(b.Unread), here(b.Have, b.Total))
+		role := b.Role
+		if b.Ended {
+			role += ", ended"
+		}
+		t.add(b.Name, b.Title, role, b.Owner, fmt.Sprint(b.Members), fmt.Sprint(b.Unread), here(b.Have, b.Total))
 	}
 	a.table(&t)
 }
@@ -174,7 +180,7 @@ func (a *app) sayBoard(b node.BoardView) {
 	}
 	a.say("you are  %s\nowner    %s\nmembers  %d\nunread   %d\nhere     %s\n", b.Role, b.Owner, b.Members, b.Unread, here(b.Have, b.Total))
 	if b.Of > 0 {
-		a.say("copies   %s\n", copies(b))
+		a.say("copies   %s\n", block(copies(b, "\n         ")))
 	}
 	if b.Policy == "link" {
 		a.say("joining  whoever has a link may ask\n")
@@ -207,13 +213,14 @@ func here(have, total int) string {
 	return fmt.Sprintf("%d of %d", have, total)
 }
 
-// copies says how many other devices have all that is here, and which do not.
-func copies(b node.BoardView) string {
+// copies says how many other devices have all that is here, and which do not, with
+// below between them.
+func copies(b node.BoardView, below string) string {
 	text := []string{fmt.Sprintf("confirmed by %d of %d other devices", b.Confirmed, b.Of)}
 	for _, d := range b.Behind {
 		who, since := field(d.Name), "this node started"
 		if d.Device != "" {
-			who += "'s " + d.Device
+			who += "'s " + field(d.Device)
 		}
 		if d.Since != nil {
 			since = clock(*d.Since)
@@ -223,7 +230,7 @@ func copies(b node.BoardView) string {
 	if more := b.Of - b.Confirmed - len(b.Behind); more > 0 {
 		text = append(text, fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(text, "; ")
+	return strings.Join(text, below)
 }
 
 func (a *app) sayMembers(all []node.MemberView) {

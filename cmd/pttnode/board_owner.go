@@ -17,8 +17,8 @@ func (a *app) removeMemberCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "remove-member BOARD USER",
 		Short: "end somebody's membership, and change the key",
-		Long: `Removes a member from a board. What is written from now on is sealed with a new key,
-which he does not get; what he has read he keeps.`,
+		Long: `Removes a member from a board. What is written from now on is sealed with a new
+key, which he does not get; what he has read he keeps.`,
 		Example: "  pttnode board remove-member reading bob",
 		Args:    cobra.ExactArgs(2),
 		RunE: a.with(func(ctx context.Context, c *api.Client, args []string) error {
@@ -54,8 +54,8 @@ func (a *app) setBoardCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&title, "title", "", "a `TEXT` shown beside the name")
 	f.StringVar(&description, "description", "", "a longer `TEXT`")
-	f.StringVar(&policy, "policy", "", "who may ask to join with a link: friends, or link for whoever has one")
-	f.StringVar(&history, "history", "", "what a newcomer may read of the past: all, from-join, or a time as 30d")
+	f.StringVar(&policy, "policy", "", "`WHO` may ask to join with a link: friends, or link for whoever has one")
+	f.StringVar(&history, "history", "", "`WHAT` a newcomer may read of the past: all, from-join, or a time as 30d")
 	cmd.RunE = a.with(func(ctx context.Context, c *api.Client, args []string) error {
 		var change node.BoardChange
 		for name, to := range map[string]**string{
@@ -86,8 +86,8 @@ func (a *app) transferCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "transfer BOARD USER",
 		Short: "hand a board on to a member",
-		Long: `Makes a member the owner of a board in your place, and its founder if that is you. You
-stay a member. Only the new owner can give it back.`,
+		Long: `Makes a member the owner of a board in your place, and its founder if that is
+you. You stay a member. Only the new owner can give it back.`,
 		Args: cobra.ExactArgs(2),
 		RunE: a.with(func(ctx context.Context, c *api.Client, args []string) error {
 			err := a.confirmName(confirm, args[0], "Hand %s on to %s? Only they can give it back.", quoted(args[0]), quoted(args[1]))
@@ -111,8 +111,8 @@ func (a *app) rotateCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "rotate BOARD",
 		Short: "change a board's key",
-		Long: `Begins a new key, with which everything is sealed from now on. It is changed by itself
-when a member goes, and once a week where something is written.`,
+		Long: `Begins a new key, with which everything is sealed from now on. It is changed by
+itself when a member goes, and once a week where something is written.`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.with(func(ctx context.Context, c *api.Client, args []string) error {
 			b, err := c.RotateBoard(ctx, args[0])
@@ -129,8 +129,8 @@ func (a *app) deleteBoardCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete BOARD",
 		Short: "end a board for everybody",
-		Long: `Ends a board: nobody writes in it any more, and it goes from your list. What others
-have of it they keep.`,
+		Long: `Ends a board: nobody writes in it any more, and it goes from your list. What
+others have of it they keep.`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.with(func(ctx context.Context, c *api.Client, args []string) error {
 			b, err := c.Board(ctx, args[0])

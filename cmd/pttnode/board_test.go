@@ -18,7 +18,7 @@ func TestCopies(t *testing.T) {
 			Of: 5, Behind: []node.BehindView{dave, carol},
 		},
 	} {
-		if got := copies(b); got != want {
+		if got := copies(b, "; "); got != want {
 			t.Errorf("copies(%+v) = %q, want %q", b, got, want)
 		}
 	}

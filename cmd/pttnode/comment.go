@@ -49,9 +49,9 @@ func (a *app) addCommentCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add BOARD ARTICLE TEXT",
 		Short: "comment on an article",
-		Long: `Writes a comment below an article: a push (推), a boo (噓) or, unless told otherwise, an
-arrow (→), which only says something. Of your pushes and boos on one article the last
-one counts.`,
+		Long: `Writes a comment below an article: a push (推), a boo (噓) or, unless told
+otherwise, an arrow (→), which only says something. Of your pushes and boos on
+one article the last one counts.`,
 		Example: `  pttnode comment add reading 3 "寫得真好" --push`,
 		Args:    cobra.ExactArgs(3),
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -23,7 +24,7 @@ func (a *app) confirm(yes bool, format string, args ...any) (bool, error) {
 		return true, nil
 	}
 	if !a.asks() {
-		return false, api.NewProblem("confirm_required")
+		return false, api.NewProblem("confirm_required", "answer", "-y")
 	}
 	a.talk(format+" [y/N] ", args...)
 	answer, err := a.readLine()
@@ -42,7 +43,7 @@ func (a *app) confirm(yes bool, format string, args ...any) (bool, error) {
 func (a *app) confirmName(given, name, format string, args ...any) error {
 	if given == "" {
 		if !a.asks() {
-			return api.NewProblem("confirm_required", "confirm", name)
+			return api.NewProblem("confirm_required", "answer", "--confirm "+quoted(name))
 		}
 		a.talk(format+" Type its name to go on: ", args...)
 		answer, err := a.readLine()
@@ -52,7 +53,7 @@ func (a *app) confirmName(given, name, format string, args ...any) error {
 		given = answer
 	}
 	if given != name {
-		return api.NewProblem("declined")
+		return api.NewProblem("declined", "why", fmt.Sprintf("%q is not %q", given, name))
 	}
 	return nil
 }
@@ -116,13 +117,21 @@ func (a *app) askHidden(question string) ([]byte, error) {
 	return b, nil
 }
 
+// reason is what the system said of a file, without its name.
+func reason(err error) string {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err.Error()
+	}
+	return err.Error()
+}
+
 // readAll reads a file, or stdin for "-", of at most limit bytes.
 func (a *app) readAll(name string, limit int64) ([]byte, error) {
 	r := a.in
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, api.NewProblem("not_found", "what", "readable file", "name", name)
+			return nil, api.NewProblem("no_file", "name", name, "detail", reason(err))
 		}
 		defer f.Close()
 		r = f

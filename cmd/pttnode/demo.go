@@ -40,9 +40,10 @@ func (a *app) demoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "a little network on this computer",
-		Long: `Starts four nodes as processes of their own on this computer, on 127.0.0.1 only,
-and lets them join each other: friends, a board, articles, refusals, a kill and a
-restart, and a second device of one of them. Everything is checked; the exit code is 10 when a check failed.`,
+		Long: `Starts four nodes as processes of their own on this computer, on 127.0.0.1
+only, and lets them join each other: friends, a board, articles, refusals, a
+kill and a restart, and a second device of one of them. Everything is checked;
+the exit code is 10 when a check failed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), keep, seed) },
 	}

@@ -33,8 +33,14 @@ func (d *duration) Set(s string) error {
 	return nil
 }
 
-// String returns the duration in the largest units that say it whole.
-func (d *duration) String() string { return span(time.Duration(*d)) }
+// String returns the duration in the largest units that say it whole; nothing for
+// none, so that help shows no default where there is none.
+func (d *duration) String() string {
+	if *d == 0 {
+		return ""
+	}
+	return span(time.Duration(*d))
+}
 
 // Type is the word for a value in help texts.
 func (d *duration) Type() string { return "duration" }
@@ -58,10 +64,22 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d s", d/time.Second)
 }
 
+// moment turns a time as clock says it into one that the node takes; all else stays.
+func moment(s string) string {
+	t, err := time.ParseInLocation(clockLayout, s, time.Local)
+	if err != nil {
+		return s
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// clockLayout is how screens show a moment.
+const clockLayout = "2006-01-02 15:04"
+
 // clock says a moment for people, in the local zone.
 func clock(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return t.Local().Format("2006-01-02 15:04")
+	return t.Local().Format(clockLayout)
 }

@@ -27,7 +27,7 @@ func TestDuration(t *testing.T) {
 		{"72h", 72 * time.Hour, "3 d"},
 		{"7d", 7 * 24 * time.Hour, "7 d"},
 		{"1d12h", 36 * time.Hour, "36 h"},
-		{"0s", 0, "0 s"},
+		{"0s", 0, ""},
 	} {
 		var d duration
 		if err := d.Set(c.in); err != nil || time.Duration(d) != c.want || d.String() != c.say {
@@ -80,7 +80,7 @@ func TestUsage(t *testing.T) {
 		{deviceLink, "device_link_here", 7},
 		{"init --device --name x", "usage", 2},
 		{"init --device --link-file - --passphrase-file -", "usage", 2},
-		{"init --device --link-file /nothing/there", "not_found", 5},
+		{"init --device --link-file /nothing/there", "no_file", 5},
 		{"init --device --wait soon --link-file -", "usage", 2},
 		{"init --name x --link-file f", "usage", 2},
 		{"init --name x --listen y", "usage", 2},
@@ -94,7 +94,7 @@ func TestUsage(t *testing.T) {
 		{"invite friend extra", "usage", 2},
 		{"article new reading", "usage", 2},
 		{"article edit reading 1", "usage", 2},
-		{"article edit reading 1 -F /nothing/there", "not_found", 5},
+		{"article edit reading 1 -F /nothing/there", "no_file", 5},
 		{"article delete reading", "usage", 2},
 		{"comment add reading 1", "usage", 2},
 		{"comment add reading 1 x --push --boo", "usage", 2},
@@ -117,8 +117,8 @@ func TestUsage(t *testing.T) {
 		{"down", "", 0},
 		{"up", "no_identity", 3},
 		{"init", "usage", 2},
-		{"article new reading --title t -F /nothing/there", "not_found", 5},
-		{"init --name x --passphrase-file /nothing/there", "not_found", 5},
+		{"article new reading --title t -F /nothing/there", "no_file", 5},
+		{"init --name x --passphrase-file /nothing/there", "no_file", 5},
 	} {
 		for _, mode := range []string{"", " --json"} {
 			exit, stdout, stderr := runWith(t, "", strings.Fields(c.args+mode)...)
@@ -208,12 +208,26 @@ func TestHelp(t *testing.T) {
 	if exit != 0 || stderr != "" || !strings.Contains(stdout, "Invite on one side, join on the other.") {
 		t.Errorf("pttnode: %d %q %q", exit, stdout, stderr)
 	}
-	for _, args := range []string{"help", "--help", "join --help", "help invite friend", "init --help", "help invite device", "help device", "help requests approve", "help why"} {
+	all := []string{"help", "--help", "join --help"}
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		all = append(all, "help "+commandName(cmd))
+		for _, c := range cmd.Commands() {
+			walk(c)
+		}
+	}
+	walk((&app{}).root())
+	for _, args := range all {
 		exit, stdout, stderr := runWith(t, "", strings.Fields(args)...)
 		if exit != 0 || stderr != "" || stdout == "" {
 			t.Errorf("pttnode %s: %d, %d bytes, %q", args, exit, len(stdout), stderr)
 		}
-		for _, word := range []string{"oplog", "quorum", "op-key", "peer id", "master"} {
+		for line := range strings.Lines(stdout) {
+			if n := cells.StringWidth(strings.TrimSuffix(line, "\n")); n > narrow {
+				t.Errorf("pttnode %s has a line of %d cells, want at most %d: %s", args, n, narrow, line)
+			}
+		}
+		for _, word := range []string{"oplog", "quorum", "op-key", "peer id", "master", "default 0"} {
 			if strings.Contains(stdout, word) {
 				t.Errorf("pttnode %s says %q, which is no word for screens", args, word)
 			}
@@ -234,6 +248,14 @@ func TestCompletion(t *testing.T) {
 	if exit != 0 || !strings.HasPrefix(stdout, "approve\t") {
 		t.Errorf("completing requests app: %d, %q", exit, stdout)
 	}
+	for args, want := range map[string]string{ // a directive of the shell's script: 4 keeps it from offering files
+		"board show": ":4\n", "completion": ":4\n", "friend block": ":4\n", "article new reading -F": ":0\n",
+	} {
+		exit, stdout, _ := runWith(t, "", append([]string{"__complete"}, append(strings.Fields(args), "")...)...)
+		if exit != 0 || !strings.HasSuffix(stdout, want) {
+			t.Errorf("completing %s: %d, %q, want %q last", args, exit, stdout, want)
+		}
+	}
 }
 
 func TestSentence(t *testing.T) {
@@ -249,7 +271,7 @@ func TestSentence(t *testing.T) {
 			node.RequestView{State: "waiting_peer", Reason: "network", NextTryAt: &next, Steps: tried, With: node.WithView{Name: "alice"}},
 			"waiting for alice: the other side cannot be reached, last try 12 s ago, next try in 48 s",
 		},
-		{node.RequestView{State: "waiting_peer", Since: now, NextTryAt: &now}, "waiting for the one who made the link, not tried yet, trying again now"},
+		{node.RequestView{State: "waiting_peer", Since: now, NextTryAt: &now}, "waiting for the one who made the link, not tried yet, trying it now"},
 		{node.RequestView{State: "checking", With: node.WithView{Name: "al\x1b[1mice x"}}, `checking that it is really "alice x"`},
 		{node.RequestView{State: "rejected", Reason: "rejected"}, "the answer was no"},
 		{

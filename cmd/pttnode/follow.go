@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"pttnode/api"
@@ -102,6 +103,7 @@ func sentence(r node.RequestView, now time.Time) string {
 	switch r.State {
 	case "waiting_peer":
 		if len(r.Steps) == 0 {
+			next = strings.Replace(next, "trying again", "trying it", 1)
 			return "waiting for " + who + ", not tried yet" + next
 		}
 		return "waiting for " + who + why + ", last try " + span(now.Sub(since)) + " ago" + next

@@ -13,8 +13,9 @@ func (a *app) removeFriendCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "remove FRIEND",
 		Short: "end a friendship",
-		Long: `Ends a friendship. What you write of yourself and on your personal board is sealed with
-a new key from now on, and you leave theirs. Boards that you share stay as they are.`,
+		Long: `Ends a friendship. What you write of yourself and on your personal board is
+sealed with a new key from now on, and you leave theirs. Boards that you share
+stay as they are.`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.with(func(ctx context.Context, c *api.Client, args []string) error {
 			ok, err := a.confirm(yes, "End the friendship with %s?", quoted(args[0]))
@@ -41,10 +42,12 @@ a new key from now on, and you leave theirs. Boards that you share stay as they 
 func (a *app) blockCommand() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use:   "block USER",
+		Use: "block USER",
+		Example: `  pttnode friend block bob
+  pttnode board members reading --json   # the ids of who is no friend`,
 		Short: "end a friendship, and refuse what they ask for",
-		Long: `Ends the friendship, if there is one, and answers every request of theirs with no from
-now on, on all your devices. Boards that you share stay as they are.`,
+		Long: `Ends the friendship, if there is one, and answers every request of theirs with
+no from now on, on all your devices. Boards that you share stay as they are.`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.with(func(ctx context.Context, c *api.Client, args []string) error {
 			ok, err := a.confirm(yes, "Block %s?", quoted(args[0]))

@@ -31,9 +31,9 @@ func (a *app) initCommand() *cobra.Command {
 It needs no running node.
 
 With --device this becomes another device of yours: on the one that you have,
-run pttnode invite device; here, paste its link when asked. A code appears, which
-you type there. The node runs until that is done; stopped before, pttnode up, or
-the same link once more, goes on with it.`,
+run pttnode invite device; here, paste its link when asked. A code appears,
+which you type there. The node runs until that is done; stopped before, pttnode
+up, or the same link once more, goes on with it.`,
 		Args: cobra.NoArgs,
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.init(cmd, in) }
@@ -170,6 +170,6 @@ func (a *app) sayMade(m node.InitResult) {
 		}
 		a.say("%2d %-9s"+end, i+1, word)
 	}
-	a.talk("\nWrite these 24 words on paper and keep them safe: they are shown only now, and with them\n" +
-		"alone you get your identity back. Nobody else may see them.\nNext: pttnode up\n")
+	a.talk("\nWrite these 24 words on paper and keep them safe: they are shown only now, and with\nthem alone you " +
+		"get your identity back. Nobody else may see them.\nNext: pttnode up\n")
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,7 +55,7 @@ func (a *app) inviteCommand() *cobra.Command {
 	return group("invite", "make links for friends, boards and devices of yours",
 		a.newInviteCommand("friend", "friend", "a link that makes a friend", cobra.NoArgs),
 		a.newInviteCommand("board", "board BOARD", "a link to one of your boards", cobra.ExactArgs(1)),
-		a.newInviteCommand("device", "device", "a link that makes another device yours; whoever opens it becomes you", cobra.NoArgs),
+		a.newInviteCommand("device", "device", "a link for another device of yours; whoever opens it becomes you", cobra.NoArgs),
 		list, show, revoke)
 }
 
@@ -70,8 +71,9 @@ func (a *app) newInviteCommand(kind, use, short string, args cobra.PositionalArg
 	if kind == "device" {
 		cmd.Example = "  pttnode invite device"
 		cmd.Long = `Makes a link that makes one more device yours. ANYONE WITH THIS LINK CAN BECOME
-YOU: show it only to that device, never in a chat. It is good for 10 minutes and one
-use, and the device is let in only when you type here the code that it shows.
+YOU: show it only to that device, never in a chat. It is good for 10 minutes
+and one use, and the device is let in only when you type here the code that it
+shows.
 On the new device: pttnode init --device`
 	}
 	cmd.RunE = a.with(func(ctx context.Context, c *api.Client, args []string) error {
@@ -99,19 +101,23 @@ On the new device: pttnode init --device`
 		return a.result(v, func() { a.sayNewInvite(v) })
 	})
 	f := cmd.Flags()
-	f.Var(&expires, "expires", "for how long, as 90s 15m 72h 7d (default by kind)")
+	f.Var(&expires, "expires", "for how long, as 90s 15m 72h 7d; else as usual for its kind")
 	f.StringVar(&in.Note, "note", "", "a `TEXT` for yourself, so that you know later whom it was for")
 	f.StringArrayVar(&in.Addrs, "addr", nil, "a `MULTIADDR` to put into the link; may be repeated")
 	f.BoolVar(&drawn, "qr", false, "draw the link as a QR code on stderr (default: on a terminal)")
 	if kind == "device" { // one use, no default of who, and always asked
 		return cmd
 	}
-	f.IntVar(&in.Uses, "uses", 0, "how many may use it (default 1)")
-	f.BoolVar(&in.AutoApprove, "auto-approve", false, "let in whoever uses it without asking you")
+	autoHelp := "let in whoever uses it without asking you"
+	if kind == "friend" {
+		autoHelp += "; needs --for"
+	}
+	f.IntVar(&in.Uses, "uses", 0, "how `MANY` may use it (default 1)")
+	f.BoolVar(&in.AutoApprove, "auto-approve", false, autoHelp)
 	f.StringVar(&in.For, "for", "", "the only `USER` who may use it: a friend's name, or an id")
 	if kind == "board" {
-		f.StringVar(&in.Role, "role", "", "what the newcomer becomes: member or reader (default member)")
-		f.StringVar(&in.History, "history", "", "what the newcomer may read of the past: all, from-join, or a time as 30d (default as the board)")
+		f.StringVar(&in.Role, "role", "", "what the newcomer becomes: a `ROLE`, member or reader (default member)")
+		f.StringVar(&in.History, "history", "", "`WHAT` the newcomer may read of the past: all, from-join, or a time as 30d (default as the board)")
 	}
 	return cmd
 }
@@ -126,14 +132,14 @@ func (a *app) draw(v node.InviteView) error {
 	if err != nil {
 		return err
 	}
-	a.talk("%s", block(p))
+	_, _ = io.WriteString(a.err, p) // not talk, which breaks wide lines
 	return nil
 }
 
 // sayNewInvite prints the link alone on stdout, and all else on stderr.
 func (a *app) sayNewInvite(v node.InviteView) {
 	if v.Kind == "device" {
-		a.talk("ANYONE WITH THIS LINK CAN BECOME YOU. Show it only to your own new device, never in a chat.\n")
+		a.talk("ANYONE WITH THIS LINK CAN BECOME YOU. Show it only to your own new\ndevice, never in a chat.\n")
 	}
 	a.talk("%s invite %s", kindTitle(v.Kind), v.ID)
 	if v.Note != "" {
@@ -149,7 +155,7 @@ func (a *app) sayNewInvite(v node.InviteView) {
 			"It shows a code; type it here: pttnode requests approve ID      Withdraw: pttnode invite revoke %s\n", v.ID)
 		return
 	}
-	a.talk("Whoever has this link may use it: send it only to whom it is for, and keep your node running.\n"+
+	a.talk("Whoever has this link may use it: send it only to whom it is for, and keep your\nnode running.\n"+
 		"They run: pttnode join LINK      Withdraw it: pttnode invite revoke %s      Next: pttnode requests list\n", v.ID)
 }
 

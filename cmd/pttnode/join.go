@@ -47,7 +47,7 @@ func (a *app) joinCommand() *cobra.Command {
 			return err
 		}
 		if !j.yes && !a.asks() {
-			return api.NewProblem("confirm_required")
+			return api.NewProblem("confirm_required", "answer", "-y")
 		}
 		return a.with(func(ctx context.Context, c *api.Client, _ []string) error { return a.join(ctx, c, text, j) })(cmd, nil)
 	}
@@ -156,7 +156,7 @@ func (a *app) sayLink(l node.LinkView) {
 	}
 	a.talk(`%s invite "%s" (a claim until checked), %s left.`+"\n", strings.ToUpper(l.Kind), l.Name, span(left))
 	if l.Kind == "friend" {
-		a.talk("If you become friends, you see each other's name, card, personal board and online state.\n")
+		a.talk("If you become friends, you see each other's name, card, personal board and\nonline state.\n")
 	} else {
 		a.talk("If you are let in, all members see your name and what you write there.\n")
 	}
@@ -165,7 +165,7 @@ func (a *app) sayLink(l node.LinkView) {
 // followRequest tells on stderr how a request goes until it is over or wait has
 // passed; it returns the request as it is then.
 func (a *app) followRequest(ctx context.Context, c *api.Client, r node.RequestView, wait time.Duration) (node.RequestView, error) {
-	last := ""
+	last, told := "", false
 	id := r.ID
 	err := follow(ctx, c, wait, func(ctx context.Context) (bool, error) {
 		now, err := c.Request(ctx, id)
@@ -177,6 +177,10 @@ func (a *app) followRequest(ctx context.Context, c *api.Client, r node.RequestVi
 		if key := r.State + r.Reason + shape(r.NextTryAt); key != last && !over {
 			last = key
 			a.progress("%s\n", sentence(r, time.Now()))
+			if r.State == "waiting_approval" && r.Code != "" && !told {
+				told = true
+				a.progress("code: %s, which must be the same on the other side; compare it if you can\n", spaced(r.Code))
+			}
 		}
 		return over, nil
 	})

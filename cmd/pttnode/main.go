@@ -76,7 +76,11 @@ func (a *app) failure(ctx context.Context, err error) *api.Problem {
 		if !a.home.HasIdentity() {
 			return api.NewProblem("no_identity", "home", a.home.Paths().Home)
 		}
-		return api.NewProblem("not_running", "home", a.home.Paths().Home)
+		params := []string{"home", a.home.Paths().Home}
+		if d := p.Params["detail"]; d != "" {
+			params = append(params, "detail", d)
+		}
+		return api.NewProblem("not_running", params...)
 	}
 	return p
 }

@@ -55,6 +55,10 @@ func (a *app) requestsCommand() *cobra.Command {
 			a.talk("This cannot be undone; they can ask again with a new link.\n")
 		}),
 		a.decisionCommand("cancel", "withdraw a request of yours", (*api.Client).Cancel, func(r, _ node.RequestView) {
+			if r.State != "cancelled" {
+				a.say("Request %s is over: %s.\n", r.ID, requestState(r))
+				return
+			}
 			a.say("Request %s is cancelled.\n", r.ID)
 			a.talk("To ask again, open the link again: pttnode join LINK\n")
 		}),
@@ -99,7 +103,7 @@ func (a *app) approveCommand() *cobra.Command {
 				return r, err
 			}
 			if r.Kind == "device" && r.State == "new" && r.At == "" && code == "" && a.asks() {
-				a.talk("%s wants to be a device of yours. If it is not in front of you: pttnode requests reject %s\n", quoted(r.With.Name), r.ID)
+				a.talk("%s wants to be a device of yours.      If it is not in front of you: pttnode requests reject %s\n", quoted(r.With.Name), r.ID)
 				if code, err = a.prompt("Code on its screen", ""); err != nil {
 					return r, err
 				}
@@ -111,8 +115,9 @@ func (a *app) approveCommand() *cobra.Command {
 		}, a.sayApproved)
 	cmd.Long = `Says yes to somebody's request. It returns when that is durable.
 
-A device of yours is let in with the six digits that it shows: give them with --code,
-or when asked. A wrong code is refused, and the third takes the link back.`
+A device of yours is let in with the six digits that it shows: give them with
+--code, or when asked. A wrong code is refused, and the third takes the link
+back.`
 	cmd.Example = "  pttnode requests approve r-2\n  pttnode requests approve r-3 --code \"482 913\""
 	cmd.Flags().StringVar(&code, "code", "", "the `CODE` that your new device shows")
 	return cmd
@@ -148,7 +153,7 @@ func (a *app) sayRequests(requests []node.RequestView) {
 		a.talk("No requests. Open a link: pttnode join LINK · make one: pttnode invite friend\n")
 		return
 	}
-	t := table{header: []string{"ID", "FROM", "WANTS", "STATE", "SINCE", "NOTE"}}
+	t := table{header: []string{"ID", "FROM", "WANTS", "STATE", "SINCE", "CODE", "NOTE"}}
 	waiting := node.RequestView{}
 	for _, r := range requests {
 		from := "you"
@@ -162,7 +167,11 @@ func (a *app) sayRequests(requests []node.RequestView) {
 		if r.Direction == "out" && r.Kind == "friend" {
 			want += " with " + otherSide(r)
 		}
-		t.add(r.ID, from, want, requestState(r), span(time.Since(r.Since)), r.Note)
+		code := ""
+		if over, _ := ended(r); !over {
+			code = spaced(r.Code)
+		}
+		t.add(r.ID, from, want, requestState(r), span(time.Since(r.Since)), code, r.Note)
 	}
 	a.table(&t)
 	if waiting.ID != "" {

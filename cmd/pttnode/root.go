@@ -73,6 +73,7 @@ func (a *app) root() *cobra.Command {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", narrow)))
 	f := root.PersistentFlags()
 	f.StringVar(&a.homeDir, "home", "", "directory of everything of one node (environment PTTNODE_HOME)")
 	f.BoolVar(&a.json, "json", a.json, "print one JSON document on one line")
@@ -105,9 +106,13 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// checkArgs makes usageErrors of what cobra says of a command's arguments.
+// checkArgs makes usageErrors of what cobra says of a command's arguments, and keeps
+// shells from offering files for them.
 func checkArgs(cmd *cobra.Command) {
 	cmd.SuggestionsMinimumDistance = 2
+	if cmd.ValidArgs == nil && cmd.ValidArgsFunction == nil {
+		cmd.ValidArgsFunction = cobra.NoFileCompletions // no argument is a file; those are flags
+	}
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
 			err := check(cmd, args)

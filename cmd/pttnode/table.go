@@ -33,8 +33,11 @@ func (t *table) add(row ...string) {
 	t.rows = append(t.rows, row)
 }
 
+// whole are columns that say nothing any more when they are cut.
+var whole = map[string]bool{"AT": true, "SINCE": true, "EXPIRES": true, "LAST SEEN": true, "ENTRY": true, "FINGERPRINT": true, "CODE": true}
+
 // layout returns the table, cut to width cells unless that is 0. The widest columns
-// give first.
+// give first, and those of whole last.
 func (t *table) layout(width int) string {
 	w := make([]int, len(t.header))
 	all := append([][]string{t.header}, t.rows...)
@@ -44,7 +47,8 @@ func (t *table) layout(width int) string {
 		}
 	}
 	if width > 0 {
-		shrink(w, width-gap*(len(w)-1))
+		shrink(w, width-gap*(len(w)-1), func(i int) bool { return !whole[t.header[i]] })
+		shrink(w, width-gap*(len(w)-1), func(int) bool { return true })
 	}
 	var out strings.Builder
 	for _, row := range all {
@@ -63,17 +67,18 @@ func (t *table) layout(width int) string {
 	return out.String()
 }
 
-// shrink takes cells from the widest columns until they fit into width together.
-func shrink(w []int, width int) {
+// shrink takes cells from the widest columns that give until all fit into width
+// together.
+func shrink(w []int, width int, gives func(column int) bool) {
 	for {
-		sum, widest := 0, 0
+		sum, widest := 0, -1
 		for i, n := range w {
 			sum += n
-			if n > w[widest] {
+			if gives(i) && (widest < 0 || n > w[widest]) {
 				widest = i
 			}
 		}
-		if sum <= width || w[widest] <= minWidth {
+		if sum <= width || widest < 0 || w[widest] <= minWidth {
 			return
 		}
 		w[widest]--

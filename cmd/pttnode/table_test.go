@@ -16,6 +16,20 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// TestTableKeepsTimes: what says nothing when it is cut is cut last.
+func TestTableKeepsTimes(t *testing.T) {
+	t.Parallel()
+	tab := table{header: []string{"SINCE", "ADDRESS"}}
+	tab.add("2026-11-24 20:07", "/ip4/127.0.0.1/udp/4242/quic-v1")
+	want := "SINCE             ADDRESS\n2026-11-24 20:07  /ip4/127.0…\n"
+	if got := tab.layout(29); got != want {
+		t.Errorf("layout(29):\n%s\nwant:\n%s", got, want)
+	}
+	if got := tab.layout(12); len([]rune(strings.Split(got, "\n")[1])) > 12 {
+		t.Errorf("layout(12):\n%s", got)
+	}
+}
+
 func TestTableFitsTerminals(t *testing.T) {
 	t.Parallel()
 	tab := table{header: []string{"ID", "FROM", "WANTS", "NOTE"}}
@@ -47,12 +61,12 @@ func TestTableFitsTerminals(t *testing.T) {
 func TestShrink(t *testing.T) {
 	t.Parallel()
 	w := []int{3, 50, 20}
-	shrink(w, 40)
+	shrink(w, 40, func(int) bool { return true })
 	if w[0] != 3 || w[1]+w[2] != 37 || w[1] < 18 || w[2] < 18 {
 		t.Errorf("shrink to 40: %v, want the widest to give first", w)
 	}
 	w = []int{10, 10}
-	shrink(w, 1)
+	shrink(w, 1, func(int) bool { return true })
 	if w[0] != minWidth || w[1] != minWidth {
 		t.Errorf("shrink to 1: %v, want %d each", w, minWidth)
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"pttnode/node"
 )
 
 // Bounds of foreign text on a screen.
@@ -32,6 +34,20 @@ func clean(format string, args []any) string {
 		}
 	}
 	return fmt.Sprintf(format, safe...)
+}
+
+// apart breaks lines that are too wide where they go from one command to the next:
+// where spaces keep them apart, and at dots.
+func apart(s string) string {
+	var out strings.Builder
+	for line := range strings.Lines(s) {
+		if cells.StringWidth(line) > narrow && !strings.HasPrefix(line, "pttnode: ") {
+			line = strings.ReplaceAll(line, "      ", "\n")
+			line = strings.ReplaceAll(line, " · ", "\n")
+		}
+		out.WriteString(line)
+	}
+	return out.String()
 }
 
 // block is text of several lines that is clean already.
@@ -83,26 +99,11 @@ func strip(s string) string {
 		switch {
 		case r == '\u2028' || r == '\u2029' || r == '\r' && !strings.HasPrefix(s, "\n"):
 			out.WriteByte('\n')
-		case r == '\n' || r == '\t' || !unseen(r):
+		case r == '\n' || r == '\t' || !node.Unseen(r):
 			out.WriteRune(r)
 		}
 	}
 	return out.String()
-}
-
-// unseen reports whether r is a control or has no width of its own. Joiners and
-// marks of emoji are among them: two names that look alike are worse than an emoji
-// in two parts.
-func unseen(r rune) bool {
-	switch {
-	case unicode.Is(unicode.Cc, r), unicode.Is(unicode.Cf, r): // C0, C1, DEL; bidi, zero-width, tags
-		return true
-	case r >= 0xFE00 && r <= 0xFE0F, r >= 0xE0100 && r <= 0xE01EF: // variation selectors
-		return true
-	case r == 0x034F, r == 0x115F, r == 0x1160, r == 0x17B4, r == 0x17B5, r == 0x3164, r == 0xFFA0: // fillers and joiners
-		return true
-	}
-	return false
 }
 
 // escape returns the length of the escape sequence that s begins with, or 0. One

@@ -112,6 +112,22 @@ func TestCleanCleansEveryArgument(t *testing.T) {
 	}
 }
 
+// TestApart: a wide line is broken between commands, and no other.
+func TestApart(t *testing.T) {
+	t.Parallel()
+	name := strings.Repeat("長", 20)
+	for in, want := range map[string]string{
+		"Undo: a      Next: b · c\n":                              "Undo: a      Next: b · c\n",
+		"Undo: a " + name + "      Next: b " + name + " · c\nd\n": "Undo: a " + name + "\nNext: b " + name + "\nc\nd\n",
+		"pttnode: hint: " + name + name + " · c\n":                "pttnode: hint: " + name + name + " · c\n",
+		"Undo? [y/N] ": "Undo? [y/N] ",
+	} {
+		if got := apart(in); got != want {
+			t.Errorf("apart(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestScore(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]string{

@@ -25,7 +25,7 @@ func (a *app) upCommand() *cobra.Command {
 		Use:   "up",
 		Short: "run the node in the foreground",
 		Example: `  pttnode up
-  pttnode up --listen /ip4/0.0.0.0/tcp/9487 --listen /ip4/0.0.0.0/udp/9487/quic-v1`,
+  pttnode up --lan --listen /ip4/0.0.0.0/udp/9487/quic-v1`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if web != "off" {
@@ -84,11 +84,11 @@ func (a *app) isReady(n *node.Node, r ready) {
 	_ = a.result(r, func() {
 		s := n.Status()
 		if s.State == "setup" {
-			a.say("ready: %s is being linked, listening on %s\n", s.Device.Name, r.Addrs)
+			a.say("ready: %s is being linked, listening on %s\n", s.Device.Name, first(r.Addrs))
 			a.talk("Stop it with Ctrl-C; pttnode up goes on with it. In another terminal: pttnode status\n")
 			return
 		}
-		a.say("ready: %s on %s, listening on %s\n", s.User.Name, s.Device.Name, r.Addrs)
+		a.say("ready: %s on %s, listening on %s\n", s.User.Name, s.Device.Name, first(r.Addrs))
 		a.talk("Stop it with Ctrl-C. In another terminal: pttnode status · pttnode invite friend\n")
 	})
 }
@@ -119,7 +119,7 @@ func (a *app) downCommand() *cobra.Command {
 		RunE: a.with(func(ctx context.Context, c *api.Client, _ []string) error {
 			s, err := c.Shutdown(ctx)
 			if p, ok := errors.AsType[*api.Problem](err); ok && p.Code == "not_running" {
-				s, err = api.Stopped{}, nil
+				s, err = api.Stopped{Stopped: p.Params["detail"] != ""}, nil // it ended before it had answered
 			}
 			if err != nil {
 				return err

@@ -27,9 +27,13 @@ func (a *app) waitCommand() *cobra.Command {
 		Use: "online", Short: "until another node is connected", Args: cobra.NoArgs,
 		RunE: a.with(func(ctx context.Context, c *api.Client, _ []string) error {
 			var s node.Status
-			err := follow(ctx, c, time.Duration(limit), func(ctx context.Context) (done bool, err error) {
-				s, err = c.Status(ctx)
-				return s.Peers > 0, err
+			err := follow(ctx, c, time.Duration(limit), func(ctx context.Context) (bool, error) {
+				now, err := c.Status(ctx)
+				if err != nil {
+					return false, err // the time may be up: what was last seen is the result
+				}
+				s = now
+				return s.Peers > 0, nil
 			})
 			return a.waited(err, s, func() { a.sayStatus(s) })
 		}),
@@ -54,9 +58,13 @@ func (a *app) waitCommand() *cobra.Command {
 		Use: "synced ENTITY", Short: "until all of a board or friendship is here", Args: cobra.ExactArgs(1),
 		RunE: a.with(func(ctx context.Context, c *api.Client, args []string) error {
 			var s node.SyncView
-			err := follow(ctx, c, time.Duration(limit), func(ctx context.Context) (done bool, err error) {
-				s, err = c.Synced(ctx, args[0])
-				return s.Total > 0 && s.Have >= s.Total, err
+			err := follow(ctx, c, time.Duration(limit), func(ctx context.Context) (bool, error) {
+				now, err := c.Synced(ctx, args[0])
+				if err != nil {
+					return false, err
+				}
+				s = now
+				return s.Total > 0 && s.Have >= s.Total, nil
 			})
 			return a.waited(err, s, func() { a.say("%d of %d\n", s.Have, s.Total) })
 		}),

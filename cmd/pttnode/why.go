@@ -13,8 +13,8 @@ func (a *app) whyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "why BOARD MEMBER",
 		Short: "what makes somebody a member of a board, or ended it",
-		Long: `Shows the signed entries of a board's log by which somebody is a member with their
-role, or is not any more, from its making to now.`,
+		Long: `Shows the signed entries of a board's log by which somebody is a member with
+their role, or is not any more, from its making to now.`,
 		Example: "  pttnode why reading bob",
 		Args:    cobra.ExactArgs(2),
 		RunE: a.with(func(ctx context.Context, c *api.Client, args []string) error {
@@ -38,19 +38,19 @@ func (a *app) sayWhy(w node.WhyView) {
 	default:
 		a.say("%s was a member here, as %s, and is not any more:\n\n", quoted(w.Name), w.Role)
 	}
-	t := table{header: []string{"AT", "WHO", "DID", "DEVICE", "ENTRY", "COUNTS", "FINAL"}}
+	t := table{header: []string{"AT", "WHO", "DID", "ENTRY", "COUNTS", "FINAL"}}
 	for _, o := range w.Chain {
-		t.add(clock(o.At), o.ByName, whyWords(o), o.Device.String()[:8], o.Op.String()[:10], yesNo(o.OK), finalWords(o))
+		t.add(clock(o.At), o.ByName, whyWords(o), o.Op.String()[:10], yesNo(o.OK), finalWords(o))
 	}
 	a.table(&t)
 }
 
-// finalWords says whether what an operation does can still change.
+// finalWords says in a word whether what an operation does can still change.
 func finalWords(o node.WhyOp) string {
 	if o.Final {
-		return "final"
+		return "yes"
 	}
-	return "may still change"
+	return "not yet"
 }
 
 // whyWords says what an operation did, of its author.
