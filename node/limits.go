@@ -80,7 +80,7 @@ const (
 // GCPercent is the share of live memory that may be garbage before it is collected.
 // Most of a node's memory is its logs, which live as long as it does: twice their size
 // would be a waste. A program that runs a node sets it.
-const GCPercent = 40
+const GCPercent = 30
 
 // budget is something that a peer or a subnet may have so much of.
 type budget uint8

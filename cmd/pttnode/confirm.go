@@ -106,10 +106,17 @@ func (a *app) passphrase(file string) ([]byte, error) {
 	return []byte(s), nil
 }
 
-// askHidden asks for what nobody may see.
+// askHidden asks for what nobody may see. The terminal stops repeating before the
+// question is there, so that what is pasted at once stays hidden too.
 func (a *app) askHidden(question string) ([]byte, error) {
+	fd := int(os.Stdin.Fd())
+	quiet, err := term.MakeRaw(fd) // ReadPassword begins from it, and has lines and Ctrl-C work
+	if err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
 	a.talk("%s: ", question)
-	b, err := term.ReadPassword(int(os.Stdin.Fd()))
+	b, err := term.ReadPassword(fd)
+	err = errors.Join(err, term.Restore(fd, quiet))
 	a.talk("\n")
 	if err != nil {
 		return nil, fmt.Errorf("read the answer: %w", err)
