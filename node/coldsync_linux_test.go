@@ -77,8 +77,25 @@ func TestColdSyncMemory(t *testing.T) {
 	}
 	c, late := coldCrowd(t)
 	defer runs(t, c.full)()
+	for range 3 { // when the collector gets to run is chance, more so on a busy machine
+		idle, peak := c.coldMemory(t, late)
+		t.Logf("idle %d MiB, at most %d MiB", idle>>20, peak>>20)
+		if peak-idle <= mostColdMemory {
+			return
+		}
+	}
+	t.Errorf("a cold sync takes more than %d MiB beyond an idle node, three times", mostColdMemory>>20)
+}
+
+// coldMemory returns the anonymous memory of a node before a cold sync, and its most in it.
+func (c *crowd) coldMemory(t *testing.T, late string) (idle, peak int) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(late)); err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestColdSyncChild$", "-test.timeout=2m")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s/p2p/%s %d", coldChild, late, c.full.host.Addrs()[0], c.full.host.ID(), c.board.Log().Len()))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s/p2p/%s %d", coldChild, dir, c.full.host.Addrs()[0], c.full.host.ID(), c.board.Log().Len()))
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -97,11 +114,11 @@ func TestColdSyncMemory(t *testing.T) {
 		}
 	}
 	wait("idle")
-	idle := memoryOf(t, cmd.Process.Pid, "RssAnon:")
+	idle = memoryOf(t, cmd.Process.Pid, "RssAnon:")
 	fmt.Fprintln(stdin)
 	done := make(chan struct{})
 	go func() { defer close(done); wait("done") }()
-	peak := idle
+	peak = idle
 	for over := false; !over; { // the kernel keeps no peak of anonymous memory
 		select {
 		case <-done:
@@ -116,10 +133,7 @@ func TestColdSyncMemory(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("idle %d MiB, at most %d MiB", idle>>20, peak>>20)
-	if peak-idle > mostColdMemory {
-		t.Errorf("a cold sync takes %d MiB beyond %d, want at most %d", (peak-idle)>>20, idle>>20, mostColdMemory>>20)
-	}
+	return idle, peak
 }
 
 // memoryOf returns a line of what the kernel says of a process, in bytes.
