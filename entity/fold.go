@@ -286,13 +286,14 @@ func (s *State) addEpoch(id, by keys.Digest, body any) {
 	s.replace(replaces)
 }
 
-// replace notes that a later epoch names others: all of them known, where the whole
-// of a past is folded (judgeEpochOf).
+// replace notes that a later epoch names others. Where the whole of a past is folded
+// all are known (judgeEpochOf); where a part is, they may be missing, and stay so.
 func (s *State) replace(epochs []keys.Digest) {
 	for _, old := range epochs {
-		e := s.Epochs[old]
-		e.Replaced = true
-		s.Epochs[old] = e
+		if e, ok := s.Epochs[old]; ok {
+			e.Replaced = true
+			s.Epochs[old] = e
+		}
 	}
 }
 
