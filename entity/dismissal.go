@@ -110,8 +110,9 @@ type hunt struct {
 }
 
 // causeOf returns ops whose past, together with that of a void op, makes it void: one,
-// or a checkpoint's acks; nil for not found. Each candidate costs a look at what is void in that past, which
-// never changes: it is looked at once, and maxCauses of them in one call.
+// or a checkpoint's acks; nil for not found. Each candidate costs a look at what is
+// void in that past, which never changes: it is looked at once, and maxCauses of them
+// in one call.
 func (e *Entity) causeOf(n int) []keys.Digest {
 	f := e.facts
 	at, ok := f.causes[n]

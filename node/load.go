@@ -100,22 +100,14 @@ func (n *Node) upgrade() error {
 }
 
 func (n *Node) loadRecords() error {
-	err := n.scan("/i", func(key string, value []byte) error {
-		var r invite.Record
-		if err := n.unseal(key, value, &r); err != nil {
-			return err
-		}
+	err := scanSealed(n, "/i", func(_ string, r invite.Record) error {
 		n.invites[r.ID], n.byIID[r.IID] = r, r.ID
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	err = n.scan("/u", func(key string, value []byte) error {
-		var c invite.Claim
-		if err := n.unseal(key, value, &c); err != nil {
-			return err
-		}
+	err = scanSealed(n, "/u", func(key string, c invite.Claim) error {
 		r := n.invites[strings.Split(key, "/")[2]]
 		if r.ID == "" || key != claimKey(r.ID, len(r.Claims)) {
 			return fmt.Errorf("%w: %s", oplog.ErrCorrupt, key)
@@ -127,11 +119,7 @@ func (n *Node) loadRecords() error {
 	if err != nil {
 		return err
 	}
-	err = n.scan("/a", func(key string, value []byte) error {
-		var a invite.Attempt
-		if err := n.unseal(key, value, &a); err != nil {
-			return err
-		}
+	err = scanSealed(n, "/a", func(_ string, a invite.Attempt) error {
 		n.attempts[a.ID] = a
 		return nil
 	})
@@ -197,6 +185,17 @@ func (n *Node) scan(prefix string, f func(key string, value []byte) error) error
 		}
 	}
 	return nil
+}
+
+// scanSealed calls f with each sealed record below a prefix, in key order.
+func scanSealed[T any](n *Node, prefix string, f func(key string, record T) error) error {
+	return n.scan(prefix, func(key string, value []byte) error {
+		var record T
+		if err := n.unseal(key, value, &record); err != nil {
+			return err
+		}
+		return f(key, record)
+	})
 }
 
 // open reads a sealed record by its key.
