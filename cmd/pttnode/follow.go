@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"pttnode/api"
@@ -92,6 +91,9 @@ func sentence(r node.RequestView, now time.Time) string {
 		next = ", next try in " + span(r.NextTryAt.Sub(now))
 		if !r.NextTryAt.After(now) {
 			next = ", trying again now"
+			if len(r.Steps) == 0 {
+				next = ", trying it now"
+			}
 		}
 	}
 	switch r.State {
@@ -103,7 +105,6 @@ func sentence(r node.RequestView, now time.Time) string {
 	switch r.State {
 	case "waiting_peer":
 		if len(r.Steps) == 0 {
-			next = strings.Replace(next, "trying again", "trying it", 1)
 			return "waiting for " + who + ", not tried yet" + next
 		}
 		return "waiting for " + who + why + ", last try " + span(now.Sub(since)) + " ago" + next
