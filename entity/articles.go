@@ -1,6 +1,7 @@
 package entity
 
 import (
+	"iter"
 	"slices"
 	"time"
 
@@ -33,7 +34,10 @@ type Version struct {
 // Posts returns the articles of a board in its one order, without their texts.
 func (e *Entity) Posts(ring Keyring) []Post {
 	b := e.board(ring)
-	e.findLatest(b.posts)
+	if e.reading.latest == nil {
+		e.reading.latest = make(map[keys.Digest]latest)
+	}
+	findLatest(e.log, b.posts, e.reading.latest)
 	out := make([]Post, len(b.posts))
 	for i := range b.posts {
 		p := &b.posts[i]
@@ -115,11 +119,17 @@ type posted struct {
 // here and not when an op comes, where an op that is refused would keep what builds on
 // it from being appended.
 func (e *Entity) board(ring Keyring) board {
+	return e.boardOf(e.log.All(oplog.Content), ring, e.Counts, e.mayDelete)
+}
+
+// boardOf is board for some of the ops, by what decides which of them count, and whether
+// the author of one may delete another.
+func (e *Entity) boardOf(ops iter.Seq[oplog.Op], ring Keyring, counts func(oplog.Op) bool, mayDelete func(o, of oplog.Op) bool) board {
 	b := board{index: make(map[keys.Digest]int), gone: make(map[keys.Digest]oplog.Op)}
 	var later []oplog.Op
-	for o := range e.log.All(oplog.Content) {
+	for o := range ops {
 		switch {
-		case o.Family() != oplog.FamilyArticle && o.Family() != oplog.FamilyComment, !e.Counts(o):
+		case o.Family() != oplog.FamilyArticle && o.Family() != oplog.FamilyComment, !counts(o):
 		case is(o, oplog.FamilyArticle, TypeArticleNew):
 			b.index[o.ID()] = len(b.posts)
 			b.posts = append(b.posts, posted{op: o})
@@ -134,7 +144,7 @@ func (e *Entity) board(ring Keyring) board {
 		}
 		if is(o, oplog.FamilyComment, TypeCommentDelete) {
 			of, ok := e.log.Get(g.of)
-			if _, already := b.gone[g.of]; ok && !already && e.mayDelete(o, of) {
+			if _, already := b.gone[g.of]; ok && !already && mayDelete(o, of) {
 				b.gone[g.of] = o
 			}
 			continue
@@ -150,7 +160,7 @@ func (e *Entity) board(ring Keyring) board {
 			if o.User() == p.op.User() {
 				p.edits = append(p.edits, o)
 			}
-		case p.deleted == oplog.Op{} && e.mayDelete(o, p.op):
+		case p.deleted == oplog.Op{} && mayDelete(o, p.op):
 			p.deleted = o
 		}
 	}
@@ -183,11 +193,8 @@ type latest struct{ of, shown []oplog.Op }
 // The edits of one device stand in a row, so only the last of each device can be one
 // of them. Where there are several, the past of each is walked, from one device's
 // first such edit to its last, each op once: the edits of many articles by one device
-// cost one walk. What one walk found stays true, so it is kept.
-func (e *Entity) findLatest(posts []posted) {
-	if e.reading.latest == nil {
-		e.reading.latest = make(map[keys.Digest]latest)
-	}
+// cost one walk. What one walk found stays true, so it is kept in memory.
+func findLatest(l *oplog.Log, posts []posted, memory map[keys.Digest]latest) {
 	var open [][]oplog.Op // of each article to be decided, the last edits by device
 	var of []*posted
 	for i := range posts {
@@ -200,7 +207,7 @@ func (e *Entity) findLatest(posts []posted) {
 			p.shown = last
 			continue
 		}
-		if known := e.reading.latest[p.op.ID()]; slices.Equal(known.of, last) {
+		if known := memory[p.op.ID()]; slices.Equal(known.of, last) {
 			p.shown = known.shown
 			continue
 		}
@@ -209,7 +216,7 @@ func (e *Entity) findLatest(posts []posted) {
 	if len(open) == 0 {
 		return
 	}
-	over := overtaken(e.log, open)
+	over := overtaken(l, open)
 	for i, p := range of {
 		for _, o := range open[i] {
 			if !over[o.ID()] {
@@ -217,7 +224,7 @@ func (e *Entity) findLatest(posts []posted) {
 			}
 		}
 		slices.SortFunc(p.shown, func(a, b oplog.Op) int { return compare(a.ID(), b.ID()) })
-		e.reading.latest[p.op.ID()] = latest{open[i], p.shown}
+		memory[p.op.ID()] = latest{open[i], p.shown}
 	}
 }
 

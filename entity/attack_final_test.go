@@ -26,7 +26,7 @@ func owners(t *testing.T, names ...string) *world {
 
 func (w *world) checkpoint(t *testing.T, name string) oplog.Op {
 	t.Helper()
-	o, err := w.Checkpoint(w.who(t, name).author())
+	o, err := w.Checkpoint(w.who(t, name).author(), w.ring)
 	if err != nil {
 		t.Fatalf("%s makes a checkpoint: %v", name, err)
 	}
@@ -134,7 +134,7 @@ func TestAttackO21(t *testing.T) {
 		w.remove(t, "anna", "dora")
 		c := w.checkpoint(t, "founder")
 		if acked {
-			if id, ok := w.WantsAck(w.who(t, "anna").user()); !ok || id != c.ID() {
+			if id, ok := w.WantsAck(w.who(t, "anna").user(), w.ring); !ok || id != c.ID() {
 				t.Fatalf("anna should ack %v, %v, want %v", id, ok, c.ID())
 			}
 			if _, err := w.Ack(w.who(t, "anna").author(), c.ID()); err != nil {

@@ -220,9 +220,10 @@ type Checkpoint struct {
 	Members keys.Digest   `cbor:"3,keyasint"` // roots of the state of its past, with what it keeps
 	Epochs  keys.Digest   `cbor:"4,keyasint"`
 	Refs    keys.Digest   `cbor:"5,keyasint"`
-	Content keys.Digest   `cbor:"6,keyasint"` // root of Heads
-	Keeps   []keys.Digest `cbor:"7,keyasint"` // what counts of that beside the one before, in the order in which it does
-	Heads   []oplog.Head  `cbor:"8,keyasint"` // of the content strand, as its author had it
+	Content keys.Digest   `cbor:"6,keyasint"`           // root of Heads, and of what it drops
+	Keeps   []keys.Digest `cbor:"7,keyasint"`           // what counts of that beside the one before, in the order in which it does
+	Heads   []oplog.Head  `cbor:"8,keyasint"`           // of the content strand, as its author had it
+	Drops   uint64        `cbor:"9,keyasint,omitempty"` // how many content ops it drops (docs/PROTOCOL.md §2.11)
 }
 
 // Ack says that a master has checked another's checkpoint.

@@ -5,18 +5,25 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"pttnode/keys"
 	"pttnode/oplog"
 )
 
-// Checkpoint signs a checkpoint over the present heads and appends it. It fails with
-// ErrNotAuthorized, ErrEnded or ErrFrozen, or like Add.
-func (e *Entity) Checkpoint(a Author) (oplog.Op, error) {
+// Checkpoint signs a checkpoint over the present heads and appends it. It drops what is
+// dead, if that can be found with ring. It fails with ErrNotAuthorized, ErrEnded or
+// ErrFrozen, or like Add.
+func (e *Entity) Checkpoint(a Author, ring Keyring) (oplog.Op, error) {
 	d := e.draft(a, oplog.Control, oplog.FamilyCheckpoint, TypeCheckpoint, nil)
-	c := e.checkpointOf(e.facts.reach.upTo(append(slices.Clone(d.Parents), d.Prev)))
+	p := e.facts.reach.upTo(append(slices.Clone(d.Parents), d.Prev))
+	c := e.checkpointOf(p)
 	c.Heads = e.contentHeads()
-	c.Content = contentRoot(e.ID(), c.Heads)
+	stubs, err := e.dead(p, c.Heads, ring)
+	if err != nil {
+		stubs = nil // the next one may be by somebody who has all
+	}
+	c.Drops, c.Content = uint64(len(stubs)), contentRoot(e.ID(), c.Heads, stubs)
 	return e.Control(a, oplog.FamilyCheckpoint, TypeCheckpoint, c)
 }
 
@@ -53,7 +60,7 @@ func (e *Entity) judgeFinality(o oplog.Op, body any) error {
 			return refuse("keeps %v, want %v", b.Keeps, want.Keeps)
 		case b.Members != want.Members || b.Epochs != want.Epochs || b.Refs != want.Refs:
 			return refuse("roots of another state")
-		case !validHeads(b.Heads) || b.Content != contentRoot(e.ID(), b.Heads):
+		case !validHeads(b.Heads) || b.Drops == 0 && b.Content != contentRoot(e.ID(), b.Heads, nil):
 			return refuse("heads that are none, or of another root")
 		}
 	case *Ack:
@@ -271,9 +278,14 @@ func (s *State) roots() (members, epochs, refs keys.Digest) {
 	return members, root(4, keys.Marshal(es)), root(5, keys.Marshal(slices.Compact(rs)))
 }
 
-// contentRoot names the heads of the content strand in a checkpoint.
-func contentRoot(eid keys.Digest, heads []oplog.Head) keys.Digest {
-	return keys.Hash(keys.LabelRoots, eid[:], []byte{6}, keys.Marshal(heads))
+// contentRoot names the heads of the content strand in a checkpoint, and the list of what
+// it drops, if there is one.
+func contentRoot(eid keys.Digest, heads []oplog.Head, drops []oplog.Stub) keys.Digest {
+	parts := [][]byte{eid[:], {6}, keys.Marshal(heads)}
+	if len(drops) > 0 {
+		parts = append(parts, keys.Marshal(drops))
+	}
+	return keys.Hash(keys.LabelRoots, parts...)
 }
 
 // contentHeads returns the heads of the content strand, of more than an op may name the
@@ -306,11 +318,12 @@ const (
 	DueBeside  Due = 1 // acts beside the last one do nothing until the next keeps them
 	DueRemoval Due = 2 // somebody was removed, and could still act beside it
 	DueMany    Due = 3 // MaxOpen ops since the last one
+	DueDead    Due = 4 // the last one is DropAfter old, and something is dead
 )
 
-// WantsCheckpoint says whether a user has a reason to make a checkpoint, and which. One
-// that waits for acks is reason not to.
-func (e *Entity) WantsCheckpoint(user keys.Digest) Due {
+// WantsCheckpoint says whether a user, who has the keys of ring, has a reason to make a
+// checkpoint, and which. One that waits for acks is reason not to.
+func (e *Entity) WantsCheckpoint(user keys.Digest, ring Keyring, now time.Time) Due {
 	f, s := e.facts, e.State()
 	if m, ok := s.Member(user); !ok || m.Standing != Active || m.Role != Master || !ruleOf[s.Kind].policy || s.Ended || s.Frozen {
 		return NotDue
@@ -335,6 +348,9 @@ func (e *Entity) WantsCheckpoint(user keys.Digest) Due {
 			due = DueMany
 		}
 	}
+	if due == NotDue && now.Sub(f.reach.ops[tip].At()) >= DropAfter && e.anyDead(ring) {
+		return DueDead
+	}
 	return due
 }
 
@@ -358,9 +374,10 @@ func (e *Entity) unacked() (keys.Digest, bool) {
 	return f.reach.ops[best].ID(), true
 }
 
-// WantsAck returns the checkpoint that a user should ack: one that waits for it, or the
-// last final one of somebody else, which then nobody can undo alone.
-func (e *Entity) WantsAck(user keys.Digest) (checkpoint keys.Digest, ok bool) {
+// WantsAck returns the checkpoint that a user, who has the keys of ring, should ack: one
+// that waits for it, or the last final one of somebody else, which then nobody can undo
+// alone; none that drops what he cannot check.
+func (e *Entity) WantsAck(user keys.Digest, ring Keyring) (checkpoint keys.Digest, ok bool) {
 	f, s := e.facts, e.State()
 	m, is := s.Member(user)
 	if !is || m.Standing != Active || m.Role != Master || s.Ended || s.Frozen {
@@ -372,6 +389,9 @@ func (e *Entity) WantsAck(user keys.Digest) (checkpoint keys.Digest, ok bool) {
 			return slices.ContainsFunc(f.acks[c], func(a int) bool { return f.reach.ops[a].User() == user })
 		}
 		if f.reach.ops[c].User() != user && slices.Contains(e.mark(c).masters, user) && !slices.ContainsFunc(f.next[f.prev[c]], acked) {
+			if _, err := e.listOf(c, ring); err != nil {
+				continue
+			}
 			return id, true // of those that follow one, one only
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 func (w *world) due(t *testing.T, name string) entity.Due {
 	t.Helper()
-	return w.WantsCheckpoint(w.who(t, name).user())
+	return w.WantsCheckpoint(w.who(t, name).user(), w.ring, now)
 }
 
 // TestWantsCheckpoint: each reason to make one, and what ends it.
@@ -73,7 +73,7 @@ func TestWantsCheckpoint(t *testing.T) {
 		t.Error("final without acks")
 	}
 	for name, want := range map[string]keys.Digest{"founder": waits.ID(), "ben": c.ID(), "anna": {}, "dora": {}, "stranger": {}} {
-		if got, ok := w.WantsAck(w.who(t, name).user()); got != want || ok == want.IsZero() {
+		if got, ok := w.WantsAck(w.who(t, name).user(), w.ring); got != want || ok == want.IsZero() {
 			t.Errorf("%s should ack %v, %v, want %v", name, got, ok, want)
 		}
 	}
@@ -83,14 +83,14 @@ func TestWantsCheckpoint(t *testing.T) {
 	if !w.Final(waits) {
 		t.Error("not final with both owners")
 	}
-	if got, ok := w.WantsAck(w.who(t, "founder").user()); ok {
+	if got, ok := w.WantsAck(w.who(t, "founder").user(), w.ring); ok {
 		t.Errorf("the founder should ack %v again", got)
 	}
 	checkAgrees(t, w.Entity)
 
 	w.must(t, "founder", oplog.FamilyPolicy, entity.TypeEnd, entity.End{})
 	want("ended", entity.NotDue)
-	if _, err := w.Checkpoint(w.who(t, "founder").author()); !errors.Is(err, entity.ErrEnded) {
+	if _, err := w.Checkpoint(w.who(t, "founder").author(), w.ring); !errors.Is(err, entity.ErrEnded) {
 		t.Errorf("a checkpoint of an ended board: %v, want ErrEnded", err)
 	}
 }

@@ -10,8 +10,8 @@ import (
 func (e *Entity) NextCheckpoint() Checkpoint {
 	c := e.checkpointOf(e.facts.reach.upTo(e.log.Heads(oplog.Control)))
 	c.Heads = e.contentHeads()
-	c.Content = contentRoot(e.ID(), c.Heads)
+	c.Content = contentRoot(e.ID(), c.Heads, nil)
 	return c
 }
 
-func (e *Entity) ContentRoot(heads []oplog.Head) keys.Digest { return contentRoot(e.ID(), heads) }
+func (e *Entity) ContentRoot(heads []oplog.Head) keys.Digest { return contentRoot(e.ID(), heads, nil) }

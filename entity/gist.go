@@ -23,6 +23,8 @@ type reading struct {
 	control int                  // how many control ops there were then
 
 	latest map[keys.Digest]latest // by article, of those edited on several devices
+
+	lists map[int]list // of what checkpoints drop, by number; what one made now would under -1
 }
 
 // gist opens a content op of a board. It is nil where there is no key or what it

@@ -145,7 +145,7 @@ func (r *replica) rule(rt *rapid.T, i int, what string) {
 	case "title":
 		do(oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: fmt.Sprintf("%s %d", r.name, i)})
 	case "checkpoint":
-		_, _ = r.Checkpoint(p.author())
+		_, _ = r.Checkpoint(p.author(), nil)
 	case "ack":
 		for _, o := range r.Log().Backward(oplog.Control) {
 			if o.Family() == oplog.FamilyCheckpoint && o.Type() == entity.TypeCheckpoint {

@@ -102,7 +102,7 @@ func (n *Node) serveRemoved(s *stream, eid, hash keys.Digest) (bool, error) {
 	if err := s.readSync(protocol.SyncVector, &theirs); err != nil {
 		return true, err
 	}
-	return true, n.sendOps(s, part.Lacks(theirs.Heads))
+	return true, n.sendOps(s, eid, part.Lacks(theirs.Heads))
 }
 
 // leaveTaking is one device of somebody who was dismissed from an entity.
@@ -201,7 +201,7 @@ func (n *Node) syncRemoved(ctx context.Context, device keys.ID, eid keys.Digest)
 		if err := protocol.DecodeSync(payload, &theirs); err != nil {
 			return err
 		}
-		if err := n.sendOps(s, part.Lacks(theirs.Heads)); err != nil {
+		if err := n.sendOps(s, eid, part.Lacks(theirs.Heads)); err != nil {
 			return err
 		}
 		if err := s.write(syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: vector})); err != nil {

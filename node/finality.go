@@ -16,8 +16,8 @@ type wanted struct {
 	since time.Time
 }
 
-// closePasts makes and acks the checkpoints of boards that are due, and tells of those
-// that became final (docs/PROTOCOL.md §2.10). Of a user's devices the sole voter does it:
+// closePasts makes and acks the checkpoints of boards that are due, tells of those that
+// became final, and drops what they drop (docs/PROTOCOL.md §2.10, §2.11). Of a user's devices the sole voter does it:
 // two that do not know of each other would make two of one number.
 func (n *Node) closePasts() error {
 	return n.transact(func(tx *tx) error {
@@ -36,6 +36,7 @@ func (n *Node) closePasts() error {
 				}
 			}
 			tx.tellFinal(h)
+			tx.strip(h)
 		}
 		return tx.readmit()
 	})
@@ -44,7 +45,7 @@ func (n *Node) closePasts() error {
 // closePast makes a checkpoint of a board if it is due, and acks one of another owner.
 func (tx *tx) closePast(h *held) error {
 	n, id := tx.n, h.ID()
-	why := h.WantsCheckpoint(n.user)
+	why := h.WantsCheckpoint(n.user, h.ring, tx.now)
 	w, waits := n.wanted[id]
 	switch {
 	case why == entity.NotDue:
@@ -58,7 +59,7 @@ func (tx *tx) closePast(h *held) error {
 		n.wanted[id] = w
 		beside := why == entity.DueBeside && h.State().Founder == n.user // the others wait for a day each time
 		if tx.now.Sub(w.since) >= n.patience(h, why) && !(beside && n.spending.over(besideOfBoard, id.String(), tx.now)) {
-			o, err := h.Checkpoint(tx.author())
+			o, err := h.Checkpoint(tx.author(), h.ring)
 			if err != nil {
 				return err
 			}
@@ -69,7 +70,7 @@ func (tx *tx) closePast(h *held) error {
 			tx.ops(h.Entity, o)
 		}
 	}
-	if c, ok := h.WantsAck(n.user); ok {
+	if c, ok := h.WantsAck(n.user, h.ring); ok {
 		o, err := h.Ack(tx.author(), c)
 		if err != nil {
 			return err
@@ -133,21 +134,30 @@ func (tx *tx) readmit() error {
 	return nil
 }
 
-// rivalry tells of our boards in which a checkpoint contradicts the one that counts, as
-// every user is to be told (docs/PROTOCOL.md §2.10), by id. The caller holds the lock.
-func (n *Node) rivalry() []Health {
-	boards := slices.DeleteFunc(n.boards(), func(h *held) bool { return len(h.State().Final.Rivals) == 0 })
+// alarms tells of our boards in which a checkpoint contradicts the one that counts, or
+// drops what is not dead, as every user is to be told (docs/PROTOCOL.md §2.10, §2.11), by
+// id. The caller holds the lock.
+func (n *Node) alarms() []Health {
+	boards := n.boards()
 	slices.SortFunc(boards, func(a, b *held) int { return compareDigests(a.ID(), b.ID()) })
 	var out []Health
 	for _, h := range boards {
-		out = append(out, Health{
-			Code: "checkpoint_rivals",
-			Title: fmt.Sprintf("board %q: a checkpoint contradicts the one that counts: owners were cut off from one another, "+
-				"or somebody else has a key of the founder's", n.boardName(h)),
-			// By its id: a name may be made to be pasted into a shell.
-			Hint: "what the other one closed may not count; ask the founder whether both are his, and have a second owner confirm the next: pttnode view " +
-				h.ID().String(),
-		})
+		view := "pttnode view " + h.ID().String() // by its id: a name may be made to be pasted into a shell
+		if len(h.State().Final.Rivals) > 0 {
+			out = append(out, Health{
+				Code: "checkpoint_rivals",
+				Title: fmt.Sprintf("board %q: a checkpoint contradicts the one that counts: owners were cut off from one another, "+
+					"or somebody else has a key of the founder's", n.boardName(h)),
+				Hint: "what the other one closed may not count; ask the founder whether both are his, and have a second owner confirm the next: " + view,
+			})
+		}
+		if len(h.FalseDrops()) > 0 {
+			out = append(out, Health{
+				Code:  "checkpoint_false",
+				Title: fmt.Sprintf("board %q: an owner's checkpoint hides from newcomers what nobody deleted", n.boardName(h)),
+				Hint:  "all of it is still here; ask who signed the checkpoint, and whether somebody else has that key: " + view,
+			})
+		}
 	}
 	return out
 }
@@ -158,7 +168,10 @@ func finalView(h *held) *FinalView {
 	if s.Kind != entity.Board {
 		return nil
 	}
-	v := &FinalView{Number: s.Final.Number, Waiting: len(h.Pending()), Rivals: append([]keys.Digest{}, s.Final.Rivals...)}
+	v := &FinalView{
+		Number: s.Final.Number, Waiting: len(h.Pending()), Rivals: append([]keys.Digest{}, s.Final.Rivals...),
+		Dropped: h.Log().Bare(), False: append([]keys.Digest{}, h.FalseDrops()...),
+	}
 	if !s.Final.ID.IsZero() {
 		v.Checkpoint = &s.Final.ID
 	}

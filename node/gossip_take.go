@@ -129,7 +129,7 @@ func (n *Node) hear(eid keys.Digest, from keys.ID, raws [][]byte) (verdict pubsu
 	if len(raws) == 0 {
 		return pubsub.ValidationIgnore, false
 	}
-	ops := oplog.ParseBatch(raws)
+	ops := oplog.ParseBatch(raws, nil)
 	if len(ops) < len(raws) {
 		return pubsub.ValidationReject, false
 	}

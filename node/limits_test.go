@@ -263,7 +263,7 @@ func TestStoreFails(t *testing.T) {
 func handedOut(t *testing.T, n *Node, eid keys.Digest) (ids []keys.Digest) {
 	t.Helper()
 	var sent memory
-	_ = n.sendOps(&stream{Stream: &fakeStream{}, rw: &sent}, n.lacks(eid, keys.ID{}, oplog.Vector{})) // a failed store may refuse
+	_ = n.sendOps(&stream{Stream: &fakeStream{}, rw: &sent}, eid, n.lacks(eid, keys.ID{}, oplog.Vector{})) // a failed store may refuse
 	r := &stream{Stream: &fakeStream{}, r: bufio.NewReader(&sent)}
 	for {
 		_, payload, err := r.read(syncLimit)

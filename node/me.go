@@ -54,7 +54,7 @@ func (n *Node) Status() Status {
 			Code: "data_newer", Title: "some entries were written by a newer version", Hint: "upgrade pttnode",
 		})
 	}
-	s.Health = append(s.Health, n.rivalry()...)
+	s.Health = append(s.Health, n.alarms()...)
 	return s
 }
 

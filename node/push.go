@@ -37,6 +37,7 @@ func (n *Node) news(tx *tx) {
 		}
 	}
 	for eid, ops := range tx.fresh {
+		ops = slices.DeleteFunc(slices.Clone(ops), oplog.Op.Bare) // sync brings stubs, with what vouches for them
 		for len(ops) > 0 {
 			own := ops[0].Device() == n.device.ID()
 			same := 1

@@ -161,5 +161,5 @@ func (n *Node) sendNamed(s *stream, eid keys.Digest, ids []keys.Digest) error {
 		}
 	}
 	n.mu.Unlock()
-	return n.sendOps(s, ops)
+	return n.sendOps(s, eid, ops)
 }

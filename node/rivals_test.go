@@ -49,14 +49,14 @@ func TestRivalsShowInStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(h.Entity, n.device, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "the founder's"})
-	if _, err := h.Checkpoint(entity.Author{Key: n.device, User: n.user, Now: time.Now()}); err != nil {
+	if _, err := h.Checkpoint(entity.Author{Key: n.device, User: n.user, Now: time.Now()}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := healthCodes(n); len(got) != 0 {
 		t.Errorf("health with one checkpoint: %q", got)
 	}
 	title := write(thief, phone, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "the thief's"})
-	rival, err := thief.Checkpoint(entity.Author{Key: phone, User: n.user, Now: time.Now()})
+	rival, err := thief.Checkpoint(entity.Author{Key: phone, User: n.user, Now: time.Now()}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,9 @@ import (
 
 // format is the number of the store's layout. A store with a greater one is of a
 // newer version and is refused (data_newer). In 1 an invite was stored with its
-// claims, and an operation had a second key, /c/…, which is passed over.
-const format = 2
+// claims, and an operation had a second key, /c/…, which is passed over; up to 2 every
+// operation was whole.
+const format = 3
 
 // store commits batches in the order in which they were queued, all that wait in
 // one synced write. It is safe for concurrent use. After a failed write it

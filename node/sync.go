@@ -12,7 +12,7 @@ import (
 
 func syncLimit(typ uint8) int {
 	switch protocol.SyncType(typ) {
-	case protocol.SyncHello, protocol.SyncVector, protocol.SyncOps, protocol.SyncPush, protocol.SyncRanges:
+	case protocol.SyncHello, protocol.SyncVector, protocol.SyncOps, protocol.SyncPush, protocol.SyncRanges, protocol.SyncDropped:
 		return protocol.MaxSync
 	case protocol.SyncEqual, protocol.SyncNo:
 		return protocol.MaxNo
@@ -131,7 +131,7 @@ func (n *Node) exchange(ctx context.Context, device keys.ID, eid keys.Digest, by
 	n.saw(eid, device, theirs)
 	before := n.have(eid)
 	lacks := n.lacks(eid, device, theirs.Heads)
-	if err := n.sendOps(s, lacks); err != nil {
+	if err := n.sendOps(s, eid, lacks); err != nil {
 		return false, err
 	}
 	if err := s.write(syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: mine.vector})); err != nil {
@@ -242,7 +242,7 @@ func (n *Node) serveVector(s *stream, eid keys.Digest, mine offer) error {
 	if !n.shares(eid, s.peer) { // what just came may have ended it
 		return nil
 	}
-	return n.sendOps(s, n.lacks(eid, s.peer, theirs.Heads))
+	return n.sendOps(s, eid, n.lacks(eid, s.peer, theirs.Heads))
 }
 
 // shares reports whether a device speaks for an active member of an entity. An

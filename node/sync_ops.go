@@ -3,6 +3,8 @@ package node
 import (
 	"cmp"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 
 	"pttnode/keys"
@@ -25,29 +27,50 @@ func (n *Node) lacks(eid keys.Digest, device keys.ID, theirs oplog.Vector) (ops 
 }
 
 // sendOps sends operations in frames of bounded size; the last one says that it is.
-func (n *Node) sendOps(s *stream, ops []oplog.Op) error {
+// Before content of which only stubs are left come the lists that these are in.
+func (n *Node) sendOps(s *stream, eid keys.Digest, ops []oplog.Op) error {
 	if err := n.store.settled(); err != nil {
 		return err
 	}
-	for {
-		chunk, rest := cutOps(ops)
-		f := protocol.Ops{Ops: chunk, More: len(rest) > 0}
-		if err := s.write(syncFrame(protocol.SyncOps, f)); err != nil {
+	lists, err := n.listsFor(eid, ops)
+	if err != nil {
+		return err
+	}
+	if len(lists) > 0 {
+		content := slices.IndexFunc(ops, func(o oplog.Op) bool { return o.Strand() == oplog.Content })
+		if err := s.writeOps(ops[:content], true); err != nil { // they say whether to take a list
 			return err
 		}
-		if !f.More {
+		ops = ops[content:]
+		for _, d := range lists {
+			if err := s.write(syncFrame(protocol.SyncDropped, protocol.Dropped(d))); err != nil {
+				return err
+			}
+		}
+	}
+	return s.writeOps(ops, false)
+}
+
+// writeOps writes frames of operations; more says that others follow the last.
+func (s *stream) writeOps(ops []oplog.Op, more bool) error {
+	for {
+		chunk, rest := cutOps(ops)
+		if err := s.write(syncFrame(protocol.SyncOps, protocol.Ops{Ops: chunk, More: more || len(rest) > 0})); err != nil {
+			return err
+		}
+		if len(rest) == 0 {
 			return nil
 		}
 		ops = rest
 	}
 }
 
-// cutOps returns the bytes of as many operations as fit a frame, and the rest.
+// cutOps returns what stands for as many operations as fit a frame, and the rest.
 func cutOps(ops []oplog.Op) (chunk [][]byte, rest []oplog.Op) {
 	ops, rest = oplog.CutBatch(ops, syncChunk, protocol.MaxSync-frameHead)
 	chunk = make([][]byte, 0, len(ops))
 	for _, o := range ops {
-		chunk = append(chunk, o.Bytes())
+		chunk = append(chunk, o.Entry())
 	}
 	return chunk, rest
 }
@@ -76,22 +99,51 @@ func (n *Node) readOps(s *stream, eid keys.Digest) error {
 	return cmp.Or(err, reading, writing)
 }
 
-// frame is an ops frame whose operations were parsed.
+// frame is an ops frame whose operations were parsed, or a list of what was dropped.
 type frame struct {
 	ops  []oplog.Op
+	list *oplog.Dropped
 	more bool
 }
 
-// readFrames reads and parses frames of operations until the last.
+// readFrames reads and parses frames of operations until the last. Stubs are as good as
+// the lists they are in: whoever takes the frames looks at these first.
 func (n *Node) readFrames(s *stream, eid keys.Digest, frames chan<- frame) error {
+	var stubs map[keys.Digest]oplog.Op
 	for {
-		var f protocol.Ops
-		if err := s.readSync(protocol.SyncOps, &f); err != nil {
+		typ, payload, err := s.read(syncLimit)
+		if err != nil {
 			return err
 		}
-		frames <- frame{n.parse(eid, f.Ops), f.More}
-		if !f.More {
-			return nil
+		switch protocol.SyncType(typ) {
+		case protocol.SyncOps:
+			var f protocol.Ops
+			if err := protocol.DecodeSync(payload, &f); err != nil {
+				return err
+			}
+			frames <- frame{ops: n.parse(eid, f.Ops, stubs), more: f.More}
+			if !f.More {
+				return nil
+			}
+		case protocol.SyncDropped:
+			var f protocol.Dropped
+			if err := protocol.DecodeSync(payload, &f); err != nil {
+				return err
+			}
+			list := oplog.Dropped(f)
+			ops, err := list.Ops(eid)
+			if err != nil {
+				return err
+			}
+			if stubs == nil {
+				stubs = make(map[keys.Digest]oplog.Op, len(ops))
+			}
+			for _, o := range ops {
+				stubs[o.ID()] = o
+			}
+			frames <- frame{list: &list, more: true}
+		default:
+			return fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
 		}
 	}
 }
@@ -100,6 +152,16 @@ func (n *Node) readFrames(s *stream, eid keys.Digest, frames chan<- frame) error
 func (n *Node) takeFrames(s *stream, eid keys.Digest, frames <-chan frame, writes chan<- func() error) error {
 	useless := 0
 	for f := range frames {
+		if f.list != nil {
+			finish, err := n.takeList(eid, s.peer, *f.list)
+			if finish != nil {
+				writes <- finish
+			}
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		before := n.have(eid)
 		_, finish, err := n.takeParsed(eid, s.peer, f.ops)
 		if finish != nil {

@@ -14,16 +14,17 @@ import (
 // new and authorised, in one durable batch. missing says that some build on what
 // is not here.
 func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool, err error) {
-	missing, finish, err := n.takeParsed(eid, from, n.parse(eid, raws))
+	missing, finish, err := n.takeParsed(eid, from, n.parse(eid, raws, nil))
 	if finish != nil {
 		err = cmp.Or(finish(), err)
 	}
 	return missing, err
 }
 
-// parse returns what is authentic and not here of operations from a member.
-func (n *Node) parse(eid keys.Digest, raws [][]byte) []oplog.Op {
-	return oplog.ParseBatch(n.unknown(eid, raws))
+// parse returns what is authentic and not here of operations from a member, of which some
+// may be named by stubs.
+func (n *Node) parse(eid keys.Digest, raws [][]byte, stubs map[keys.Digest]oplog.Op) []oplog.Op {
+	return oplog.ParseBatch(n.unknown(eid, raws), stubs)
 }
 
 // takeParsed is take in memory, for operations that were parsed: finish, nil if there
@@ -146,7 +147,7 @@ func (n *Node) unknown(eid keys.Digest, raws [][]byte) [][]byte {
 	}
 	var out [][]byte
 	for _, raw := range raws {
-		if _, known := h.Log().Get(oplog.IDOf(raw)); !known {
+		if _, known := h.Log().Get(oplog.EntryID(raw)); !known {
 			out = append(out, raw)
 		}
 	}
@@ -161,6 +162,7 @@ var (
 // noticed journals what a person would want to know of a new operation.
 func (tx *tx) noticed(h *held, kind entity.Kind, o oplog.Op) {
 	switch {
+	case o.Bare(): // it is over
 	case o.Family() == oplog.FamilyArticle && o.Type() == entity.TypeArticleNew:
 		tx.event("article.new", map[string]any{"board": h.ID().String(), "id": o.ID().String(), "by": o.User().String()})
 	case o.Family() == oplog.FamilyArticle, o.Family() == oplog.FamilyComment:

@@ -36,8 +36,8 @@ type OwnDeviceView struct {
 }
 
 // Health is one thing that is not well. Title says what, Hint what to do. The codes:
-// store_behind or disk_full, data_newer, and checkpoint_rivals for each board that has
-// any, which stays, since a log forgets nothing.
+// store_behind or disk_full, data_newer, and, for each board that has any, which stays,
+// since a log forgets nothing, checkpoint_rivals and checkpoint_false.
 type Health struct {
 	Code  string `json:"code"`
 	Title string `json:"title"`
@@ -265,6 +265,8 @@ type FinalView struct {
 	Checkpoint *keys.Digest  `json:"checkpoint"` // null for none
 	Waiting    int           `json:"waiting"`    // operations beside it that the next one will keep
 	Rivals     []keys.Digest `json:"rivals"`     // checkpoints that contradict one that counts (Health says it too)
+	Dropped    int           `json:"dropped"`    // content operations of which only stubs are left here
+	False      []keys.Digest `json:"false"`      // checkpoints that drop what is not dead (Health says it too)
 }
 
 // WhyView says by which operations a user is, or is not any more, a member.

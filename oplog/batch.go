@@ -1,6 +1,7 @@
 package oplog
 
 import (
+	"fmt"
 	"slices"
 
 	"pttnode/keys"
@@ -12,17 +13,18 @@ import (
 // checked as ParseChain does, by the last signature that verifies; what comes
 // after it is left out, as are malformed ones: a later batch brings them again if
 // they were authentic after all. An op of the result may thus have a bad signature
-// of its own; see Signed. It keeps raws, which nobody may change any more.
-func ParseBatch(raws [][]byte) []Op {
+// of its own; see Signed. 32 bytes are the id of one of stubs, which are taken to be
+// authentic. It keeps raws, which nobody may change any more.
+func ParseBatch(raws [][]byte, stubs map[keys.Digest]Op) []Op {
 	ops := make([]Op, 0, len(raws))
 	at := make(map[keys.Digest]int, len(raws)) // where in ops the content ops are; a chain may fork
 	chainOf := make([]int, 0, len(raws))       // the op before it in its chain, -1 for none
 	for _, raw := range raws {
-		o, err := decodeOwn(raw)
+		o, err := decodeEntry(raw, stubs)
 		if err != nil {
 			continue
 		}
-		if n := len(ops); n > 0 && slices.Equal(o.auth, ops[n-1].auth) { // most cite the same: one copy does
+		if n := len(ops); n > 0 && !o.Bare() && slices.Equal(o.auth, ops[n-1].auth) { // most cite the same: one copy does
 			o.auth = ops[n-1].auth
 		}
 		before := -1
@@ -39,7 +41,9 @@ func ParseBatch(raws [][]byte) []Op {
 	authentic := make([]bool, len(ops))
 	for i := len(ops) - 1; i >= 0; i-- {
 		if !authentic[i] {
-			ops[i].signed = ops[i].verify() == nil
+			if !ops[i].signed {
+				ops[i].signed = ops[i].verify() == nil
+			}
 			authentic[i] = ops[i].signed
 		}
 		if b := chainOf[i]; authentic[i] && b >= 0 {
@@ -53,4 +57,16 @@ func ParseBatch(raws [][]byte) []Op {
 		}
 	}
 	return out
+}
+
+// decodeEntry is decodeOwn for an entry of a batch, which may be the id of a stub.
+func decodeEntry(raw []byte, stubs map[keys.Digest]Op) (Op, error) {
+	if len(raw) != len(keys.Digest{}) {
+		return decodeOwn(raw)
+	}
+	o, ok := stubs[keys.Digest(raw)]
+	if !ok {
+		return Op{}, fmt.Errorf("%w: the stub of %x", ErrMissing, raw)
+	}
+	return o, nil
 }

@@ -49,12 +49,12 @@ func TestParseBatch(t *testing.T) {
 			}
 			raws = append(raws, raw)
 		}
-		if got := d.Names(oplog.ParseBatch(raws)); got != c.want {
+		if got := d.Names(oplog.ParseBatch(raws, nil)); got != c.want {
 			t.Errorf("%s: ParseBatch(%s, %s bad) = %q, want %q", c.name, c.give, c.bad, got, c.want)
 		}
 	}
 	garbage := [][]byte{nil, {0xff}, make([]byte, oplog.MaxContent+1), newer(d.Op("a0").Bytes()), d.Op("a0").Bytes(), bytes.Repeat([]byte{0xaf}, 200)}
-	if got := d.Names(oplog.ParseBatch(garbage)); got != "a0" {
+	if got := d.Names(oplog.ParseBatch(garbage, nil)); got != "a0" {
 		t.Errorf("ParseBatch of garbage and a0 = %q, want a0", got)
 	}
 }
@@ -97,7 +97,7 @@ func TestParseBatchNamed(t *testing.T) {
 		{"a control op named by the next", [][]byte{control, sign(t, "C", next).Bytes()}, 1},
 		{"named by what is not authentic", [][]byte{first, flip(same)}, 0},
 	} {
-		if got := oplog.ParseBatch(c.raws); len(got) != c.want {
+		if got := oplog.ParseBatch(c.raws, nil); len(got) != c.want {
 			t.Errorf("%s: ParseBatch = %d ops, want %d", c.name, len(got), c.want)
 		}
 	}

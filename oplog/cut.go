@@ -12,8 +12,8 @@ import (
 // all that it builds on, as long as the piece has at most most bytes.
 func CutBatch(ops []Op, size, most int) (chunk, rest []Op) {
 	n, sum := 0, 0
-	for n < len(ops) && (n == 0 || sum+len(ops[n].raw) <= size) {
-		sum += len(ops[n].raw)
+	for n < len(ops) && (n == 0 || sum+len(ops[n].Entry()) <= size) {
+		sum += len(ops[n].Entry())
 		n++
 	}
 	if n == len(ops) { // what is there together vouches for itself
@@ -120,8 +120,8 @@ func vouchers(needs map[keys.Digest]keys.Digest, rest []Op) map[keys.Digest]bool
 // frameSize returns how many bytes ops are as CBOR byte strings, at most.
 func frameSize(ops []Op) (size int) {
 	for _, o := range ops {
-		size += len(o.raw) + 3
-		if len(o.raw) >= 1<<16 {
+		size += len(o.Entry()) + 3
+		if len(o.Entry()) >= 1<<16 {
 			size += 2
 		}
 	}

@@ -12,8 +12,30 @@ import (
 // does: a chain of ops is checked by its hashes only if decoding costs little
 // beside a signature. FuzzUnmarshal compares the two.
 func unmarshal(raw []byte) (envelope, error) {
-	var e envelope
 	r := reader{rest: raw}
+	e := r.envelope()
+	r.key(14)
+	e.Body = r.bytes()
+	r.key(15)
+	r.array(e.Sig[:])
+	if r.bad || len(r.rest) != 0 {
+		return envelope{}, fmt.Errorf("%w: %w", ErrFormat, keys.ErrEncoding)
+	}
+	return e, nil
+}
+
+// unmarshalStub is unmarshal for what stands before the body.
+func unmarshalStub(raw []byte) (envelope, error) {
+	r := reader{rest: raw}
+	e := r.envelope()
+	if r.bad || len(r.rest) != 0 {
+		return envelope{}, fmt.Errorf("%w: %w", ErrFormat, keys.ErrEncoding)
+	}
+	return e, nil
+}
+
+// envelope reads the map's head and its keys before the body.
+func (r *reader) envelope() (e envelope) {
 	if r.head(majorMap) != 15 {
 		r.bad = true
 	}
@@ -43,14 +65,7 @@ func unmarshal(raw []byte) (envelope, error) {
 	e.Epoch = r.bytes()
 	r.key(13)
 	e.At = r.uint(1<<64 - 1)
-	r.key(14)
-	e.Body = r.bytes()
-	r.key(15)
-	r.array(e.Sig[:])
-	if r.bad || len(r.rest) != 0 {
-		return envelope{}, fmt.Errorf("%w: %w", ErrFormat, keys.ErrEncoding)
-	}
-	return e, nil
+	return e
 }
 
 // Major types of RFC 8949 §3.1.

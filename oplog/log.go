@@ -20,6 +20,8 @@ type Log struct {
 	forked map[chain]uint64        // lowest seq at which a device signed two ops
 	order  [2][]Op                 // cache of All; nil after an append out of order
 	places *places                 // nil until Places is called
+
+	dropped map[keys.Digest][]Stub // lists of what checkpoints drop, by checkpoint
 }
 
 // chain names the operations of one device in one strand.
@@ -39,6 +41,8 @@ func NewLog(entity keys.Digest) *Log {
 		chains: make(map[chain][]link),
 		heads:  [2]map[keys.Digest]bool{make(map[keys.Digest]bool), make(map[keys.Digest]bool)},
 		forked: make(map[chain]uint64),
+
+		dropped: make(map[keys.Digest][]Stub),
 	}
 }
 

@@ -76,16 +76,19 @@ type Op struct{ *op }
 // is read from there.
 type op struct {
 	id            keys.Digest
-	raw           []byte
+	raw           []byte // of a bare one its envelope and the checkpoint that drops it
 	parents, auth []keys.Digest
 	seq, at       uint64
-	body          int32 // length
+	body          int32 // length; bare where there is none
 	typ           uint16
 	strand        Strand
 	family        Family
 	fields        fields
 	signed        bool // the signature was checked and is good; else nobody has looked, or it is bad
 }
+
+// bare is the length of the body of an op that is known by its stub only.
+const bare = -1
 
 // fields says where in the bytes what is 32 bytes long begins: 0 where it is empty.
 type fields struct{ entity, user, device, prev, epoch uint16 }
@@ -218,8 +221,9 @@ func opt(d keys.Digest) []byte {
 // bodyAt returns where key 14 begins in an encoding whose body has n bytes.
 func bodyAt(raw []byte, n int) int { return len(raw) - sigSize - 1 - headSize(uint64(n)) - n }
 
-// Signed reports whether o's own signature is good. A content op without is authentic
-// by the op that names it (docs/PROTOCOL.md §2.3).
+// Signed reports whether o is authentic by itself: its own signature is good, or it is a
+// stub, which a checkpoint vouches for. A content op that is not is authentic by the op
+// that names it (docs/PROTOCOL.md §2.3).
 func (o Op) Signed() bool { return o.signed || o.verify() == nil }
 
 // IDOf returns the id that raw has as an operation, whether it is one or not.
@@ -231,8 +235,14 @@ func (o Op) IsZero() bool { return o.op == nil }
 // ID returns the SHA-256 of the operation's bytes.
 func (o Op) ID() keys.Digest { return o.id }
 
-// Bytes returns the operation as it was signed. The caller must not change it.
-func (o Op) Bytes() []byte { return o.raw }
+// Bytes returns the operation as it was signed, nil where only its stub is left. The
+// caller must not change it.
+func (o Op) Bytes() []byte {
+	if o.Bare() {
+		return nil
+	}
+	return o.raw
+}
 
 // Entity returns the id of the entity; for a genesis this is the op's own id.
 func (o Op) Entity() keys.Digest {
@@ -291,14 +301,22 @@ func (o Op) Epoch() keys.Digest { return o.field(o.fields.epoch) }
 func (o Op) At() time.Time { return time.UnixMilli(int64(o.at)).UTC() }
 
 // Body returns the body: CBOR in the control strand, sealed bytes in the
-// content strand. The caller must not change it.
+// content strand, nil where only its stub is left. The caller must not change it.
 func (o Op) Body() []byte {
+	if o.Bare() {
+		return nil
+	}
 	end := len(o.raw) - sigSize
 	return o.raw[end-int(o.body) : end : end]
 }
 
 // AAD returns the additional data of a sealed body: the bytes before it.
-func (o Op) AAD() []byte { return o.raw[:bodyAt(o.raw, int(o.body))] }
+func (o Op) AAD() []byte {
+	if o.Bare() {
+		return o.raw[:len(o.raw)-len(keys.Digest{})]
+	}
+	return o.raw[:bodyAt(o.raw, int(o.body))]
+}
 
 // Critical reports whether a node that does not know the type must stop writing.
 func (o Op) Critical() bool { return o.typ >= 128 }

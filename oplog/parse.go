@@ -81,8 +81,12 @@ func decodeOwn(raw []byte) (Op, error) {
 // parse checks the envelope's own rules and builds the Op around raw, which it
 // takes over.
 func parse(raw []byte, env envelope) (Op, error) {
+	return build(sha256.Sum256(raw), raw, env, int32(len(env.Body)))
+}
+
+func build(id keys.Digest, raw []byte, env envelope, body int32) (Op, error) {
 	o := &op{
-		id: sha256.Sum256(raw), raw: raw, parents: env.Parents, auth: env.Auth, seq: env.Seq, at: env.At, body: int32(len(env.Body)),
+		id: id, raw: raw, parents: env.Parents, auth: env.Auth, seq: env.Seq, at: env.At, body: body,
 		typ: env.Type, strand: env.Strand, family: env.Family,
 	}
 	bad := func(why string) (Op, error) { return Op{}, fmt.Errorf("%w: %s", ErrFormat, why) }

@@ -23,6 +23,8 @@ const (
 	SyncNo     SyncType = 5 // B→A: not shared with you, or not here
 	SyncPush   SyncType = 6 // A→B: new ops, no answer
 	SyncRanges SyncType = 7 // A→B and B→A: ranges of the log, where vectors are too long or do not do
+
+	SyncDropped SyncType = 8 // among frames of ops: a list of stubs that those after it name
 )
 
 // Hello begins a sync of one entity.
@@ -54,7 +56,14 @@ type Ranges struct {
 // has.
 func (f Ranges) Begins() bool { return f.Entity != nil && f.Hash != nil && f.Salt != nil }
 
-// Ops carries operations in an order in which they can be appended.
+// Dropped carries the whole list of what a checkpoint drops (docs/PROTOCOL.md §2.11).
+type Dropped struct {
+	Checkpoint keys.Digest  `cbor:"1,keyasint"`
+	Stubs      []oplog.Stub `cbor:"2,keyasint"`
+}
+
+// Ops carries operations in an order in which they can be appended; one of which only the
+// stub is left as its id.
 type Ops struct {
 	Ops  [][]byte `cbor:"1,keyasint"`
 	More bool     `cbor:"2,keyasint,omitempty"`

@@ -87,7 +87,7 @@ func (s *stored) authentic() error {
 				raws = append(raws, o.Bytes())
 			}
 		}
-		if got := len(oplog.ParseBatch(raws)); got != len(raws) {
+		if got := len(oplog.ParseBatch(raws, nil)); got != len(raws) {
 			return fmt.Errorf("of %d operations of %v %d are authentic", len(raws), id, got)
 		}
 	}

@@ -79,6 +79,12 @@ func (a *app) sayFinal(f *node.FinalView) {
 	if f.Waiting > 0 {
 		a.say("waiting   %d entries count from the next checkpoint on\n", f.Waiting)
 	}
+	if f.Dropped > 0 {
+		a.say("dropped   %d entries that were deleted or replaced: their text is not kept any more\n", f.Dropped)
+	}
+	if len(f.False) > 0 {
+		a.say("ALARM     an owner's checkpoint hides what nobody deleted: %s\n", digests(f.False))
+	}
 	if len(f.Rivals) > 0 {
 		a.say("ALARM     other checkpoints contradict it, signed with an owner's key: %s\n", digests(f.Rivals))
 	}

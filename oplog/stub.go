@@ -1,0 +1,143 @@
+package oplog
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"pttnode/keys"
+)
+
+// Stub is what is left of a content op whose body a checkpoint drops
+// (docs/PROTOCOL.md §2.11): all that a log and its rules need.
+type Stub struct {
+	ID       keys.Digest `cbor:"1,keyasint"`
+	Envelope []byte      `cbor:"2,keyasint"` // its bytes before the body
+}
+
+// StubOf returns the stub of a content op.
+func StubOf(o Op) Stub { return Stub{o.id, o.AAD()} }
+
+// Op returns the op that a stub stands for: a bare one. Nothing in a stub says that the
+// id and the envelope belong together; a list of stubs is authentic by the checkpoint that
+// drops it, which the caller has to have compared. It fails with ErrFormat.
+func (s Stub) Op(checkpoint keys.Digest) (Op, error) {
+	raw := append(slices.Clip(bytes.Clone(s.Envelope)), checkpoint[:]...)
+	env, err := unmarshalStub(raw[:len(s.Envelope)])
+	switch {
+	case err != nil:
+		return Op{}, err
+	case len(raw) > MaxStub:
+		return Op{}, fmt.Errorf("%w: stub of %d bytes", ErrTooLarge, len(raw))
+	case env.Strand != Content || s.ID.IsZero():
+		return Op{}, fmt.Errorf("%w: stub of no content op", ErrFormat)
+	}
+	o, err := build(s.ID, raw, env, bare)
+	if err == nil {
+		o.signed = true
+	}
+	return o, err
+}
+
+// Bare reports whether only the stub of an op is left.
+func (o Op) Bare() bool { return o.body == bare }
+
+// DroppedBy returns the checkpoint in whose list a bare op's stub is, zero for an op that
+// is whole.
+func (o Op) DroppedBy() (checkpoint keys.Digest) {
+	if o.Bare() {
+		copy(checkpoint[:], o.raw[len(o.raw)-len(checkpoint):])
+	}
+	return checkpoint
+}
+
+// Entry returns what stands for an op in a batch: its bytes, or the id of its stub.
+func (o Op) Entry() []byte {
+	if o.Bare() {
+		return o.id[:]
+	}
+	return o.raw
+}
+
+// EntryID returns the id of the op that an entry of a batch stands for, if it is one.
+func EntryID(raw []byte) keys.Digest {
+	if len(raw) == len(keys.Digest{}) {
+		return keys.Digest(raw)
+	}
+	return IDOf(raw)
+}
+
+// Dropped is the list of what one checkpoint drops, ascending by id.
+type Dropped struct {
+	Checkpoint keys.Digest
+	Stubs      []Stub
+}
+
+// Ops returns the bare ops of a list. It fails with ErrFormat when the list does not
+// ascend or a stub is none, and with ErrForeign when one is of another entity.
+func (d Dropped) Ops(entity keys.Digest) ([]Op, error) {
+	ops := make([]Op, len(d.Stubs))
+	for i, s := range d.Stubs {
+		o, err := s.Op(d.Checkpoint)
+		switch {
+		case err != nil:
+			return nil, err
+		case o.Entity() != entity:
+			return nil, fmt.Errorf("%w: stub %v of %v", ErrForeign, s.ID, o.Entity())
+		case i > 0 && compare(d.Stubs[i-1].ID, s.ID) >= 0:
+			return nil, fmt.Errorf("%w: stubs that do not ascend", ErrFormat)
+		}
+		ops[i] = o
+	}
+	return ops, nil
+}
+
+// Dropped returns a list that the log keeps.
+func (l *Log) Dropped(checkpoint keys.Digest) (Dropped, bool) {
+	stubs, ok := l.dropped[checkpoint]
+	return Dropped{checkpoint, stubs}, ok
+}
+
+// Bare returns how many bare ops the log has.
+func (l *Log) Bare() (n int) {
+	for checkpoint, stubs := range l.dropped {
+		for _, s := range stubs {
+			if l.ops[s.ID].op != nil && l.ops[s.ID].DroppedBy() == checkpoint {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// KeepDropped keeps a list, which the caller has compared with its checkpoint: by it
+// others are convinced of the bare ops that the log has.
+func (l *Log) KeepDropped(d Dropped) { l.dropped[d.Checkpoint] = d.Stubs }
+
+// Strip replaces by their stubs the ops of a list that the log has whole, keeps the list,
+// and returns what it replaced, now bare. It fails like Ops, and then changes nothing.
+// Ops that were handed out before stay as they are.
+func (l *Log) Strip(d Dropped) (stripped []Op, err error) {
+	ops, err := d.Ops(l.entity)
+	if err != nil {
+		return nil, err
+	}
+	now := make(map[keys.Digest]Op, len(ops))
+	for _, o := range ops {
+		if whole, ok := l.ops[o.id]; ok && !whole.Bare() {
+			now[o.id] = o
+			stripped = append(stripped, o)
+		}
+	}
+	for id, o := range now {
+		l.ops[id] = o
+	}
+	order := l.order[Content-1]
+	for i, o := range order {
+		if b, ok := now[o.id]; ok {
+			order[i] = b
+		}
+	}
+	l.KeepDropped(d)
+	return stripped, nil
+}
