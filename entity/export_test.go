@@ -14,4 +14,6 @@ func (e *Entity) NextCheckpoint() Checkpoint {
 	return c
 }
 
-func (e *Entity) ContentRoot(heads []oplog.Head) keys.Digest { return contentRoot(e.ID(), heads, nil) }
+func (e *Entity) ContentRoot(heads []oplog.Head, drops ...oplog.Stub) keys.Digest {
+	return contentRoot(e.ID(), heads, drops)
+}
