@@ -23,6 +23,7 @@ func (e *Entity) Checkpoint(a Author, ring Keyring) (oplog.Op, error) {
 	if err != nil {
 		stubs = nil // the next one may be by somebody who has all
 	}
+	e.reading.looked = time.Time{} // what is dead after this one is another matter
 	c.Drops, c.Content = uint64(len(stubs)), contentRoot(e.ID(), c.Heads, stubs)
 	return e.Control(a, oplog.FamilyCheckpoint, TypeCheckpoint, c)
 }
@@ -348,7 +349,7 @@ func (e *Entity) WantsCheckpoint(user keys.Digest, ring Keyring, now time.Time) 
 			due = DueMany
 		}
 	}
-	if due == NotDue && now.Sub(f.reach.ops[tip].At()) >= DropAfter && e.anyDead(ring) {
+	if due == NotDue && (now.Sub(f.reach.ops[tip].At()) >= DropAfter || e.full(tip, ring)) && e.anyDead(ring, now) {
 		return DueDead
 	}
 	return due

@@ -14,18 +14,19 @@ import (
 const (
 	MaxDropped = 768 << 10           // bytes of one list as CBOR: it fits a frame of sync
 	DropAfter  = 14 * 24 * time.Hour // from a checkpoint until what it drops is gone, and until one is made for what is dead
+	lookAfter  = time.Hour           // between two looks for what is dead now: each reads the whole board
 )
 
 // ErrDropped says that a list is not that of what a checkpoint drops, or of none that
 // nobody can undo alone.
 var ErrDropped = errors.New("entity: not what a checkpoint drops")
 
-// list is what was found out about what a checkpoint drops, from a log of a certain size
-// with so many keys.
+// list is what was found out about what a checkpoint drops, with so many keys and lists
+// of others.
 type list struct {
-	stubs     []oplog.Stub
-	err       error
-	ops, keys int
+	stubs       []oplog.Stub
+	err         error
+	keys, lists int
 }
 
 // dead returns the list of what a checkpoint over a past, with these heads of content,
@@ -115,20 +116,19 @@ func (e *Entity) contentAt(heads []oplog.Head) ([]oplog.Op, error) {
 	in := make(map[keys.Digest]bool)
 	var todo []keys.Digest
 	for _, h := range heads {
+		if o, ok := e.log.Get(h.ID); !ok || o.Strand() != oplog.Content {
+			return nil, fmt.Errorf("%w: content %v", oplog.ErrMissing, h.ID)
+		}
 		todo = append(todo, h.ID)
 	}
 	for len(todo) > 0 {
 		id := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		if id.IsZero() || in[id] {
-			continue
+		if !id.IsZero() && !in[id] {
+			in[id] = true
+			o, _ := e.log.Get(id)
+			todo = append(append(todo, o.Prev()), o.Parents()...)
 		}
-		o, ok := e.log.Get(id)
-		if !ok {
-			return nil, fmt.Errorf("%w: content %v", oplog.ErrMissing, id)
-		}
-		in[id] = true
-		todo = append(append(todo, o.Prev()), o.Parents()...)
 	}
 	var ops []oplog.Op
 	for o := range e.log.All(oplog.Content) {
@@ -182,38 +182,44 @@ func (e *Entity) listOf(c int, ring Keyring) ([]oplog.Stub, error) {
 	if d, ok := e.log.Dropped(o.ID()); ok {
 		return d.Stubs, nil
 	}
-	l := e.list(c, ring, func() ([]oplog.Stub, error) {
-		stubs, err := e.dead(e.pastOf(o), body.Heads, ring)
-		if err == nil && (uint64(len(stubs)) != body.Drops || contentRoot(e.ID(), body.Heads, stubs) != body.Content) {
-			return nil, fmt.Errorf("%w: checkpoint %v", ErrDropped, o.ID())
-		}
-		return stubs, err
-	})
-	return l.stubs, l.err
-}
-
-// list remembers what find found; where something was missing it looks again when there
-// is more.
-func (e *Entity) list(c int, ring Keyring, find func() ([]oplog.Stub, error)) list {
-	l, known := e.reading.lists[c]
-	done := known && c >= 0 && (l.err == nil || errors.Is(l.err, ErrDropped))
-	if !done && (!known || l.ops != e.log.Len() || l.keys != len(ring)) {
-		stubs, err := find()
-		l = list{stubs, err, e.log.Len(), len(ring)}
-		if e.reading.lists == nil {
-			e.reading.lists = make(map[int]list)
-		}
-		e.reading.lists[c] = l
+	kept := e.log.DroppedLists()
+	if l, known := e.reading.lists[c]; known && (l.err == nil || errors.Is(l.err, ErrDropped) || l.keys == len(ring) && l.lists == kept) {
+		return l.stubs, l.err
 	}
-	return l
+	for _, h := range body.Heads {
+		if _, ok := e.log.Get(h.ID); !ok { // soon it may be here
+			return nil, fmt.Errorf("%w: content %v", oplog.ErrMissing, h.ID)
+		}
+	}
+	stubs, err := e.dead(e.pastOf(o), body.Heads, ring)
+	if err == nil && (uint64(len(stubs)) != body.Drops || contentRoot(e.ID(), body.Heads, stubs) != body.Content) {
+		stubs, err = nil, fmt.Errorf("%w: checkpoint %v", ErrDropped, o.ID())
+	}
+	if e.reading.lists == nil {
+		e.reading.lists = make(map[int]list)
+	}
+	e.reading.lists[c] = list{stubs, err, len(ring), kept}
+	return stubs, err
 }
 
-// anyDead reports whether a checkpoint made now would drop something.
-func (e *Entity) anyDead(ring Keyring) bool {
-	l := e.list(-1, ring, func() ([]oplog.Stub, error) {
-		return e.dead(e.facts.reach.upTo(e.log.Heads(oplog.Control)), e.contentHeads(), ring)
-	})
-	return len(l.stubs) > 0
+// anyDead reports whether a checkpoint made now would drop something, as far as that was
+// found within an hour.
+func (e *Entity) anyDead(ring Keyring, now time.Time) bool {
+	r := &e.reading
+	if since := now.Sub(r.looked); r.looked.IsZero() || since < 0 || since >= lookAfter {
+		stubs, err := e.dead(e.facts.reach.upTo(e.log.Heads(oplog.Control)), e.contentHeads(), ring)
+		r.looked, r.anyDead = now, err == nil && len(stubs) > 0
+	}
+	return r.anyDead
+}
+
+// full reports whether a checkpoint drops as much as it may, so that there is more.
+func (e *Entity) full(c int, ring Keyring) bool {
+	if _, is := e.facts.bodies[c].(*Checkpoint); !is {
+		return false
+	}
+	stubs, err := e.listOf(c, ring)
+	return err == nil && len(stubs) > 0 && len(keys.Marshal(stubs)) > MaxDropped-oplog.MaxStub
 }
 
 // Drop is a checkpoint that drops something.

@@ -1,6 +1,8 @@
 package entity
 
 import (
+	"time"
+
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -24,7 +26,9 @@ type reading struct {
 
 	latest map[keys.Digest]latest // by article, of those edited on several devices
 
-	lists map[int]list // of what checkpoints drop, by number; what one made now would under -1
+	lists   map[int]list // of what checkpoints drop, by number
+	looked  time.Time    // when it was found whether anything is dead now
+	anyDead bool
 }
 
 // gist opens a content op of a board. It is nil where there is no key or what it

@@ -98,6 +98,9 @@ func (l *Log) Dropped(checkpoint keys.Digest) (Dropped, bool) {
 	return Dropped{checkpoint, stubs}, ok
 }
 
+// DroppedLists returns how many lists the log keeps.
+func (l *Log) DroppedLists() int { return len(l.dropped) }
+
 // Bare returns how many bare ops the log has.
 func (l *Log) Bare() (n int) {
 	for checkpoint, stubs := range l.dropped {

@@ -78,16 +78,31 @@ func unsealed[T any](p *Peer, key string, value []byte) (record T, err error) {
 	return record, keys.Unmarshal(plain, &record)
 }
 
-// authentic checks that whoever gets a stored log whole believes all of it.
+// authentic checks that whoever gets a stored log whole believes all of it, and the stubs
+// in it by the lists that are stored.
 func (s *stored) authentic() error {
 	for id, e := range s.entities {
+		stubs := make(map[keys.Digest]oplog.Op)
+		for _, drop := range e.Drops() {
+			list, ok := e.Log().Dropped(drop.Checkpoint)
+			if !ok {
+				continue
+			}
+			ops, err := list.Ops(id)
+			if err := errors.Join(err, e.TakeDropped(list)); err != nil {
+				return err
+			}
+			for _, o := range ops {
+				stubs[o.ID()] = o
+			}
+		}
 		var raws [][]byte
 		for _, strand := range []oplog.Strand{oplog.Control, oplog.Content} {
 			for o := range e.Log().All(strand) {
-				raws = append(raws, o.Bytes())
+				raws = append(raws, o.Entry())
 			}
 		}
-		if got := len(oplog.ParseBatch(raws, nil)); got != len(raws) {
+		if got := len(oplog.ParseBatch(raws, stubs)); got != len(raws) {
 			return fmt.Errorf("of %d operations of %v %d are authentic", len(raws), id, got)
 		}
 	}
