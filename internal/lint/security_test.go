@@ -15,7 +15,7 @@ import (
 // promised are the attacks of which each must have a test named after it.
 var promised = strings.Fields(`
 	H1 H2 H3 H4 H5 H6 H7 H8 H9 H10 H11 H12 H13 H14 H15 H16 H17 H18 H20 H21 H22 H23 H24 H26 H27 H28 H29 H30 H31 H32 H33 H34 H35 H36 H37 H39 H40
-	O1 O2 O5 O6 O7 O8 O9 O10 O24 O25
+	O1 O2 O5 O6 O7 O8 O9 O10 O24 O25 O27 O28 O29
 	G1 G2 G3 G4 G5 G7 G8 G9 G10 G11 G13`)
 
 var (
