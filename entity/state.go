@@ -247,7 +247,7 @@ func compare(a, b keys.Digest) int { return bytes.Compare(a[:], b[:]) }
 // counts.
 func (s *State) cut(user keys.Digest, c Cut) {
 	w := Writer{user, c.Device}
-	s.Cuts[w] = max(s.Cuts[w], c.Seq+1)
+	s.Cuts[w] = max(s.Cuts[w], c.Seq, c.Seq+1) // the last seq there is has none after it
 }
 
 // beyondCut reports whether a content op lies beyond its device's cut. A device
