@@ -38,11 +38,7 @@ func TestRivalsShowInStatus(t *testing.T) {
 		}
 		return o
 	}
-	m, _ := h.State().Member(n.user)
-	party := m.Party
-	party.Devices = append(slices.Clone(party.Devices), phone.ID())
-	slices.SortFunc(party.Devices, func(a, b keys.ID) int { return slices.Compare(a[:], b[:]) })
-	write(h.Entity, n.device, oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party})
+	listPhone(t, n, h, phone)
 
 	thief, err := copyOf(h.Entity)
 	if err != nil {

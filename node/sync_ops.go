@@ -109,7 +109,7 @@ type frame struct {
 // readFrames reads and parses frames of operations until the last. Stubs are as good as
 // the lists they are in: whoever takes the frames looks at these first.
 func (n *Node) readFrames(s *stream, eid keys.Digest, frames chan<- frame) error {
-	var stubs map[keys.Digest]oplog.Op
+	stubs, lists := make(map[keys.Digest]oplog.Op), make(map[keys.Digest]bool)
 	for {
 		typ, payload, err := s.read(syncLimit)
 		if err != nil {
@@ -130,13 +130,14 @@ func (n *Node) readFrames(s *stream, eid keys.Digest, frames chan<- frame) error
 			if err := protocol.DecodeSync(payload, &f); err != nil {
 				return err
 			}
+			if lists[f.Checkpoint] {
+				return fmt.Errorf("%w: a list again", protocol.ErrUnexpected)
+			}
+			lists[f.Checkpoint] = true
 			list := oplog.Dropped(f)
 			ops, err := list.Ops(eid)
 			if err != nil {
 				return err
-			}
-			if stubs == nil {
-				stubs = make(map[keys.Digest]oplog.Op, len(ops))
 			}
 			for _, o := range ops {
 				stubs[o.ID()] = o

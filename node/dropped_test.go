@@ -1,0 +1,180 @@
+package node
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pttnode/entity"
+	"pttnode/keys"
+	"pttnode/oplog"
+	"pttnode/protocol"
+)
+
+// deletes is a board of alice's with an article that the claimant wrote and deleted, and a
+// checkpoint that drops it: all of it, and what a node has that lacks the content.
+func deletes(t *testing.T) (n *Node, whole *entity.Entity, c claimant, list oplog.Dropped) {
+	t.Helper()
+	n, h, _ := boardTarget(t, InviteOptions{})
+	c = newClaimant(t)
+	enters(t, n, h, c)
+	author := entity.Author{Key: c.key, User: c.me.ID(), Now: time.Now()}
+	a, err := h.Write(author, h.ring, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: "regretted"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Write(author, h.ring, oplog.FamilyArticle, entity.TypeArticleDelete, entity.ArticleDelete{Article: a.ID()}); err != nil {
+		t.Fatal(err)
+	}
+	o, err := h.Checkpoint(entity.Author{Key: n.device, User: n.user, Now: time.Now()}, h.ring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	control := slices.Collect(h.Log().All(oplog.Control))
+	lacking, err := entity.New(control[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range control[1:] {
+		if _, err := lacking.Add(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.entities[h.ID()] = &held{lacking, h.ring}
+	if list, _, err = h.Strip(o.ID(), h.ring); err != nil || len(list.Stubs) != 1 {
+		t.Fatalf("%d, %v", len(list.Stubs), err)
+	}
+	return n, h.Entity, c, list
+}
+
+// TestAttackDroppedFrames: stubs are taken from a member with the list of a checkpoint and
+// without it by no way, and what is no such list ends the stream.
+func TestAttackDroppedFrames(t *testing.T) {
+	n, whole, c, list := deletes(t)
+	eid := whole.ID()
+	var entries [][]byte
+	for o := range whole.Log().All(oplog.Content) {
+		entries = append(entries, o.Entry())
+	}
+	dropped := func(d oplog.Dropped) []byte { return syncFrame(protocol.SyncDropped, protocol.Dropped(d)) }
+	ops := syncFrame(protocol.SyncOps, protocol.Ops{Ops: entries})
+	another := oplog.Dropped{Checkpoint: list.Checkpoint, Stubs: []oplog.Stub{{ID: keys.Digest{1}, Envelope: list.Stubs[0].Envelope}}}
+	for what, c2 := range map[string]struct {
+		frames [][]byte
+		over   bool // the stream ends
+	}{
+		"no list":                {[][]byte{ops}, false},
+		"another list":           {[][]byte{dropped(another), ops}, true},
+		"a list that is none":    {[][]byte{dropped(oplog.Dropped{Checkpoint: list.Checkpoint, Stubs: []oplog.Stub{{}}}), ops}, true},
+		"of another checkpoint":  {[][]byte{dropped(oplog.Dropped{Checkpoint: keys.Digest{1}, Stubs: list.Stubs}), ops}, true},
+		"a list again, at once":  {[][]byte{dropped(list), dropped(list), ops}, true},
+		"a list after the stubs": {[][]byte{syncFrame(protocol.SyncOps, protocol.Ops{Ops: entries, More: true}), dropped(another)}, true},
+	} {
+		frames := slices.Concat([][]byte{syncFrame(protocol.SyncHello, protocol.Hello{Entity: eid})}, c2.frames,
+			[][]byte{syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: oplog.Vector{}})})
+		got := answers(t, n, c, frames...)
+		if over := len(got) < 2; over != c2.over {
+			t.Errorf("%s: answers %v", what, got)
+		}
+		if got := n.have(eid); got != whole.Log().Len()-2 {
+			t.Fatalf("%s: %d ops are here", what, got)
+		}
+	}
+	if _, err := n.take(eid, c.key.ID(), entries); err != nil || n.have(eid) != whole.Log().Len()-2 {
+		t.Errorf("a push of stubs: %v, %d ops", err, n.have(eid))
+	}
+	got := answers(t, n, c, syncFrame(protocol.SyncHello, protocol.Hello{Entity: eid}), dropped(list), ops,
+		syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: oplog.Vector{}}))
+	want := []protocol.SyncType{protocol.SyncVector, protocol.SyncOps, protocol.SyncDropped, protocol.SyncOps}
+	if n.have(eid) != whole.Log().Len() || !slices.Equal(got, want) {
+		t.Errorf("the list: %d ops of %d, answers %v, want %v", n.have(eid), whole.Log().Len(), got, want)
+	}
+}
+
+// TestDroppedByRanges: stubs and their lists also come where ranges of logs are compared.
+func TestDroppedByRanges(t *testing.T) {
+	n, whole, c, list := deletes(t)
+	n.entities[whole.ID()] = &held{whole, n.entities[whole.ID()].ring}
+	l := newLine(nil, false)
+	var ids []keys.Digest
+	for o := range whole.Log().All(oplog.Content) {
+		ids = append(ids, o.ID())
+	}
+	lists, err := n.listsFor(whole.ID(), slices.Collect(whole.Log().All(oplog.Content)))
+	if err != nil || len(lists) != 1 || lists[0].Checkpoint != list.Checkpoint {
+		t.Fatalf("%d lists, %v", len(lists), err)
+	}
+	if err := n.sendNamed(l.stream(c.key.ID()), whole.ID(), ids); err != nil {
+		t.Fatal(err)
+	}
+	if sent := string(l.sent()); !strings.Contains(sent, string(list.Stubs[0].Envelope)) {
+		t.Error("the list was not sent")
+	}
+}
+
+// TestFalseDropsShowInStatus: a checkpoint that is signed with a stolen key of the founder's
+// and drops what is shown is told of in status, and drops nothing.
+func TestFalseDropsShowInStatus(t *testing.T) {
+	n, h, _ := boardTarget(t, InviteOptions{})
+	c, phone := newClaimant(t), keys.New()
+	enters(t, n, h, c)
+	if _, err := n.NewArticle(t.Context(), "dev", "", "shown", "text"); err != nil {
+		t.Fatal(err)
+	}
+	listPhone(t, n, h, phone)
+	next, err := thiefOf(t, h).Checkpoint(entity.Author{Key: phone, User: n.user, Now: time.Now()}, h.ring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var body entity.Checkpoint
+	if err := keys.Unmarshal(next.Body(), &body); err != nil {
+		t.Fatal(err)
+	}
+	thief, eid := thiefOf(t, h), h.ID()
+	stubs := []oplog.Stub{oplog.StubOf(slices.Collect(thief.Log().All(oplog.Content))[0])}
+	body.Drops, body.Content = 1, keys.Hash(keys.LabelRoots, eid[:], []byte{6}, keys.Marshal(body.Heads), keys.Marshal(stubs))
+	forged, err := thief.Control(entity.Author{Key: phone, User: n.user, Now: time.Now()}, oplog.FamilyCheckpoint, entity.TypeCheckpoint, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.take(h.ID(), c.key.ID(), [][]byte{forged.Bytes()}); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.closePasts(); err != nil {
+		t.Fatal(err)
+	}
+	if got := healthCodes(n); !slices.Equal(got, []string{"checkpoint_false"}) {
+		t.Errorf("health %q, want checkpoint_false", got)
+	}
+	if v, err := n.View("dev"); err != nil || v.Final.Dropped != 0 || !slices.Equal(v.Final.False, []keys.Digest{forged.ID()}) {
+		t.Errorf("%+v, %v", v.Final, err)
+	}
+}
+
+// listPhone lists a further device of alice's in her board.
+func listPhone(t *testing.T, n *Node, h *held, phone keys.Private) {
+	t.Helper()
+	m, _ := h.State().Member(n.user)
+	party := m.Party
+	party.Devices = append(slices.Clone(party.Devices), phone.ID())
+	slices.SortFunc(party.Devices, func(a, b keys.ID) int { return slices.Compare(a[:], b[:]) })
+	if _, err := h.Control(entity.Author{Key: n.device, User: n.user, Now: time.Now()}, oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// thiefOf is all that a board has, at another place.
+func thiefOf(t *testing.T, h *held) *entity.Entity {
+	t.Helper()
+	thief, err := copyOf(h.Entity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for o := range h.Log().All(oplog.Content) {
+		if _, err := thief.Add(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return thief
+}
