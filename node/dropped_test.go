@@ -84,11 +84,25 @@ func TestAttackDroppedFrames(t *testing.T) {
 	if _, err := n.take(eid, c.key.ID(), entries); err != nil || n.have(eid) != whole.Log().Len()-2 {
 		t.Errorf("a push of stubs: %v, %d ops", err, n.have(eid))
 	}
+	if _, err := n.takeList(eid, newClaimant(t).key.ID(), list); err == nil {
+		t.Error("a list from who is no member")
+	}
+	n.runCtx = t.Context() // so that it would tell others
 	got := answers(t, n, c, syncFrame(protocol.SyncHello, protocol.Hello{Entity: eid}), dropped(list), ops,
 		syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: oplog.Vector{}}))
 	want := []protocol.SyncType{protocol.SyncVector, protocol.SyncOps, protocol.SyncDropped, protocol.SyncOps}
 	if n.have(eid) != whole.Log().Len() || !slices.Equal(got, want) {
 		t.Errorf("the list: %d ops of %d, answers %v, want %v", n.have(eid), whole.Log().Len(), got, want)
+	}
+	told := 0
+	for _, tidings := range n.outbox {
+		told += len(tidings.ops)
+		if slices.ContainsFunc(tidings.ops, oplog.Op.Bare) {
+			t.Error("a stub is pushed, which convinces nobody")
+		}
+	}
+	if told != 1 {
+		t.Errorf("members are told of %d ops, want the deletion", told)
 	}
 }
 
