@@ -33,8 +33,25 @@ func (tx *tx) strip(h *held) {
 		}
 		if len(stripped) > 0 {
 			tx.n.log.Info("dropped", "board", h.ID().String(), "checkpoint", drop.Checkpoint.String(), "ops", len(stripped))
+			tx.after = append(tx.after, func() { tx.n.mergeSoon(oplog.KeysOf(h.ID())) })
 		}
 	}
+}
+
+// mergeSoon has the store let go of what was replaced below a prefix, in a goroutine of its
+// own: it may rewrite much.
+func (n *Node) mergeSoon(prefix string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	ctx := n.runCtx
+	if n.store.merge == nil || ctx == nil || ctx.Err() != nil {
+		return
+	}
+	n.wg.Go(func() {
+		if err := n.store.merge(ctx, prefix); err != nil && ctx.Err() == nil {
+			n.log.Warn("merge", "err", err)
+		}
+	})
 }
 
 // listsFor returns the lists that convince a member of the stubs among ops: those that

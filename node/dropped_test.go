@@ -1,6 +1,9 @@
 package node
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -191,4 +194,71 @@ func thiefOf(t *testing.T, h *held) *entity.Entity {
 		}
 	}
 	return thief
+}
+
+// TestDroppedLeavesTheDisk: what was deleted is in no file of the store four weeks later,
+// at the latest after the next start.
+func TestDroppedLeavesTheDisk(t *testing.T) {
+	dir := t.TempDir()
+	ds, err := openStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	n := targetOn(t, ds, func(c *Config) { c.Now, c.Merge = func() time.Time { return now }, mergerOf(ds) })
+	n.runCtx = t.Context()
+	b, err := n.CreateBoard(t.Context(), BoardOptions{Name: "dev"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := n.NewArticle(t.Context(), "dev", "", "regretted", strings.Repeat("x", 2000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, _ := n.entities[b.ID].Log().Get(a.ID)
+	sealed := slices.Clone(o.Body())
+	if _, err := n.DeleteArticle(t.Context(), "dev", a.ID.String()); err != nil {
+		t.Fatal(err)
+	}
+	if err := ds.DB.Flush(); err != nil { // into a table
+		t.Fatal(err)
+	}
+	in := func(pattern string) (count int) { // pebble takes its time to remove files
+		t.Helper()
+		files, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%q: %v", files, err)
+		}
+		for _, f := range files {
+			if raw, err := os.ReadFile(f); err == nil && bytes.Contains(raw, sealed[100:200]) { // a file may go meanwhile
+				count++
+			}
+		}
+		return count
+	}
+	if in("*.sst") == 0 {
+		t.Fatal("it is in no table: this proves nothing")
+	}
+	for range 2 {
+		now = now.Add(entity.DropAfter)
+		if err := n.closePasts(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.wg.Wait()
+	if got := n.entities[b.ID].Log().Bare(); got != 1 {
+		t.Errorf("%d dropped", got)
+	}
+	if err := ds.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if ds, err = openStore(dir); err != nil {
+		t.Fatal(err)
+	}
+	if got := in("*"); got > 0 {
+		t.Errorf("in %d files after a start", got)
+	}
+	if err := ds.Close(); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -29,6 +29,9 @@ type Config struct {
 	Log    *slog.Logger     // nil discards
 	Now    func() time.Time // nil is time.Now
 	Room   func() error     // nil error when the disk has room; nil means always
+	// Merge has the store let go of the bytes that were replaced below a prefix of its
+	// keys; nil where it does so at once.
+	Merge func(ctx context.Context, prefix string) error
 
 	LAN      bool                 // announce this node on the local network, and look for those it knows
 	Metrics  *prometheus.Registry // gets the node's metrics; nil for none
@@ -140,7 +143,7 @@ type self struct {
 // version wrote it, and oplog.ErrCorrupt when it is damaged.
 func New(h host.Host, ds datastore.Batching, cfg Config) (*Node, error) {
 	n := &Node{
-		host: h, store: &store{ds: ds, room: cfg.Room}, device: cfg.Device, vault: cfg.Vault, log: cfg.Log, now: cfg.Now, silent: cfg.NoGossip,
+		host: h, store: &store{ds: ds, room: cfg.Room, merge: cfg.Merge}, device: cfg.Device, vault: cfg.Vault, log: cfg.Log, now: cfg.Now, silent: cfg.NoGossip,
 		running: make(chan struct{}),
 		opened:  make(map[keys.Digest]any), devices: make(map[keys.ID]deviceRecord), asked: make(map[entity.AskedAt]string),
 		entities: make(map[keys.Digest]*held), chains: make(map[keys.Digest]*entity.Entity),

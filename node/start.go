@@ -73,7 +73,7 @@ func Start(_ context.Context, h *Home, o StartOptions) (n *Node, err error) {
 	}
 	push(host.Close)
 	n, err = New(host, ds, Config{
-		Device: device, Vault: vault, Log: o.Log, Room: func() error { return diskRoom(h.paths.Store) }, LAN: o.LAN, Metrics: metrics,
+		Device: device, Vault: vault, Log: o.Log, Room: func() error { return diskRoom(h.paths.Store) }, Merge: mergerOf(ds), LAN: o.LAN, Metrics: metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -96,6 +96,16 @@ func openStore(path string) (*pebbleds.Datastore, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	return ds, nil
+}
+
+// mergerOf returns what has pebble rewrite its tables below a prefix, which ends in "/": a
+// value that was replaced stays in an older one until then. Its log keeps the last writes,
+// replaced or not, until it is begun anew, with the next start at the latest.
+func mergerOf(ds *pebbleds.Datastore) func(context.Context, string) error {
+	return func(ctx context.Context, prefix string) error {
+		end := prefix[:len(prefix)-1] + "0" // the byte after "/"
+		return ds.DB.Compact(ctx, []byte(prefix), []byte(end), false)
+	}
 }
 
 // pebbleLogger keeps pebble quiet. Its Fatalf, by default the end of the process

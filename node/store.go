@@ -23,7 +23,9 @@ const format = 3
 type store struct {
 	ds   datastore.Batching
 	room func() error // nil error: there is room for a write
-	done func(int)    // called with the number of transactions of each write; may be nil
+	// merge lets go of the bytes that were replaced below a prefix; may be nil
+	merge func(ctx context.Context, prefix string) error
+	done  func(int) // called with the number of transactions of each write; may be nil
 
 	mu     sync.Mutex
 	queue  []*batch

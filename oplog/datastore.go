@@ -49,8 +49,11 @@ func PutDropped(ctx context.Context, w datastore.Write, entity keys.Digest, d Dr
 }
 
 func opKey(entity, id keys.Digest) datastore.Key {
-	return datastore.RawKey(opPrefix + entity.String() + "/" + id.String())
+	return datastore.RawKey(KeysOf(entity) + id.String())
 }
+
+// KeysOf returns the prefix of the keys of an entity's ops.
+func KeysOf(entity keys.Digest) string { return opPrefix + entity.String() + "/" }
 
 // Load reads every log of a store. The signatures of stored ops were checked
 // before they were stored; their hashes are checked again, and a difference
