@@ -19,9 +19,9 @@ func (e *Entity) Checkpoint(a Author, ring Keyring) (oplog.Op, error) {
 	p := e.facts.reach.upTo(append(slices.Clone(d.Parents), d.Prev))
 	c := e.checkpointOf(p)
 	c.Heads = e.contentHeads()
-	stubs, err := e.dead(p, c.Heads, ring)
-	if err != nil {
-		stubs = nil // the next one may be by somebody who has all
+	stubs, err := e.dropsNow(p, c.Heads, ring)
+	if err != nil || len(c.Keeps) > 0 { // what it keeps may show what was dead
+		stubs = nil
 	}
 	e.reading.looked = time.Time{} // what is dead after this one is another matter
 	c.Drops, c.Content = uint64(len(stubs)), contentRoot(e.ID(), c.Heads, stubs)
@@ -61,6 +61,8 @@ func (e *Entity) judgeFinality(o oplog.Op, body any) error {
 			return refuse("keeps %v, want %v", b.Keeps, want.Keeps)
 		case b.Members != want.Members || b.Epochs != want.Epochs || b.Refs != want.Refs:
 			return refuse("roots of another state")
+		case b.Drops > 0 && len(b.Keeps) > 0:
+			return refuse("drops something where it keeps something")
 		case !validHeads(b.Heads) || b.Drops == 0 && b.Content != contentRoot(e.ID(), b.Heads, nil):
 			return refuse("heads that are none, or of another root")
 		}
@@ -308,104 +310,4 @@ func validHeads(heads []oplog.Head) bool {
 
 func compareHeads(a, b oplog.Head) int {
 	return cmp.Or(bytes.Compare(a.Device[:], b.Device[:]), cmp.Compare(a.Seq, b.Seq), compare(a.ID, b.ID))
-}
-
-// Due is why a checkpoint is due.
-type Due uint8
-
-// Why a checkpoint is due, the most urgent first.
-const (
-	NotDue     Due = 0
-	DueBeside  Due = 1 // acts beside the last one do nothing until the next keeps them
-	DueRemoval Due = 2 // somebody was removed, and could still act beside it
-	DueMany    Due = 3 // MaxOpen ops since the last one
-	DueDead    Due = 4 // the last one is DropAfter old, and something is dead
-)
-
-// WantsCheckpoint says whether a user, who has the keys of ring, has a reason to make a
-// checkpoint, and which. One that waits for acks is reason not to.
-func (e *Entity) WantsCheckpoint(user keys.Digest, ring Keyring, now time.Time) Due {
-	f, s := e.facts, e.State()
-	if m, ok := s.Member(user); !ok || m.Standing != Active || m.Role != Master || !ruleOf[s.Kind].policy || s.Ended || s.Frozen {
-		return NotDue
-	}
-	if _, waits := e.unacked(); waits {
-		return NotDue
-	}
-	if len(e.Pending()) > 0 {
-		return DueBeside
-	}
-	due, open := NotDue, 0
-	tip := f.reach.number[s.Final.ID] // without one that of genesis, which is before all
-	for n := tip + 1; n < len(f.bodies); n++ {
-		o := f.reach.ops[n]
-		if !f.reach.before(tip, n) || o.Family() == oplog.FamilyCheckpoint || s.Void[o.ID()] {
-			continue
-		}
-		if len(removes(o, f.bodies[n])) > 0 {
-			return DueRemoval
-		}
-		if open++; open >= MaxOpen {
-			due = DueMany
-		}
-	}
-	if due == NotDue && (now.Sub(f.reach.ops[tip].At()) >= DropAfter || e.full(tip, ring)) && e.anyDead(ring, now) {
-		return DueDead
-	}
-	return due
-}
-
-// unacked returns the checkpoint after the last final one that waits for acks, the lowest
-// of several.
-func (e *Entity) unacked() (keys.Digest, bool) {
-	f, s := e.facts, e.State()
-	tip := -1
-	if !s.Final.ID.IsZero() {
-		tip = f.reach.number[s.Final.ID]
-	}
-	best := -1
-	for _, c := range f.next[tip] {
-		if !s.Void[f.reach.ops[c].ID()] && (best < 0 || f.less(c, best)) {
-			best = c
-		}
-	}
-	if best < 0 {
-		return keys.Digest{}, false
-	}
-	return f.reach.ops[best].ID(), true
-}
-
-// WantsAck returns the checkpoint that a user, who has the keys of ring, should ack: one
-// that waits for it, or the last final one of somebody else, which then nobody can undo
-// alone; none that drops what he cannot check.
-func (e *Entity) WantsAck(user keys.Digest, ring Keyring) (checkpoint keys.Digest, ok bool) {
-	f, s := e.facts, e.State()
-	m, is := s.Member(user)
-	if !is || m.Standing != Active || m.Role != Master || s.Ended || s.Frozen {
-		return keys.Digest{}, false
-	}
-	for _, id := range s.waitingFor(e.unacked()) {
-		c := f.reach.number[id]
-		acked := func(c int) bool {
-			return slices.ContainsFunc(f.acks[c], func(a int) bool { return f.reach.ops[a].User() == user })
-		}
-		if f.reach.ops[c].User() != user && slices.Contains(e.mark(c).masters, user) && !slices.ContainsFunc(f.next[f.prev[c]], acked) {
-			if _, err := e.listOf(c, ring); err != nil {
-				continue
-			}
-			return id, true // of those that follow one, one only
-		}
-	}
-	return keys.Digest{}, false
-}
-
-// waitingFor lists the checkpoints that an ack helps.
-func (s *State) waitingFor(unacked keys.Digest, ok bool) (ids []keys.Digest) {
-	if ok {
-		ids = append(ids, unacked)
-	}
-	if !s.Final.ID.IsZero() {
-		ids = append(ids, s.Final.ID)
-	}
-	return ids
 }

@@ -68,7 +68,7 @@ func give(tb testing.TB, from, to *entity.Entity) {
 	add(lacks[:content])
 	for _, d := range from.Drops() {
 		if list, ok := from.Log().Dropped(d.Checkpoint); ok {
-			if err := to.TakeDropped(list); err != nil {
+			if err := to.TakeDropped(list, nil); err != nil {
 				tb.Fatalf("TakeDropped: %v", err)
 			}
 		}
@@ -293,7 +293,7 @@ func TestAttackFalseDrops(t *testing.T) {
 		if m.CheckDrops(m.ring); !slices.Equal(m.FalseDrops(), []keys.Digest{c.ID()}) {
 			t.Errorf("%s: false are %v", name, m.FalseDrops())
 		}
-		if err := m.TakeDropped(list); !errors.Is(err, entity.ErrDropped) {
+		if err := m.TakeDropped(list, m.ring); !errors.Is(err, entity.ErrDropped) {
 			t.Errorf("%s: a list that no owner acked: %v, want ErrDropped", name, err)
 		}
 		if _, _, err := m.Strip(c.ID(), m.ring); !errors.Is(err, entity.ErrDropped) {
@@ -352,18 +352,18 @@ func TestTakeDropped(t *testing.T) {
 		"nothing":           {Checkpoint: first.ID()},
 		"of somewhere else": {Checkpoint: first.ID(), Stubs: []oplog.Stub{{ID: keys.Digest{1}}}},
 	} {
-		if err := fresh.TakeDropped(d); !errors.Is(err, entity.ErrDropped) {
+		if err := fresh.TakeDropped(d, f.ring); !errors.Is(err, entity.ErrDropped) {
 			t.Errorf("%s: %v, want ErrDropped", what, err)
 		}
 		if _, kept := fresh.Log().Dropped(d.Checkpoint); kept {
 			t.Errorf("%s: kept", what)
 		}
 	}
-	if err := behind.TakeDropped(good); !errors.Is(err, entity.ErrDropped) {
+	if err := behind.TakeDropped(good, f.ring); !errors.Is(err, entity.ErrDropped) {
 		t.Errorf("of a checkpoint that is not here: %v, want ErrDropped", err)
 	}
 	for _, d := range []oplog.Dropped{good, next} {
-		if err := fresh.TakeDropped(d); err != nil {
+		if err := fresh.TakeDropped(d, f.ring); err != nil {
 			t.Errorf("a good list: %v", err)
 		}
 	}
@@ -549,7 +549,7 @@ func TestStubsOfRival(t *testing.T) {
 		}
 		r.Strip(rival.ID(), r.ring)
 		list, _ := r.Log().Dropped(rival.ID())
-		if err := w.TakeDropped(list); err != nil {
+		if err := w.TakeDropped(list, w.ring); err != nil {
 			t.Errorf("its list from somebody who has it: %v", err)
 		}
 		return

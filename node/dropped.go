@@ -4,26 +4,36 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"pttnode/entity"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
 
-// strip replaces by stubs what checkpoints of a board dropped long enough ago, oldest
-// first: what was deleted goes from this disk too (docs/PROTOCOL.md §2.11). What cannot be
-// checked, or is false, stays.
+// swept is how many checkpoints of a board were due to be dropped by when that was looked at.
+type swept struct {
+	due int
+	at  time.Time
+}
+
+// strip replaces by stubs what checkpoints of a board dropped long enough ago: what was
+// deleted goes from this disk too (docs/PROTOCOL.md §2.11). What cannot be checked, or is
+// false, or is shown again, stays; it is looked at again an hour later.
 func (tx *tx) strip(h *held) {
 	h.CheckDrops(h.ring)
-	for _, drop := range h.Drops() {
-		if !drop.Settled || tx.now.Sub(drop.At) < entity.DropAfter {
-			return
-		}
+	due := slices.DeleteFunc(h.Drops(), func(d entity.Drop) bool { return !d.Settled || tx.now.Sub(d.At) < entity.DropAfter })
+	last, ever := tx.n.swept[h.ID()]
+	if since := tx.now.Sub(last.at); len(due) == 0 || ever && last.due == len(due) && since >= 0 && since < sweepEvery {
+		return
+	}
+	tx.n.swept[h.ID()] = swept{len(due), tx.now}
+	for _, drop := range due {
 		_, kept := h.Log().Dropped(drop.Checkpoint)
 		d, stripped, err := h.Strip(drop.Checkpoint, h.ring)
 		if err != nil {
 			tx.n.log.Debug("drop", "board", h.ID().String(), "checkpoint", drop.Checkpoint.String(), "err", err)
-			return
+			continue
 		}
 		if !kept {
 			_ = oplog.PutDropped(context.Background(), tx, h.ID(), d) // tx.Put cannot fail
@@ -54,9 +64,11 @@ func (n *Node) mergeSoon(prefix string) {
 	})
 }
 
-// listsFor returns the lists that convince a member of the stubs among ops: those that
-// have them, and all before these in the chain of checkpoints, by which they are checked.
-func (n *Node) listsFor(eid keys.Digest, ops []oplog.Op) (lists []oplog.Dropped, err error) {
+// listsFor returns the lists that convince a member of the stubs among ops, which are those
+// that have them and what is kept of earlier ones, by which they can be checked; and the ops
+// without stubs that none vouches for any more, since another checkpoint has taken its
+// place, and without what builds on these.
+func (n *Node) listsFor(eid keys.Digest, ops []oplog.Op) (lists []oplog.Dropped, left []oplog.Op) {
 	wanted := make(map[keys.Digest]bool)
 	for _, o := range ops {
 		if o.Bare() {
@@ -64,26 +76,33 @@ func (n *Node) listsFor(eid keys.Digest, ops []oplog.Op) (lists []oplog.Dropped,
 		}
 	}
 	if len(wanted) == 0 {
-		return nil, nil
+		return nil, ops
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	h, ok := n.find(eid)
 	if !ok {
-		return nil, errNoEntity
+		return nil, nil
 	}
 	for _, drop := range h.Drops() {
-		d, ok := h.Log().Dropped(drop.Checkpoint)
-		if !ok {
-			break
-		}
-		lists = append(lists, d)
-		if delete(wanted, drop.Checkpoint); len(wanted) == 0 {
-			return lists, nil
+		if d, ok := h.Log().Dropped(drop.Checkpoint); ok && drop.Settled && len(wanted) > 0 {
+			lists = append(lists, d)
+			delete(wanted, drop.Checkpoint)
 		}
 	}
-	// Another checkpoint has taken the place of the one that dropped them.
-	return nil, fmt.Errorf("%w: %v has stubs that no final checkpoint vouches for", entity.ErrDropped, eid)
+	if len(wanted) == 0 {
+		return lists, ops
+	}
+	out := make(map[keys.Digest]bool)
+	for _, o := range ops {
+		if wanted[o.DroppedBy()] || out[o.Prev()] || slices.ContainsFunc(o.Parents(), func(p keys.Digest) bool { return out[p] }) {
+			out[o.ID()] = true
+		} else {
+			left = append(left, o)
+		}
+	}
+	n.log.Warn("stubs that no checkpoint vouches for", "entity", eid.String(), "ops", len(out))
+	return lists, left
 }
 
 // takeList takes a list of what a checkpoint drops from a member. finish is as of begin.
@@ -102,7 +121,7 @@ func (n *Node) takeList(eid keys.Digest, from keys.ID, d oplog.Dropped) (finish 
 			}
 			return nil
 		}
-		if err := h.TakeDropped(d); err != nil {
+		if err := h.TakeDropped(d, h.ring); err != nil {
 			return err
 		}
 		return oplog.PutDropped(context.Background(), tx, eid, d)

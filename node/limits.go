@@ -13,6 +13,7 @@ const (
 	memberSyncs   = 3                      // connected members an entity is synced with each round: ten are through in two minutes, whatever eight of them say
 	keepEvery     = 30 * time.Second       // round of dialling, syncing and ending, ± a fifth
 	afterRemoval  = 10 * time.Minute       // from a removal to the checkpoint on it: what was on its way arrives before
+	sweepEvery    = time.Hour              // between two looks at what was dropped and is whole here: it is shown again, or came again
 	founderAway   = 24 * time.Hour         // from when a checkpoint is due until another owner than the founder makes it
 	ownerTurn     = time.Hour              // between one such owner and the next
 	staleAfter    = 300 * time.Millisecond // two connections made closer together crossed; neither side was away

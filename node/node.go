@@ -105,6 +105,7 @@ type Node struct {
 	linkNow   chan struct{}              // a device that is not alive has come
 	fetching  bool                       // entities that another device of ours joined
 	wanted    map[keys.Digest]wanted     // boards that want a checkpoint of us
+	swept     map[keys.Digest]swept      // boards of which something is due to be dropped
 	finals    map[keys.Digest]uint64     // the last final checkpoint of each board that the journal tells of, or was at the start
 	told      map[keys.Digest]bool       // entities we left: a member has it from us, or knew
 	protected map[peer.ID]bool           // connections that are not trimmed
@@ -154,7 +155,7 @@ func New(h host.Host, ds datastore.Batching, cfg Config) (*Node, error) {
 		totals: make(map[keys.Digest]map[keys.ID]int), catching: make(map[catching]bool), underway: make(map[catching]int), tried: make(map[catching]time.Time),
 		confirmed: make(map[keys.Digest]map[keys.ID]sighting), beacons: make(map[keys.Digest]time.Time), asking: make(map[keys.Digest]bool), farewells: make(map[leaveTaking]parting),
 		due: make(map[keys.Digest]time.Time), wake: make(chan struct{}, 1),
-		wanted: make(map[keys.Digest]wanted), comparing: make(map[keys.ID]int), finals: make(map[keys.Digest]uint64),
+		wanted: make(map[keys.Digest]wanted), swept: make(map[keys.Digest]swept), comparing: make(map[keys.ID]int), finals: make(map[keys.Digest]uint64),
 		told: make(map[keys.Digest]bool), protected: make(map[peer.ID]bool), near: make(map[keys.ID][]ma.Multiaddr), lan: cfg.LAN, counts: newCounts(),
 		ties: make(chan struct{}, 1), met: make(chan struct{}, 1), rouse: make(chan struct{}, 1), linkNow: make(chan struct{}, 1), outWake: make(chan struct{}, 1),
 		watchers: make(map[chan struct{}]bool),

@@ -32,12 +32,12 @@ func (n *Node) sendOps(s *stream, eid keys.Digest, ops []oplog.Op) error {
 	if err := n.store.settled(); err != nil {
 		return err
 	}
-	lists, err := n.listsFor(eid, ops)
-	if err != nil {
-		return err
-	}
+	lists, ops := n.listsFor(eid, ops)
 	if len(lists) > 0 {
 		content := slices.IndexFunc(ops, func(o oplog.Op) bool { return o.Strand() == oplog.Content })
+		if content < 0 {
+			content = len(ops)
+		}
 		if err := s.writeOps(ops[:content], true); err != nil { // they say whether to take a list
 			return err
 		}

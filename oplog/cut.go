@@ -69,13 +69,15 @@ func pullForward(ops []Op, n, most int) (chunk, rest []Op, over int) {
 // that they need nothing more; it adds what it looks at.
 func unnamed(ops []Op, checked map[keys.Digest]bool) (ids map[keys.Digest]keys.Digest, first int) {
 	ids, first = make(map[keys.Digest]keys.Digest), len(ops)
-	named := make(map[keys.Digest]bool, len(ops))
+	by := make(map[keys.Digest]Op, len(ops)) // what names an op
 	for i, o := range slices.Backward(ops) {
 		if o.Strand() != Content {
 			continue
 		}
-		named[o.Prev()] = true
-		if named[o.id] || checked[o.id] {
+		if prev := o.Prev(); by[prev].op == nil || by[prev].Bare() {
+			by[prev] = o
+		}
+		if n := by[o.id]; n.op != nil && n.Vouches(o) || checked[o.id] {
 			continue
 		}
 		checked[o.id] = true

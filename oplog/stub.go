@@ -15,12 +15,12 @@ type Stub struct {
 	Envelope []byte      `cbor:"2,keyasint"` // its bytes before the body
 }
 
-// StubOf returns the stub of a content op.
-func StubOf(o Op) Stub { return Stub{o.id, o.AAD()} }
+// StubOf returns the stub of a content op, without holding on to the rest of it.
+func StubOf(o Op) Stub { return Stub{o.id, bytes.Clone(o.AAD())} }
 
 // Op returns the op that a stub stands for: a bare one. Nothing in a stub says that the
-// id and the envelope belong together; a list of stubs is authentic by the checkpoint that
-// drops it, which the caller has to have compared. It fails with ErrFormat.
+// id and the envelope belong together; that says the checkpoint that drops it, whose list
+// the caller has to compare. It fails with ErrFormat.
 func (s Stub) Op(checkpoint keys.Digest) (Op, error) {
 	raw := append(slices.Clip(bytes.Clone(s.Envelope)), checkpoint[:]...)
 	env, err := unmarshalStub(raw[:len(s.Envelope)])
@@ -32,11 +32,7 @@ func (s Stub) Op(checkpoint keys.Digest) (Op, error) {
 	case env.Strand != Content || s.ID.IsZero():
 		return Op{}, fmt.Errorf("%w: stub of no content op", ErrFormat)
 	}
-	o, err := build(s.ID, raw, env, bare)
-	if err == nil {
-		o.signed = true
-	}
-	return o, err
+	return build(s.ID, raw, env, bare)
 }
 
 // Bare reports whether only the stub of an op is left.
@@ -73,8 +69,9 @@ type Dropped struct {
 	Stubs      []Stub
 }
 
-// Ops returns the bare ops of a list. It fails with ErrFormat when the list does not
-// ascend or a stub is none, and with ErrForeign when one is of another entity.
+// Ops returns the bare ops of a list, which shares their bytes from then on. It fails with
+// ErrFormat when the list does not ascend or a stub is none, and with ErrForeign when one
+// is of another entity.
 func (d Dropped) Ops(entity keys.Digest) ([]Op, error) {
 	ops := make([]Op, len(d.Stubs))
 	for i, s := range d.Stubs {
@@ -87,7 +84,7 @@ func (d Dropped) Ops(entity keys.Digest) ([]Op, error) {
 		case i > 0 && compare(d.Stubs[i-1].ID, s.ID) >= 0:
 			return nil, fmt.Errorf("%w: stubs that do not ascend", ErrFormat)
 		}
-		ops[i] = o
+		ops[i], d.Stubs[i].Envelope = o, o.AAD()
 	}
 	return ops, nil
 }
@@ -117,17 +114,18 @@ func (l *Log) Bare() (n int) {
 // others are convinced of the bare ops that the log has.
 func (l *Log) KeepDropped(d Dropped) { l.dropped[d.Checkpoint] = d.Stubs }
 
-// Strip replaces by their stubs the ops of a list that the log has whole, keeps the list,
-// and returns what it replaced, now bare. It fails like Ops, and then changes nothing.
-// Ops that were handed out before stay as they are.
-func (l *Log) Strip(d Dropped) (stripped []Op, err error) {
+// Strip replaces by their stubs the ops of a list that the log has whole, but for those of
+// which stays, unless it is nil, reports true; it keeps the list, and returns what it
+// replaced, now bare. It fails like Ops, and then changes nothing. Ops that were handed out
+// before stay as they are.
+func (l *Log) Strip(d Dropped, stays func(Op) bool) (stripped []Op, err error) {
 	ops, err := d.Ops(l.entity)
 	if err != nil {
 		return nil, err
 	}
 	now := make(map[keys.Digest]Op, len(ops))
 	for _, o := range ops {
-		if whole, ok := l.ops[o.id]; ok && !whole.Bare() {
+		if whole, ok := l.ops[o.id]; ok && !whole.Bare() && (stays == nil || !stays(whole)) {
 			now[o.id] = o
 			stripped = append(stripped, o)
 		}

@@ -89,7 +89,7 @@ func (s *stored) authentic() error {
 				continue
 			}
 			ops, err := list.Ops(id)
-			if err := errors.Join(err, e.TakeDropped(list)); err != nil {
+			if err := errors.Join(err, e.TakeDropped(list, nil)); err != nil {
 				return err
 			}
 			for _, o := range ops {

@@ -1,0 +1,115 @@
+package entity
+
+import (
+	"slices"
+	"time"
+
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// Due is why a checkpoint is due.
+type Due uint8
+
+// Why a checkpoint is due, the most urgent first.
+const (
+	NotDue     Due = 0
+	DueBeside  Due = 1 // acts beside the last one do nothing until the next keeps them
+	DueRemoval Due = 2 // somebody was removed, and could still act beside it
+	DueMany    Due = 3 // MaxOpen ops since the last one
+	DueDead    Due = 4 // the last one is DropAfter old, and something is dead
+)
+
+// WantsCheckpoint says whether a user, who has the keys of ring, has a reason to make a
+// checkpoint, and which. One that waits for acks, also for his, is reason not to.
+func (e *Entity) WantsCheckpoint(user keys.Digest, ring Keyring, now time.Time) Due {
+	f, s := e.facts, e.State()
+	if m, ok := s.Member(user); !ok || m.Standing != Active || m.Role != Master || !ruleOf[s.Kind].policy || s.Ended || s.Frozen {
+		return NotDue
+	}
+	if id, waits := e.unacked(); waits {
+		if _, err := e.listOf(f.reach.number[id], ring); err == nil {
+			return NotDue
+		}
+	}
+	if len(e.Pending()) > 0 {
+		return DueBeside
+	}
+	due, open := NotDue, 0
+	tip := f.reach.number[s.Final.ID] // without one that of genesis, which is before all
+	for n := tip + 1; n < len(f.bodies); n++ {
+		o := f.reach.ops[n]
+		if !f.reach.before(tip, n) || o.Family() == oplog.FamilyCheckpoint || s.Void[o.ID()] {
+			continue
+		}
+		if len(removes(o, f.bodies[n])) > 0 {
+			return DueRemoval
+		}
+		if open++; open >= MaxOpen {
+			due = DueMany
+		}
+	}
+	if due == NotDue && e.wantsDrop(tip, ring, now) {
+		return DueDead
+	}
+	return due
+}
+
+// unacked returns the checkpoint after the last final one that waits for acks, the lowest
+// of several.
+func (e *Entity) unacked() (keys.Digest, bool) {
+	f, s := e.facts, e.State()
+	tip := -1
+	if !s.Final.ID.IsZero() {
+		tip = f.reach.number[s.Final.ID]
+	}
+	best := -1
+	for _, c := range f.next[tip] {
+		if !s.Void[f.reach.ops[c].ID()] && (best < 0 || f.less(c, best)) {
+			best = c
+		}
+	}
+	if best < 0 {
+		return keys.Digest{}, false
+	}
+	return f.reach.ops[best].ID(), true
+}
+
+// WantsAck returns the checkpoint that a user, who has the keys of ring, should ack: one
+// that waits for it, or the last final one of somebody else, which then nobody can undo
+// alone; none that drops what he cannot check.
+func (e *Entity) WantsAck(user keys.Digest, ring Keyring) (checkpoint keys.Digest, ok bool) {
+	f, s := e.facts, e.State()
+	m, is := s.Member(user)
+	if !is || m.Standing != Active || m.Role != Master || s.Ended || s.Frozen {
+		return keys.Digest{}, false
+	}
+	for _, c := range e.ackable() {
+		acked := func(c int) bool {
+			return slices.ContainsFunc(f.acks[c], func(a int) bool { return f.reach.ops[a].User() == user })
+		}
+		if f.reach.ops[c].User() != user && slices.Contains(e.mark(c).masters, user) && !slices.ContainsFunc(f.next[f.prev[c]], acked) {
+			if _, err := e.listOf(c, ring); err != nil {
+				continue
+			}
+			return f.reach.ops[c].ID(), true // of those that follow one, one only
+		}
+	}
+	return keys.Digest{}, false
+}
+
+// ackable returns the checkpoints that an ack helps: the one that waits for it, the last
+// final one, and of those before it, the last first, what another could take the place of.
+func (e *Entity) ackable() (ns []int) {
+	if id, ok := e.unacked(); ok {
+		ns = append(ns, e.facts.reach.number[id])
+	}
+	all := e.facts.reach.upTo(e.log.Heads(oplog.Control))
+	chain := e.closedAt(all).chain
+	for i, c := range slices.Backward(chain) {
+		if i == len(chain)-1 || !e.isSettled(all, c) {
+			ns = append(ns, c)
+		}
+	}
+	return ns
+}
