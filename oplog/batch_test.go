@@ -118,7 +118,7 @@ func TestParseBatchStubs(t *testing.T) {
 		a0 -> a1 -> a2 -> a3
 		b0 -> b1
 	`)
-	list, err := dropped(digest(8), d.Ops("a1 a2 b0")...).Ops(d.Entity())
+	list, err := oplogtest.Dropped(digest(8), d.Ops("a1 a2 b0")...).Ops(d.Entity())
 	if err != nil {
 		t.Fatalf("Ops: %v", err)
 	}
@@ -201,7 +201,7 @@ func TestParseBatchNamedByStub(t *testing.T) {
 		{"over it, the one before", sign(t, "A", content(1, sum(first))), false, 2}, // and not the second
 		{"in another entity", sign(t, "A", foreign), false, 1},
 	} {
-		list, err := dropped(digest(8), c.namer).Ops(c.namer.Entity())
+		list, err := oplogtest.Dropped(digest(8), c.namer).Ops(c.namer.Entity())
 		if err != nil {
 			t.Fatalf("Ops: %v", err)
 		}
@@ -225,7 +225,7 @@ func TestParseBatchNamedByStub(t *testing.T) {
 func TestParseBatchSharedStubs(t *testing.T) {
 	t.Parallel()
 	d := oplogtest.Draw(t, "A0\na0 -> a1 -> a2 -> a3 -> a4")
-	list, err := dropped(digest(8), d.Ops("a1 a2 a4")...).Ops(d.Entity())
+	list, err := oplogtest.Dropped(digest(8), d.Ops("a1 a2 a4")...).Ops(d.Entity())
 	if err != nil {
 		t.Fatalf("Ops: %v", err)
 	}

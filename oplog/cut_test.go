@@ -82,7 +82,7 @@ func TestCutBatchStubs(t *testing.T) {
 	bad := flip(sign(t, "A", d).Bytes())
 	d.Seq, d.Prev = 1, sum(bad)
 	good := sign(t, "A", d)
-	list, err := dropped(digest(8), good, other).Ops(digest(1))
+	list, err := oplogtest.Dropped(digest(8), good, other).Ops(digest(1))
 	if err != nil {
 		t.Fatalf("Ops: %v", err)
 	}

@@ -61,7 +61,7 @@ func drawList(rt *rapid.T, checkpoint byte, ops []oplog.Op) oplog.Dropped {
 			some = append(some, o)
 		}
 	}
-	return dropped(digest(checkpoint), some...)
+	return oplogtest.Dropped(digest(checkpoint), some...)
 }
 
 // look asks for what a log keeps once it was asked, or does not.
@@ -245,7 +245,7 @@ func TestStripWhileRead(t *testing.T) {
 	d := oplogtest.Draw(t, "A0\na0 -> a1 -> a2 -> a3 -> a4")
 	for at := range 5 {
 		l, got := d.Log(""), ""
-		list := dropped(digest(8), d.Ops("a1 a2 a4")...)
+		list := oplogtest.Dropped(digest(8), d.Ops("a1 a2 a4")...)
 		for o := range l.All(oplog.Content) {
 			if o == d.Op("a0 a1 a2 a3 a4"[3*at:3*at+2]) {
 				if _, err := l.Strip(list); err != nil {
@@ -273,7 +273,7 @@ func TestStripKeepsOthers(t *testing.T) {
 	t.Parallel()
 	d := oplogtest.Draw(t, "A0 -> A1\na0 -> a1 -> a2\nb0")
 	l := d.Log("A0 A1 a0 a1")
-	list := dropped(digest(8), d.Ops("a1 a2 b0")...)
+	list := oplogtest.Dropped(digest(8), d.Ops("a1 a2 b0")...)
 	l.KeepDropped(list)
 	if diff := oplogtest.Diff(d.Log("A0 A1 a0 a1"), l); diff != "" || l.Bare() != 0 {
 		t.Errorf("a list that is kept made %d bare: %s", l.Bare(), diff)

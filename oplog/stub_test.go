@@ -210,21 +210,11 @@ func TestStubSize(t *testing.T) {
 	}
 }
 
-// dropped returns the list in which a checkpoint drops ops.
-func dropped(checkpoint keys.Digest, ops ...oplog.Op) oplog.Dropped {
-	d := oplog.Dropped{Checkpoint: checkpoint}
-	for _, o := range ops {
-		d.Stubs = append(d.Stubs, oplog.StubOf(o))
-	}
-	slices.SortFunc(d.Stubs, func(a, b oplog.Stub) int { return oplogtest.Compare(a.ID, b.ID) })
-	return d
-}
-
 // TestDroppedOps: a list ascends, and is of content ops of its entity.
 func TestDroppedOps(t *testing.T) {
 	t.Parallel()
 	d := oplogtest.Draw(t, "A0 -> B0\na0 -> a1 -> b0")
-	good := dropped(digest(8), d.Ops("a0 a1 b0")...)
+	good := oplogtest.Dropped(digest(8), d.Ops("a0 a1 b0")...)
 	ops, err := good.Ops(d.Entity())
 	if err != nil || len(ops) != 3 {
 		t.Fatalf("Ops = %d, %v, want 3", len(ops), err)
