@@ -82,6 +82,8 @@ func TestCutBatchStubs(t *testing.T) {
 	bad := flip(sign(t, "A", d).Bytes())
 	d.Seq, d.Prev = 1, sum(bad)
 	good := sign(t, "A", d)
+	d.Seq, d.Prev = 2, good.ID()
+	next := sign(t, "A", d)
 	list, err := oplogtest.Dropped(digest(8), good, other).Ops(digest(1))
 	if err != nil {
 		t.Fatalf("Ops: %v", err)
@@ -94,7 +96,7 @@ func TestCutBatchStubs(t *testing.T) {
 	if len(parsed) != 2 {
 		t.Fatalf("ParseBatch = %d ops, want 2", len(parsed))
 	}
-	ops := map[rune]oplog.Op{'b': parsed[0], 'g': good, 'G': stubs[good.ID()], 'o': other, 'O': stubs[other.ID()]}
+	ops := map[rune]oplog.Op{'b': parsed[0], 'g': good, 'G': stubs[good.ID()], 'o': other, 'O': stubs[other.ID()], 'n': next}
 	o, b, g := len(other.Bytes()), len(bad), len(good.Bytes())
 	for _, c := range []struct {
 		give       string
@@ -106,6 +108,7 @@ func TestCutBatchStubs(t *testing.T) {
 		{"oG", o + 31, 1 << 20, "o G"},
 		{"oG", o + 32, 1 << 20, "oG"},
 		{"Go", o + 31, 1 << 20, "G o"},
+		{"Gon", 32, 1 << 20, "G o n"}, // a stub needs nothing by which it is authentic
 		{"Obg", 64, 1 << 20, "O bg"},
 		{"bOG", b, b + 3 + 35, "bG O"}, // room for the stub that names it
 		{"bOG", b, b + 3 + 34, "b OG"}, // and none

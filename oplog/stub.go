@@ -1,7 +1,6 @@
 package oplog
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 
@@ -20,9 +19,9 @@ func StubOf(o Op) Stub { return Stub{o.id, o.AAD()} }
 
 // Op returns the op that a stub stands for: a bare one. Nothing in a stub says that the
 // id and the envelope belong together; a list of stubs is authentic by the checkpoint that
-// drops it, which the caller has to have compared. It fails with ErrFormat.
+// drops it, which the caller has to have compared. It fails with ErrFormat or ErrTooLarge.
 func (s Stub) Op(checkpoint keys.Digest) (Op, error) {
-	raw := append(slices.Clip(bytes.Clone(s.Envelope)), checkpoint[:]...)
+	raw := slices.Concat(s.Envelope, checkpoint[:])
 	env, err := unmarshalStub(raw[:len(s.Envelope)])
 	switch {
 	case err != nil:
@@ -74,7 +73,7 @@ type Dropped struct {
 }
 
 // Ops returns the bare ops of a list. It fails with ErrFormat when the list does not
-// ascend or a stub is none, and with ErrForeign when one is of another entity.
+// ascend, with ErrForeign when a stub is of another entity, and like Stub.Op.
 func (d Dropped) Ops(entity keys.Digest) ([]Op, error) {
 	ops := make([]Op, len(d.Stubs))
 	for i, s := range d.Stubs {
