@@ -1,6 +1,7 @@
 package oplog
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 
@@ -114,8 +115,9 @@ func (l *Log) Bare() (n int) {
 func (l *Log) KeepDropped(d Dropped) { l.dropped[d.Checkpoint] = d.Stubs }
 
 // Strip replaces by their stubs the ops of a list that the log has whole, keeps the list,
-// and returns what it replaced, now bare. It fails like Ops, and then changes nothing.
-// Ops that were handed out before stay as they are.
+// and returns what it replaced, now bare. It fails like Ops, and with ErrFormat where a
+// stub is not that of the op here, and then changes nothing. Ops that were handed out
+// before stay as they are.
 func (l *Log) Strip(d Dropped) (stripped []Op, err error) {
 	ops, err := d.Ops(l.entity)
 	if err != nil {
@@ -123,10 +125,15 @@ func (l *Log) Strip(d Dropped) (stripped []Op, err error) {
 	}
 	now := make(map[keys.Digest]Op, len(ops))
 	for _, o := range ops {
-		if whole, ok := l.ops[o.id]; ok && !whole.Bare() {
-			now[o.id] = o
-			stripped = append(stripped, o)
+		whole, ok := l.ops[o.id]
+		if !ok || whole.Bare() {
+			continue
 		}
+		if !bytes.Equal(whole.AAD(), o.AAD()) { // its author can sign a list of anything
+			return nil, fmt.Errorf("%w: stub of another op than %v", ErrFormat, o.id)
+		}
+		now[o.id] = o
+		stripped = append(stripped, o)
 	}
 	for id, o := range now {
 		l.ops[id] = o

@@ -297,3 +297,33 @@ func TestStripKeepsOthers(t *testing.T) {
 		t.Errorf("Strip brought what was not there: %d ops, want 4", l.Len())
 	}
 }
+
+// TestStripRefusesOthers: whoever signs a checkpoint can sign a list of anything; an op
+// that is here is not replaced by what is not its stub.
+func TestStripRefusesOthers(t *testing.T) {
+	t.Parallel()
+	d := oplogtest.Draw(t, "A0 -> A1\na0 -> a1 -> a2\nb0")
+	for name, c := range map[string]struct{ id, of string }{
+		"another op of its device": {"a1", "a2"},
+		"another device's":         {"a0", "b0"},
+		"a control op's id":        {"A1", "b0"},
+		"the genesis":              {"A0", "a0"},
+	} {
+		list := oplogtest.Dropped(digest(8), d.Op(c.id), d.Op("b0"))
+		for i := range list.Stubs {
+			if list.Stubs[i].ID == d.Op(c.id).ID() {
+				list.Stubs[i].Envelope = d.Op(c.of).AAD()
+			}
+		}
+		l := d.Log("")
+		if stripped, err := l.Strip(list); !errors.Is(err, oplog.ErrFormat) || stripped != nil {
+			t.Errorf("%s: Strip = %s, %v, want ErrFormat", name, d.Names(stripped), err)
+		}
+		if _, kept := l.Dropped(digest(8)); kept || l.Bare() != 0 {
+			t.Errorf("%s: the list is kept %v, %d ops are bare", name, kept, l.Bare())
+		}
+		if diff := oplogtest.Diff(d.Log(""), l); diff != "" {
+			t.Errorf("%s: the log changed: %s", name, diff)
+		}
+	}
+}
