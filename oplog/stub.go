@@ -3,6 +3,7 @@ package oplog
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 
 	"pttnode/keys"
@@ -135,9 +136,7 @@ func (l *Log) Strip(d Dropped) (stripped []Op, err error) {
 		now[o.id] = o
 		stripped = append(stripped, o)
 	}
-	for id, o := range now {
-		l.ops[id] = o
-	}
+	maps.Copy(l.ops, now)
 	order := l.order[Content-1]
 	for i, o := range order {
 		if b, ok := now[o.id]; ok {

@@ -153,6 +153,7 @@ func testDroppedDamaged(t *testing.T, b *Backend) {
 		"a list under no entity":             {"/s/" + first.Checkpoint.String(), whole},
 		"a list under what is no checkpoint": {listKey(first.Checkpoint) + "a", whole},
 		"a list under what is no entity":     {"/s/x/" + first.Checkpoint.String(), whole},
+		"an empty list of no entity":         {"/s/x/" + first.Checkpoint.String(), []byte{0x80}},
 		"a list too deep":                    {listKey(first.Checkpoint) + "/x", whole},
 		"a list under another entity":        {"/s/" + foreign.Entity().String() + "/" + first.Checkpoint.String(), whole},
 		"a mark gone, on which others build": {opKey("a0"), nil},
