@@ -12,14 +12,29 @@ import (
 	"pttnode/oplog/oplogtest"
 )
 
-// TestCutBatch: whatever a log has, its pieces are each authentic by themselves, and
-// appended one after the other they are the log.
+// TestCutBatch: whatever a log has, whole or as stubs, its pieces are each authentic by
+// themselves, and appended one after the other they are the log.
 func TestCutBatch(t *testing.T) {
 	t.Parallel()
 	genesis := oplogtest.Draw(t, "A0").Op("A0")
-	pulled := 0
+	pulled, byStub := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		log := hostile(t, rt, genesis)
+		list := drawList(rt, 0xc1, slices.Collect(log.All(oplog.Content)))
+		if _, err := log.Strip(list, nil); err != nil {
+			rt.Fatalf("Strip: %v", err)
+		}
+		bare, err := list.Ops(log.Entity())
+		if err != nil {
+			rt.Fatalf("Ops: %v", err)
+		}
+		stubs := make(map[keys.Digest]oplog.Op)
+		for _, o := range bare {
+			stubs[o.ID()] = o
+			if prev, ok := log.Get(o.Prev()); ok && !prev.Signed() {
+				byStub++
+			}
+		}
 		left := slices.Concat(slices.Collect(log.All(oplog.Control)), slices.Collect(log.All(oplog.Content)))
 		size := rapid.IntRange(1, 4000).Draw(rt, "size")
 		got := oplog.NewLog(log.Entity())
@@ -33,9 +48,9 @@ func TestCutBatch(t *testing.T) {
 			}
 			var raws [][]byte
 			for _, o := range chunk {
-				raws = append(raws, o.Bytes())
+				raws = append(raws, o.Entry())
 			}
-			parsed := oplog.ParseBatch(raws, nil)
+			parsed := oplog.ParseBatch(raws, stubs)
 			if len(parsed) != len(chunk) {
 				rt.Fatalf("of %d ops in a piece %d are authentic", len(chunk), len(parsed))
 			}
@@ -49,9 +64,79 @@ func TestCutBatch(t *testing.T) {
 		if !slices.Equal(got.Vector(), log.Vector()) {
 			rt.Fatalf("the pieces are %d ops, the log has %d", got.Len(), log.Len())
 		}
+		if diff := oplogtest.Diff(log, got); diff != "" {
+			rt.Fatalf("the pieces are another log: %s", diff)
+		}
 	})
-	if pulled == 0 {
-		t.Error("nothing had to be pulled forward: this proves nothing")
+	if pulled == 0 || byStub == 0 {
+		t.Errorf("pulled forward in %d pieces, %d bad ops named by a stub: this proves nothing", pulled, byStub)
+	}
+}
+
+// TestCutBatchStubs: a stub takes the room of its id, not that of the op.
+func TestCutBatchStubs(t *testing.T) {
+	t.Parallel()
+	d := draftOf(contentWire())
+	d.Entity, d.Parents, d.Body = digest(1), nil, make([]byte, 2000)
+	other := sign(t, "B", d)
+	bad := flip(sign(t, "A", d).Bytes())
+	d.Seq, d.Prev = 1, sum(bad)
+	good := sign(t, "A", d)
+	d.Seq, d.Prev = 2, good.ID()
+	next := sign(t, "A", d)
+	list, err := oplogtest.Dropped(digest(8), good, other).Ops(digest(1))
+	if err != nil {
+		t.Fatalf("Ops: %v", err)
+	}
+	stubs := make(map[keys.Digest]oplog.Op)
+	for _, o := range list {
+		stubs[o.ID()] = o
+	}
+	parsed := oplog.ParseBatch([][]byte{bad, good.Bytes()}, stubs)
+	if len(parsed) != 2 {
+		t.Fatalf("ParseBatch = %d ops, want 2", len(parsed))
+	}
+	ops := map[rune]oplog.Op{'b': parsed[0], 'g': good, 'G': stubs[good.ID()], 'o': other, 'O': stubs[other.ID()], 'n': next}
+	o, b, g := len(other.Bytes()), len(bad), len(good.Bytes())
+	for _, c := range []struct {
+		give       string
+		size, most int // in bytes
+		want       string
+	}{
+		{"OG", 63, 1 << 20, "O G"},
+		{"OG", 64, 1 << 20, "OG"},
+		{"oG", o + 31, 1 << 20, "o G"},
+		{"oG", o + 32, 1 << 20, "oG"},
+		{"Go", o + 31, 1 << 20, "G o"},
+		{"Gon", 32, 1 << 20, "G o n"}, // a stub needs nothing by which it is authentic
+		{"Obg", 64, 1 << 20, "O bg"},
+		{"bOG", b, b + 3 + 35, "bG O"}, // room for the stub that names it
+		{"bOG", b, b + 3 + 34, "b OG"}, // and none
+		{"bOg", b, b + 3 + g + 3, "bg O"},
+		{"bOg", b, b + 3 + g + 2, "b O g"},
+	} {
+		var left []oplog.Op
+		for _, r := range c.give {
+			left = append(left, ops[r])
+		}
+		got := ""
+		for len(left) > 0 && len(got) < 10 {
+			var chunk []oplog.Op
+			chunk, left = oplog.CutBatch(left, c.size, c.most)
+			for _, o := range chunk {
+				for r := range ops {
+					if ops[r] == o {
+						got += string(r)
+					}
+				}
+			}
+			if len(left) > 0 {
+				got += " "
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s cut at %d bytes, with room for %d: %q, want %q", c.give, c.size, c.most, got, c.want)
+		}
 	}
 }
 

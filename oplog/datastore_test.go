@@ -59,30 +59,40 @@ func openPebble(t *testing.T, dir string) datastore.Batching {
 // faulty is a store that fails.
 type faulty struct {
 	datastore.Batching
-	entries bool // the query is answered, and its first entry is the error
+	prefix  string // of the queries that fail
+	entries bool   // the query is answered, and its first entry is the error
 }
 
 var errFaulty = errors.New("a faulty store")
 
 func (f faulty) Put(context.Context, datastore.Key, []byte) error { return errFaulty }
 
-func (f faulty) Query(_ context.Context, q query.Query) (query.Results, error) {
+func (f faulty) Query(ctx context.Context, q query.Query) (query.Results, error) {
+	if q.Prefix != f.prefix {
+		return f.Batching.Query(ctx, q)
+	}
 	if !f.entries {
 		return nil, errFaulty
 	}
 	return query.ResultsWithContext(q, func(_ context.Context, out chan<- query.Result) { out <- query.Result{Error: errFaulty} }), nil
 }
 
-// TestFaultyStore: an error of the store is one of Put and Load.
+// TestFaultyStore: an error of the store is one of Put, PutDropped and Load.
 func TestFaultyStore(t *testing.T) {
 	t.Parallel()
 	s := dssync.MutexWrap(datastore.NewMapDatastore())
-	if err := oplog.Put(t.Context(), faulty{Batching: s}, oplogtest.Draw(t, "A0").Op("A0")); !errors.Is(err, errFaulty) {
+	d := oplogtest.Draw(t, "A0\na0")
+	if err := oplog.Put(t.Context(), faulty{Batching: s}, d.Op("A0")); !errors.Is(err, errFaulty) {
 		t.Errorf("Put: %v", err)
 	}
-	for _, entries := range []bool{false, true} {
-		if logs, _, err := oplog.Load(t.Context(), faulty{s, entries}); !errors.Is(err, errFaulty) || logs != nil {
-			t.Errorf("Load: %d logs, %v", len(logs), err)
+	if err := oplog.PutDropped(t.Context(), faulty{Batching: s}, d.Entity(), oplogtest.Dropped(digest(8), d.Op("a0"))); !errors.Is(err, errFaulty) {
+		t.Errorf("PutDropped: %v", err)
+	}
+	for _, prefix := range []string{"/o", "/s"} {
+		for _, entries := range []bool{false, true} {
+			if logs, _, err := oplog.Load(t.Context(), faulty{s, prefix, entries}); !errors.Is(err, errFaulty) || logs != nil {
+				t.Errorf("Load, where %s fails: %d logs, %v", prefix, len(logs), err)
+			}
 		}
 	}
 }

@@ -3,6 +3,8 @@ package oplog_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"slices"
 	"testing"
 
 	"pttnode/keys"
@@ -103,5 +105,49 @@ func FuzzParseChain(f *testing.F) {
 				t.Fatalf("the last op of a chain does not verify: %v", err)
 			}
 		}
+	})
+}
+
+// FuzzStub: what is taken for a stub's envelope is that of just the bytes given, and would be
+// well-formed with a body behind it; what is not would not be.
+func FuzzStub(f *testing.F) {
+	for _, w := range []wire{contentWire(), longestWire(), controlWire(), genesisWire(), resetWire()} {
+		f.Add(envelopeOf(w))
+	}
+	for _, envelope := range [][]byte{nil, {0xaf}, {0xaf, 1, 1}, contentWire().sign(keys.FromSeed([32]byte{1})), bytes.Repeat([]byte{0xff}, 16)} {
+		f.Add(envelope)
+	}
+	f.Fuzz(func(t *testing.T, envelope []byte) {
+		s := oplog.Stub{ID: digest(7), Envelope: envelope}
+		o, err := s.Op(digest(8))
+		// With no body and a signature of zeros, Parse finds nothing else bad.
+		raw := append(slices.Concat(envelope, []byte{14, 0x40, 15, 0x58, 64}), make([]byte, 64)...)
+		_, whole := oplog.Parse(raw)
+		var w wire
+		well := (whole == nil || errors.Is(whole, oplog.ErrSignature)) && keys.Unmarshal(raw, &w) == nil && w.Strand == uint64(oplog.Content)
+		if well != (err == nil) {
+			t.Fatalf("the stub of %x: %v; with a body, Parse: %v", envelope, err, whole)
+		}
+		if err != nil {
+			if !o.IsZero() || !errors.Is(err, oplog.ErrFormat) && !errors.Is(err, oplog.ErrTooLarge) {
+				t.Fatalf("an op %v with the error %v", !o.IsZero(), err)
+			}
+			return
+		}
+		if !bytes.Equal(o.AAD(), envelope) || o.ID() != digest(7) || o.DroppedBy() != digest(8) || o.Body() != nil || o.Bytes() != nil {
+			t.Fatalf("the stub of %x is an op with the envelope %x, id %v, dropped by %v", envelope, o.AAD(), o.ID(), o.DroppedBy())
+		}
+		if !bytes.Equal(keys.Marshal(oplog.StubOf(o)), keys.Marshal(s)) {
+			t.Fatalf("the stub of %x is %x again", envelope, oplog.StubOf(o).Envelope)
+		}
+		entity, user, prev, epoch, device := o.Entity(), o.User(), o.Prev(), o.Epoch(), o.Device()
+		for i, got := range [][2][]byte{
+			{entity[:], w.Entity}, {user[:], w.User}, {epoch[:], w.Epoch}, {device[:], w.Device}, {prev[:], append(w.Prev, make([]byte, 32)...)[:32]},
+		} {
+			if !bytes.Equal(got[0], got[1]) {
+				t.Fatalf("field %d of %x is %x, want %x", i, envelope, got[0], got[1])
+			}
+		}
+		oplog.NewLog(o.Entity()).AppendAll([]oplog.Op{o}) // must not panic or take long
 	})
 }

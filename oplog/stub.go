@@ -3,6 +3,7 @@ package oplog
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 
 	"pttnode/keys"
@@ -20,9 +21,9 @@ func StubOf(o Op) Stub { return Stub{o.id, bytes.Clone(o.AAD())} }
 
 // Op returns the op that a stub stands for: a bare one. Nothing in a stub says that the
 // id and the envelope belong together; that says the checkpoint that drops it, whose list
-// the caller has to compare. It fails with ErrFormat.
+// the caller has to compare. It fails with ErrFormat or ErrTooLarge.
 func (s Stub) Op(checkpoint keys.Digest) (Op, error) {
-	raw := append(slices.Clip(bytes.Clone(s.Envelope)), checkpoint[:]...)
+	raw := slices.Concat(s.Envelope, checkpoint[:])
 	env, err := unmarshalStub(raw[:len(s.Envelope)])
 	switch {
 	case err != nil:
@@ -69,9 +70,8 @@ type Dropped struct {
 	Stubs      []Stub
 }
 
-// Ops returns the bare ops of a list, which shares their bytes from then on. It fails with
-// ErrFormat when the list does not ascend or a stub is none, and with ErrForeign when one
-// is of another entity.
+// Ops returns the bare ops of a list. It fails with ErrFormat when the list does not
+// ascend, with ErrForeign when a stub is of another entity, and like Stub.Op.
 func (d Dropped) Ops(entity keys.Digest) ([]Op, error) {
 	ops := make([]Op, len(d.Stubs))
 	for i, s := range d.Stubs {
@@ -84,7 +84,7 @@ func (d Dropped) Ops(entity keys.Digest) ([]Op, error) {
 		case i > 0 && compare(d.Stubs[i-1].ID, s.ID) >= 0:
 			return nil, fmt.Errorf("%w: stubs that do not ascend", ErrFormat)
 		}
-		ops[i], d.Stubs[i].Envelope = o, o.AAD()
+		ops[i] = o
 	}
 	return ops, nil
 }
@@ -116,8 +116,9 @@ func (l *Log) KeepDropped(d Dropped) { l.dropped[d.Checkpoint] = d.Stubs }
 
 // Strip replaces by their stubs the ops of a list that the log has whole, but for those of
 // which stays, unless it is nil, reports true; it keeps the list, and returns what it
-// replaced, now bare. It fails like Ops, and then changes nothing. Ops that were handed out
-// before stay as they are.
+// replaced, now bare. It fails like Ops, and with ErrFormat where a stub is
+// not that of the op here, and then changes nothing. Ops that were handed out before stay
+// as they are.
 func (l *Log) Strip(d Dropped, stays func(Op) bool) (stripped []Op, err error) {
 	ops, err := d.Ops(l.entity)
 	if err != nil {
@@ -125,14 +126,17 @@ func (l *Log) Strip(d Dropped, stays func(Op) bool) (stripped []Op, err error) {
 	}
 	now := make(map[keys.Digest]Op, len(ops))
 	for _, o := range ops {
-		if whole, ok := l.ops[o.id]; ok && !whole.Bare() && (stays == nil || !stays(whole)) {
-			now[o.id] = o
-			stripped = append(stripped, o)
+		whole, ok := l.ops[o.id]
+		if !ok || whole.Bare() || stays != nil && stays(whole) {
+			continue
 		}
+		if !bytes.Equal(whole.AAD(), o.AAD()) { // its author can sign a list of anything
+			return nil, fmt.Errorf("%w: stub of another op than %v", ErrFormat, o.id)
+		}
+		now[o.id] = o
+		stripped = append(stripped, o)
 	}
-	for id, o := range now {
-		l.ops[id] = o
-	}
+	maps.Copy(l.ops, now)
 	order := l.order[Content-1]
 	for i, o := range order {
 		if b, ok := now[o.id]; ok {

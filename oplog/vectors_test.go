@@ -25,6 +25,7 @@ type vector struct {
 	ID     keys.Digest `json:"id"`
 	AAD    string      `json:"aad"`
 	Raw    string      `json:"raw"`
+	Stub   string      `json:"stub,omitempty"` // of a content op
 }
 
 // TestVectors writes operations with fixed keys and compares them with the ones
@@ -42,10 +43,14 @@ func TestVectors(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		got = append(got, vector{
+		v := vector{
 			Name: name, Seed: hex.EncodeToString(seed[:]), Device: k.ID(), Entity: o.Entity(), ID: o.ID(),
 			AAD: hex.EncodeToString(o.AAD()), Raw: hex.EncodeToString(o.Bytes()),
-		})
+		}
+		if o.Strand() == oplog.Content {
+			v.Stub = hex.EncodeToString(keys.Marshal(oplog.StubOf(o)))
+		}
+		got = append(got, v)
 		return o
 	}
 	me := add("genesis of a Me", alice, oplog.Draft{
@@ -102,6 +107,22 @@ func TestVectors(t *testing.T) {
 		o, err := oplog.Parse(raw)
 		if err != nil || o.ID() != v.ID || o.Device() != v.Device || o.Entity() != v.Entity || hex.EncodeToString(o.AAD()) != v.AAD {
 			t.Errorf("%s: Parse = %v, or another op than the golden one", v.Name, err)
+		}
+		if (v.Stub != "") != (o.Strand() == oplog.Content) {
+			t.Errorf("%s: a stub of a %v op: %q", v.Name, o.Strand(), v.Stub)
+		}
+		if v.Stub == "" {
+			continue
+		}
+		var stub oplog.Stub
+		if raw, err = hex.DecodeString(v.Stub); err == nil {
+			err = keys.Unmarshal(raw, &stub)
+		}
+		if err != nil {
+			t.Fatalf("%s: the stub: %v", v.Name, err)
+		}
+		if b, err := stub.Op(digest(8)); err != nil || b.ID() != v.ID || b.Device() != v.Device || b.Entity() != v.Entity || hex.EncodeToString(b.AAD()) != v.AAD {
+			t.Errorf("%s: the stub's op: %v, or another one than the golden one", v.Name, err)
 		}
 	}
 }

@@ -52,10 +52,15 @@ func Run(t *testing.T, open func(t *testing.T) *Backend) {
 		"Uncommitted": testUncommitted,
 		"Damaged":     testDamaged,
 		"Newer":       testNewer,
+
+		"Dropped":        testDropped,
+		"DroppedKept":    testDroppedKept,
+		"DroppedDamaged": testDroppedDamaged,
 	} {
 		t.Run(name, func(t *testing.T) { f(t, open(t)) })
 	}
 	t.Run("Stopped", func(t *testing.T) { testStopped(t, open) })
+	t.Run("DroppedStopped", func(t *testing.T) { testDroppedStopped(t, open) })
 }
 
 func testEmpty(t *testing.T, b *Backend) {
@@ -99,7 +104,7 @@ func testOtherKeys(t *testing.T, b *Backend) {
 	d := Draw(t, history)
 	l := oplog.NewLog(d.Entity())
 	put(t, b.Store, l, d.Ops("")...)
-	for _, key := range []string{"/a", "/oo/x", "/p/o/x", "/z"} {
+	for _, key := range []string{"/a", "/oo/x", "/p/o/x", "/ss/x", "/p/s/x", "/z"} {
 		if err := b.Store.Put(t.Context(), datastore.NewKey(key), []byte("other")); err != nil {
 			t.Fatalf("Put(%s): %v", key, err)
 		}
@@ -299,8 +304,8 @@ func checkLoad(t *testing.T, s datastore.Batching, newer int, want ...*oplog.Log
 	}
 }
 
-// Diff says in what two logs differ, in operations, bytes, order, heads or vector, or
-// returns "".
+// Diff says in what two logs differ, in operations, bytes, stubs, order, heads or vector,
+// or returns "".
 func Diff(want, got *oplog.Log) string {
 	var b strings.Builder
 	if got.Entity() != want.Entity() || got.Len() != want.Len() {
@@ -319,6 +324,8 @@ func Diff(want, got *oplog.Log) string {
 		for o := range got.All(s) {
 			if w, ok := want.Get(o.ID()); ok && !bytes.Equal(w.Bytes(), o.Bytes()) {
 				fmt.Fprintf(&b, "bytes of %v differ\n", o.ID())
+			} else if ok && (w.DroppedBy() != o.DroppedBy() || w.Bare() != o.Bare() || !bytes.Equal(w.AAD(), o.AAD())) {
+				fmt.Fprintf(&b, "stubs of %v differ, dropped by %v and %v\n", o.ID(), w.DroppedBy(), o.DroppedBy())
 			}
 		}
 	}
