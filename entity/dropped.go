@@ -237,14 +237,6 @@ func (e *Entity) TakeDropped(d oplog.Dropped, ring Keyring) error {
 	if _, err := e.found(c, ring); errors.Is(err, ErrDropped) {
 		return err
 	}
-	if e.anyWhole(d.Stubs) {
-		dead := e.deadNow(ring)
-		for _, s := range d.Stubs {
-			if o, ok := e.log.Get(s.ID); ok && !o.Bare() && !dead[s.ID] {
-				return fmt.Errorf("%w: %v, of which %v is shown", ErrDropped, d.Checkpoint, s.ID)
-			}
-		}
-	}
 	if _, err := d.Ops(e.ID()); err != nil {
 		return err
 	}

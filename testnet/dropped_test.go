@@ -70,7 +70,7 @@ func pages(t *testing.T, p *Peer) string {
 }
 
 // rubbish writes an article that is edited and one that is deleted, with a comment: four
-// of its six entries are dead, and the two others say what is.
+// of its seven entries are dead.
 func rubbish(t *testing.T, alice, other *Peer) {
 	t.Helper()
 	write(t, alice, "reading", "kept")
@@ -90,11 +90,14 @@ func rubbish(t *testing.T, alice, other *Peer) {
 	if _, err := alice.Node.DeleteArticle(t.Context(), "reading", "2"); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := other.Node.AddComment(t.Context(), "reading", "1", "push", "and no"); err != nil { // of no device the last entry is dropped
+		t.Fatal(err)
+	}
 	alice.net.Settle()
 }
 
 const (
-	rubbishOps  = 6
+	rubbishOps  = 7
 	rubbishDead = 4
 )
 

@@ -1,0 +1,366 @@
+package entity_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"pttnode/entity"
+	"pttnode/keys"
+	"pttnode/oplog"
+)
+
+// texts is what a board shows of its articles.
+func (w *world) texts() (out []string) {
+	posts := w.Posts(w.ring)
+	for i := range posts {
+		p := &posts[i]
+		w.OpenPost(w.ring, p)
+		switch {
+		case !p.DeletedBy.IsZero():
+			out = append(out, "(deleted)")
+		case p.Unreadable:
+			out = append(out, "(unreadable)")
+		default:
+			out = append(out, p.Title)
+		}
+	}
+	return out
+}
+
+// withPhone gives a member of w a second device, "phone".
+func (w *world) withPhone(t *testing.T, name string) (one, both entity.Party) {
+	t.Helper()
+	p, phone := w.who(t, name), newDevice("phone")
+	one, both = p.party(), p.party()
+	both.Devices = sorted([]keys.ID{p.key.ID(), phone.key.ID()})
+	w.must(t, name, oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: both, Cuts: []entity.Cut{}})
+	w.people["phone"] = p.by(phone.key)
+	return one, both
+}
+
+// TestKeptCutShowsAgain: a checkpoint that keeps a cut drops nothing: the cut may show again
+// what was dead.
+func TestKeptCutShowsAgain(t *testing.T) {
+	t.Parallel()
+	w := owners(t)
+	one, _ := w.withPhone(t, "dora")
+	a := w.post(t, "dora", "first")
+	w.post(t, "phone", "other")
+	behind := w.clone(t)
+	w.must(t, "founder", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "x"})
+	w.checkpoint(t, "founder")
+	w.write(t, "phone", entity.ArticleEdit{Article: a.ID(), Title: "from the lost phone"})
+	r := behind.must(t, "dora", oplog.FamilyMember, entity.TypeDevices,
+		entity.Devices{Party: one, Cuts: behind.CutsOf([]keys.ID{w.who(t, "phone").key.ID()}, oplog.Content)})
+	checkAdded(t, w.Entity, r) // beside the checkpoint: void until the next keeps it
+	c := w.checkpoint(t, "founder")
+	shown := w.texts()
+	if len(w.Drops()) > 0 {
+		t.Errorf("the checkpoint drops %d, and what it drops is shown: %q", w.Drops()[0].Count, shown)
+		if _, _, err := w.Strip(c.ID(), w.ring); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.texts(); !slices.Equal(got, shown) {
+		t.Errorf("after it is gone %q is shown, want %q", got, shown)
+	}
+}
+
+// TestKeptRemovalUndoesDelete: nor does one that keeps the removal of an owner who deleted
+// something.
+func TestKeptRemovalUndoesDelete(t *testing.T) {
+	t.Parallel()
+	w := owners(t, "anna", "bert")
+	a := w.post(t, "dora", "first")
+	behind := w.clone(t)
+	w.must(t, "founder", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "x"})
+	w.checkpoint(t, "founder")
+	checkAdded(t, w.Entity, behind.must(t, "bert", oplog.FamilyMaster, entity.TypeMasterRemove, entity.MasterRemove{User: w.who(t, "anna").user(), Cuts: []entity.Cut{}}))
+	w.write(t, "anna", entity.ArticleDelete{Article: a.ID()}) // she is an owner until the next checkpoint
+	w.checkpoint(t, "founder")
+	if got := w.texts(); len(w.Drops()) > 0 && !slices.Equal(got, []string{"(deleted)"}) {
+		t.Errorf("dropped, and shown: %q", got)
+	}
+}
+
+// TestAckedLater: an owner who was away acks all checkpoints that another could take the
+// place of, not only the last.
+func TestAckedLater(t *testing.T) {
+	t.Parallel()
+	w := owners(t, "anna")
+	anna := w.who(t, "anna")
+	for range 2 { // anna is away; the founder makes two
+		a := w.post(t, "dora", "first")
+		w.write(t, "dora", entity.ArticleEdit{Article: a.ID(), Title: "second"})
+		w.checkpoint(t, "founder")
+	}
+	for range 5 { // she is back
+		if id, ok := w.WantsAck(anna.user(), w.ring); ok {
+			if _, err := w.Ack(anna.author(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i, d := range w.Drops() {
+		if !d.Settled {
+			t.Errorf("checkpoint %d of %d is not settled and never will be: nothing of it or after it goes, and no list is taken", i+1, len(w.Drops()))
+		}
+	}
+}
+
+// TestShownAgainStays: what a cut shows again within the two weeks does not go.
+func TestShownAgainStays(t *testing.T) {
+	t.Parallel()
+	w := owners(t)
+	one, _ := w.withPhone(t, "dora")
+	a := w.post(t, "dora", "first")
+	w.post(t, "phone", "other")
+	behind := w.clone(t)
+	w.write(t, "phone", entity.ArticleEdit{Article: a.ID(), Title: "from the lost phone"})
+	w.post(t, "dora", "more")
+	c := w.checkpoint(t, "founder")
+	r := behind.must(t, "dora", oplog.FamilyMember, entity.TypeDevices,
+		entity.Devices{Party: one, Cuts: behind.CutsOf([]keys.ID{w.who(t, "phone").key.ID()}, oplog.Content)})
+	checkAdded(t, w.Entity, r)
+	w.checkpoint(t, "founder") // keeps it
+	shown := w.texts()
+	if _, _, err := w.Strip(c.ID(), w.ring); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.texts(); !slices.Equal(got, shown) {
+		t.Errorf("shown were %q, after Strip %q", shown, got)
+	}
+}
+
+// TestAttackFalseListTaken: a list of what is shown takes nothing from a member who has it,
+// whenever he got the list, and he is told.
+func TestAttackFalseListTaken(t *testing.T) {
+	t.Parallel()
+	for _, checkedFirst := range []bool{false, true} {
+		w := owners(t)
+		live := w.post(t, "dora", "live")
+		member := w.clone(t)
+		c, d := w.falseDrops(t, "founder", oplog.StubOf(live))
+		checkAdded(t, member.Entity, c)
+		if checkedFirst {
+			member.CheckDrops(member.ring)
+			if n := len(member.FalseDrops()); n != 1 {
+				t.Fatalf("%d false, want 1", n)
+			}
+		}
+		if err := member.TakeDropped(d, w.ring); !errors.Is(err, entity.ErrDropped) {
+			t.Errorf("checked first %v: a member who has all of it takes the list: %v", checkedFirst, err)
+		}
+		member.Log().KeepDropped(d) // as if he had taken it before the content
+		again, err := entity.Open(member.Log())
+		if err != nil {
+			t.Fatal(err)
+		}
+		member.Entity = again
+		member.CheckDrops(member.ring)
+		_, stripped, err := member.Strip(c.ID(), member.ring)
+		if !errors.Is(err, entity.ErrDropped) || len(stripped) > 0 || len(member.FalseDrops()) != 1 {
+			t.Errorf("after a restart Strip took %d ops, %v; false are %v", len(stripped), err, member.FalseDrops())
+		}
+	}
+}
+
+// TestAttackStubForgesText: a stub in a false list does not make authentic what its author
+// never signed.
+func TestAttackStubForgesText(t *testing.T) {
+	t.Parallel()
+	w := owners(t)
+	w.post(t, "dora", "hers")
+	victim := w.clone(t) // has all that there is
+	dora := w.who(t, "dora")
+	// What the founder can make without her key: an envelope and a body sealed with the op-key
+	// (here by her key, since the tests have no other way), and a signature that is none.
+	ghost := w.clone(t)
+	raw := bytes.Clone(ghost.post(t, "dora", "words she never wrote").Bytes())
+	raw[len(raw)-1] ^= 1
+	forged := oplog.IDOf(raw)
+	d := ghost.draft(dora, oplog.Content, oplog.FamilyComment, entity.TypeCommentNew, []byte("x"))
+	d.Prev, d.Parents, d.Seq = forged, []keys.Digest{forged}, 2
+	stub := oplog.StubOf(sign(t, dora, d)) // of its signature nothing is left
+	stub.ID = sha256.Sum256([]byte("anything"))
+	c, list := w.falseDrops(t, "founder", stub)
+	checkAdded(t, victim.Entity, c)
+	if err := victim.TakeDropped(list, nil); err != nil { // he has no keys, say
+		t.Fatal(err)
+	}
+	bare, err := list.Ops(w.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range victim.Vouched(oplog.ParseBatch([][]byte{raw, bare[0].Entry()}, map[keys.Digest]oplog.Op{bare[0].ID(): bare[0]})) {
+		_, _ = victim.Add(o)
+	}
+	if got := victim.texts(); slices.Contains(got, "words she never wrote") {
+		t.Errorf("shown under dora's name: %q", got)
+	}
+}
+
+// TestAttackStubForksOthers: nor does one stand beside an op of somebody else, whom it would
+// silence: nothing of hers names it.
+func TestAttackStubForksOthers(t *testing.T) {
+	t.Parallel()
+	w := owners(t)
+	first := w.post(t, "dora", "hers")
+	victim := w.clone(t)
+	d := w.draft(w.who(t, "dora"), oplog.Content, oplog.FamilyComment, entity.TypeCommentNew, []byte("x"))
+	d.Prev, d.Seq, d.Parents = keys.Digest{}, 0, nil
+	stub := oplog.StubOf(sign(t, w.who(t, "dora"), d))
+	stub.ID = sha256.Sum256([]byte("anything"))
+	c, list := w.falseDrops(t, "founder", stub)
+	checkAdded(t, victim.Entity, c)
+	if err := victim.TakeDropped(list, nil); err != nil {
+		t.Fatal(err)
+	}
+	bare, err := list.Ops(w.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stubs := map[keys.Digest]oplog.Op{bare[0].ID(): bare[0]}
+	for _, o := range victim.Vouched(oplog.ParseBatch([][]byte{bare[0].Entry(), first.Bytes()}, stubs)) {
+		_, _ = victim.Add(o)
+	}
+	for _, o := range victim.Vouched(bare) {
+		_, _ = victim.Add(o)
+	}
+	if !victim.Counts(first) {
+		t.Errorf("her article counts no more: shown %q", victim.texts())
+	}
+}
+
+// TestAttackUnackable: an owner's checkpoint with a list of nothing holds nobody up, and is
+// told of.
+func TestAttackUnackable(t *testing.T) {
+	t.Parallel()
+	w := owners(t, "anna")
+	w.must(t, "founder", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "x"})
+	behind := w.clone(t)
+	w.checkpoint(t, "founder")
+	c := w.NextCheckpoint()
+	c.Drops, c.Content = 1, sha256.Sum256([]byte("nothing"))
+	w.must(t, "anna", oplog.FamilyCheckpoint, entity.TypeCheckpoint, c)
+	checkAdded(t, w.Entity, behind.must(t, "dora", oplog.FamilyMember, entity.TypeLeave, entity.Leave{}))
+	f := w.who(t, "founder").user()
+	if id, ok := w.WantsAck(f, w.ring); ok {
+		t.Errorf("the founder acks %v", id)
+	}
+	later := now.Add(1000 * time.Hour)
+	if got := w.WantsCheckpoint(f, w.ring, later); got == entity.NotDue {
+		t.Errorf("%d wait beside, and the founder never makes a checkpoint", len(w.Pending()))
+	}
+	w.CheckDrops(w.ring)
+	if len(w.FalseDrops()) == 0 {
+		t.Errorf("nobody is told that anna's list is false")
+	}
+	w.remove(t, "founder", "anna")
+	if got := w.WantsCheckpoint(f, w.ring, later); got == entity.NotDue {
+		t.Errorf("anna is removed, and the founder still never makes a checkpoint")
+	}
+}
+
+// TestOwnerWithoutOldKeys: where an owner was let in without the older keys nothing is
+// dropped, since he could not check it, and he acks what is.
+func TestOwnerWithoutOldKeys(t *testing.T) {
+	t.Parallel()
+	w := owners(t, "anna")
+	w.must(t, "founder", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
+		Party: w.who(t, "karl").party(), Role: entity.Member, Ref: &w.ref, Epochs: epochs(w), History: &entity.History{Mode: entity.HistoryFromJoin},
+	})
+	a := w.post(t, "dora", "first")
+	w.write(t, "dora", entity.ArticleEdit{Article: a.ID(), Title: "second"})
+	w.post(t, "dora", "more")
+	if w.WantsCheckpoint(w.who(t, "founder").user(), w.ring, now.Add(entity.DropAfter)) != entity.DueDead {
+		t.Fatal("nothing is dead: this proves nothing")
+	}
+	party := w.who(t, "karl").party()
+	w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
+	if due := w.WantsCheckpoint(w.who(t, "founder").user(), w.ring, now.Add(2*entity.DropAfter)); due != entity.NotDue {
+		t.Errorf("due for what is dead: %v", due)
+	}
+	w.checkpoint(t, "anna")
+	if _, ok := w.WantsAck(w.who(t, "karl").user(), nil); !ok {
+		t.Error("karl, who has all the keys that he may have, does not ack")
+	}
+}
+
+// TestFalseIsNotCatching: what comes after a false checkpoint is not false by it.
+func TestFalseIsNotCatching(t *testing.T) {
+	t.Parallel()
+	w := owners(t)
+	live := w.post(t, "dora", "live")
+	a := w.post(t, "dora", "first")
+	w.write(t, "dora", entity.ArticleEdit{Article: a.ID(), Title: "second"})
+	old := w.clone(t)
+	c1, d := w.falseDrops(t, "founder", oplog.StubOf(live))
+	w.Log().KeepDropped(d)           // it came before the content
+	c2 := w.checkpoint(t, "founder") // an honest one, of a node that knows the list only
+	checkAdded(t, old.Entity, c1)
+	checkAdded(t, old.Entity, c2)
+	old.CheckDrops(old.ring)
+	if got := old.FalseDrops(); slices.Contains(got, c2.ID()) {
+		t.Errorf("false are %v, %v among them, which drops what is dead", got, c2.ID())
+	}
+}
+
+// TestSealedByNobody: what was written with the key of a void removal's or a removed owner's
+// epoch, and does not count, is no reason to drop nothing.
+func TestSealedByNobody(t *testing.T) {
+	t.Parallel()
+	w := owners(t, "anna")
+	a := w.post(t, "dora", "first")
+	w.write(t, "dora", entity.ArticleEdit{Article: a.ID(), Title: "second"})
+	w.post(t, "dora", "more")
+	side := w.clone(t)
+	side.ring = entity.Keyring{}
+	o, key, err := side.Rotate(w.who(t, "anna").author())
+	if err != nil {
+		t.Fatal(err)
+	}
+	side.ring[o.ID()] = key
+	sealed := side.post(t, "anna", "nobody can read this")
+	w.remove(t, "founder", "anna") // without a word of hers that counts
+	checkAdded(t, w.Entity, o)
+	checkAdded(t, w.Entity, sealed)
+	if w.Counts(sealed) {
+		t.Fatal("it counts")
+	}
+	w.checkpoint(t, "founder")
+	if len(w.Drops()) == 0 {
+		t.Errorf("nothing is dropped, for an op that does not count")
+	}
+}
+
+// TestStubHoldsNoBody: what is gone is gone from memory.
+func TestStubHoldsNoBody(t *testing.T) {
+	t.Parallel()
+	w := owners(t)
+	a := w.post(t, "dora", "first")
+	w.write(t, "dora", entity.ArticleEdit{Article: a.ID(), Title: "second"})
+	w.post(t, "dora", "more")
+	c := w.checkpoint(t, "founder")
+	d, _, err := w.Strip(c.ID(), w.ring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kept, _ := w.Log().Dropped(d.Checkpoint); cap(kept.Stubs[0].Envelope) >= len(a.Bytes()) {
+		t.Errorf("the list that the log keeps holds the whole op: envelope of %d bytes in an array of %d", len(kept.Stubs[0].Envelope), cap(kept.Stubs[0].Envelope))
+	}
+}
+
+// falseDrops is a checkpoint of an owner that drops some stubs, whatever they are.
+func (w *world) falseDrops(t *testing.T, name string, stubs ...oplog.Stub) (oplog.Op, oplog.Dropped) {
+	t.Helper()
+	slices.SortFunc(stubs, func(a, b oplog.Stub) int { return compare(a.ID, b.ID) })
+	c := w.NextCheckpoint()
+	c.Drops, c.Content = uint64(len(stubs)), w.ContentRoot(c.Heads, stubs...)
+	o := w.must(t, name, oplog.FamilyCheckpoint, entity.TypeCheckpoint, c)
+	return o, oplog.Dropped{Checkpoint: o.ID(), Stubs: stubs}
+}
