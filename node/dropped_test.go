@@ -262,3 +262,65 @@ func TestDroppedLeavesTheDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestStubsOfNoCheckpoint: stubs that no checkpoint vouches for any more are not sent, nor
+// what builds on them; the rest is.
+func TestStubsOfNoCheckpoint(t *testing.T) {
+	n, whole, _, list := deletes(t)
+	n.entities[whole.ID()] = &held{whole, nil}
+	lost, err := list.Stubs[0].Op(keys.Digest{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ops := slices.Collect(whole.Log().All(oplog.Control))
+	control := len(ops)
+	for o := range whole.Log().All(oplog.Content) {
+		if o.ID() == lost.ID() {
+			o = lost
+		}
+		ops = append(ops, o)
+	}
+	lists, left := n.listsFor(whole.ID(), ops)
+	if len(lists) != 1 || !slices.Equal(left, ops[:control]) {
+		t.Errorf("%d lists, %d of %d ops, want the %d of the control strand", len(lists), len(left), len(ops), control)
+	}
+}
+
+// TestAttackStubOfOwnDevice: a list can name what our own device never wrote; that is no
+// sign of an old backup, which would stop this node.
+func TestAttackStubOfOwnDevice(t *testing.T) {
+	n, h, _ := boardTarget(t, InviteOptions{})
+	c := newClaimant(t)
+	enters(t, n, h, c)
+	var epoch keys.Digest
+	for epoch = range h.ring { // there is one
+	}
+	o, err := oplog.Sign(n.device, oplog.Draft{
+		Entity: h.ID(), User: n.user, Strand: oplog.Content, Family: oplog.FamilyArticle, Type: entity.TypeArticleNew,
+		Auth: h.Log().Heads(oplog.Control), Epoch: epoch, At: time.Now(), Body: []byte("x"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stub := oplog.StubOf(o) // its author needs no key to make it up
+	stub.ID = keys.Digest{1}
+	bare, err := stub.Op(keys.Digest{2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ops := range [][]oplog.Op{
+		n.parse(h.ID(), [][]byte{stub.ID[:]}, map[keys.Digest]oplog.Op{stub.ID: bare}),
+		{bare}, // if it got so far
+	} {
+		_, finish, err := n.takeParsed(h.ID(), c.key.ID(), ops)
+		if finish != nil {
+			err = finish()
+		}
+		if _, known := h.Log().Get(stub.ID); err != nil || known {
+			t.Errorf("%d ops: %v, known %v", len(ops), err, known)
+		}
+	}
+	if _, err := n.NewArticle(t.Context(), "dev", "", "still here", "text"); err != nil {
+		t.Error(err)
+	}
+}
