@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -50,6 +51,7 @@ func TestKeptCutShowsAgain(t *testing.T) {
 	one, _ := w.withPhone(t, "dora")
 	a := w.post(t, "dora", "first")
 	w.post(t, "phone", "other")
+	w.post(t, "dora", "more")
 	behind := w.clone(t)
 	w.must(t, "founder", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "x"})
 	w.checkpoint(t, "founder")
@@ -76,13 +78,14 @@ func TestKeptRemovalUndoesDelete(t *testing.T) {
 	t.Parallel()
 	w := owners(t, "anna", "bert")
 	a := w.post(t, "dora", "first")
+	w.post(t, "dora", "more")
 	behind := w.clone(t)
 	w.must(t, "founder", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "x"})
 	w.checkpoint(t, "founder")
 	checkAdded(t, w.Entity, behind.must(t, "bert", oplog.FamilyMaster, entity.TypeMasterRemove, entity.MasterRemove{User: w.who(t, "anna").user(), Cuts: []entity.Cut{}}))
 	w.write(t, "anna", entity.ArticleDelete{Article: a.ID()}) // she is an owner until the next checkpoint
 	w.checkpoint(t, "founder")
-	if got := w.texts(); len(w.Drops()) > 0 && !slices.Equal(got, []string{"(deleted)"}) {
+	if got := w.texts(); len(w.Drops()) > 0 && !slices.Equal(got, []string{"(deleted)", "more"}) {
 		t.Errorf("dropped, and shown: %q", got)
 	}
 }
@@ -300,8 +303,8 @@ func TestFalseIsNotCatching(t *testing.T) {
 	w.write(t, "dora", entity.ArticleEdit{Article: a.ID(), Title: "second"})
 	old := w.clone(t)
 	c1, d := w.falseDrops(t, "founder", oplog.StubOf(live))
-	w.Log().KeepDropped(d)           // it came before the content
-	c2 := w.checkpoint(t, "founder") // an honest one, of a node that knows the list only
+	w.Log().KeepDropped(d)                               // it came before the content
+	c2, _ := w.falseDrops(t, "founder", oplog.StubOf(a)) // it is dead
 	checkAdded(t, old.Entity, c1)
 	checkAdded(t, old.Entity, c2)
 	old.CheckDrops(old.ring)
@@ -363,4 +366,161 @@ func (w *world) falseDrops(t *testing.T, name string, stubs ...oplog.Stub) (oplo
 	c.Drops, c.Content = uint64(len(stubs)), w.ContentRoot(c.Heads, stubs...)
 	o := w.must(t, name, oplog.FamilyCheckpoint, entity.TypeCheckpoint, c)
 	return o, oplog.Dropped{Checkpoint: o.ID(), Stubs: stubs}
+}
+
+// TestLastStays: the last op of a device is not dropped, since nobody but a checkpoint would
+// say that it is hers; it is, when she has written more.
+func TestLastStays(t *testing.T) {
+	t.Parallel()
+	w := owners(t)
+	a := w.post(t, "dora", "regretted")
+	w.write(t, "founder", entity.ArticleDelete{Article: a.ID()})
+	if w.checkpoint(t, "founder"); len(w.Drops()) > 0 {
+		t.Errorf("dropped: %+v", w.Drops())
+	}
+	w.post(t, "dora", "more")
+	if w.checkpoint(t, "founder"); len(w.Drops()) != 1 || w.Drops()[0].Count != 1 {
+		t.Errorf("then: %+v", w.Drops())
+	}
+}
+
+// TestVoucherStays: nor is an op by which another is authentic whose own signature is bad; nor
+// does it go by a false list where that cannot be found out.
+func TestVoucherStays(t *testing.T) {
+	t.Parallel()
+	w := owners(t)
+	w.withPhone(t, "dora")
+	a := w.post(t, "dora", "one")
+	ghost := w.clone(t)
+	bad := bytes.Clone(ghost.post(t, "phone", "badly signed").Bytes())
+	bad[len(bad)-1] ^= 1
+	d := ghost.draft(w.who(t, "phone"), oplog.Content, oplog.FamilyArticle, entity.TypeArticleEdit, nil)
+	d.Seq, d.Prev, d.Parents = 1, oplog.IDOf(bad), []keys.Digest{oplog.IDOf(bad)}
+	plain, epoch := keys.Marshal(entity.ArticleEdit{Article: a.ID(), Title: "two"}), w.State().Epochs[d.Epoch]
+	d.Body = make([]byte, len(plain)+keys.SealOverhead)
+	d.Seal = func(aad []byte) []byte {
+		return w.ring[epoch.ID].Seal(w.ID(), epoch.ID, keys.LP([]byte(keys.LabelContentAAD), aad, epoch.Commitment[:]), plain)
+	}
+	voucher := sign(t, w.who(t, "phone"), d)
+	for _, o := range w.Vouched(oplog.ParseBatch([][]byte{bad, voucher.Bytes()}, nil)) {
+		checkAdded(t, w.Entity, o)
+	}
+	w.write(t, "phone", entity.ArticleEdit{Article: a.ID(), Title: "three"})
+	w.post(t, "dora", "more")
+	w.post(t, "phone", "more")
+	before := w.clone(t)
+	before.ring = maps.Clone(w.ring)
+	w.checkpoint(t, "founder")
+	if got := strip(t, w.Entity, w.ring); len(got) != 1 || got[0].ID() != a.ID() {
+		t.Errorf("%d dropped, want the article alone", len(got))
+	}
+	had := maps.Clone(before.ring)
+	before.rekey(t)
+	before.post(t, "founder", "in another epoch") // whose key he lacks who looks
+	c, list := before.falseDrops(t, "founder", oplog.StubOf(voucher))
+	if err := before.TakeDropped(list, had); err != nil {
+		t.Fatal(err)
+	}
+	if _, got, err := before.Strip(c.ID(), had); err != nil || len(got) > 0 {
+		t.Errorf("dropped by a false list: %d, %v", len(got), err)
+	}
+}
+
+// TestAttackStubVouches: a stub makes no whole op authentic, wherever it comes from.
+func TestAttackStubVouches(t *testing.T) {
+	t.Parallel()
+	w := owners(t)
+	ghost := w.clone(t)
+	bad := bytes.Clone(ghost.post(t, "dora", "never signed").Bytes())
+	bad[len(bad)-1] ^= 1
+	dora := w.who(t, "dora")
+	d := ghost.draft(dora, oplog.Content, oplog.FamilyComment, entity.TypeCommentNew, []byte("x"))
+	d.Seq, d.Prev, d.Parents = 1, oplog.IDOf(bad), []keys.Digest{oplog.IDOf(bad)}
+	next := sign(t, dora, d)
+	d.Seq, d.Prev, d.Parents = 2, next.ID(), []keys.Digest{next.ID()}
+	last := sign(t, dora, d)
+	chain, err := oplog.ParseChain([][]byte{bad, next.Bytes()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare, err := oplog.StubOf(next).Op(keys.Digest{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.Vouched([]oplog.Op{chain[0], bare, last}); slices.Contains(got, chain[0]) {
+		t.Errorf("of a bad op, a stub and a good one %d are vouched for", len(got))
+	}
+	if got := w.Vouched([]oplog.Op{chain[0], next, last}); len(got) != 3 {
+		t.Errorf("of a bad op and two good ones %d: this proves nothing", len(got))
+	}
+}
+
+// TestDropDates: a date far off puts nothing off for ever.
+func TestDropDates(t *testing.T) {
+	t.Parallel()
+	w := owners(t)
+	dead := func(title string) {
+		t.Helper()
+		a := w.post(t, "dora", title)
+		w.write(t, "dora", entity.ArticleEdit{Article: a.ID(), Title: "second"})
+		w.post(t, "dora", "more")
+	}
+	dead("first")
+	f := w.who(t, "founder").author()
+	f.Now = now.AddDate(8000, 0, 0)
+	if _, err := w.Checkpoint(f, w.ring); err != nil {
+		t.Fatal(err)
+	}
+	dead("later")
+	if due := w.WantsCheckpoint(f.User, w.ring, now); due != entity.DueDead {
+		t.Errorf("after a checkpoint of tomorrow: %v", due)
+	}
+	w.checkpoint(t, "founder")
+	if d := w.Drops(); len(d) != 2 || !d[0].At.Equal(now) || !d[1].At.Equal(now) {
+		t.Errorf("%+v", d)
+	}
+}
+
+// TestSealedInVoidEpoch: nor is what was written in the epoch of a void removal by somebody
+// who counts.
+func TestSealedInVoidEpoch(t *testing.T) {
+	t.Parallel()
+	w := owners(t, "anna")
+	w.admit(t, "bert", entity.Member)
+	a := w.post(t, "dora", "first")
+	w.write(t, "dora", entity.ArticleEdit{Article: a.ID(), Title: "second"})
+	w.post(t, "dora", "more")
+	side := w.clone(t)
+	side.ring = entity.Keyring{}
+	removal := side.remove(t, "anna", "dora")
+	sealed := side.post(t, "bert", "in an epoch that is void")
+	w.remove(t, "founder", "anna")
+	for _, o := range []oplog.Op{removal, sealed} {
+		checkAdded(t, w.Entity, o)
+	}
+	if !w.Counts(sealed) || !w.State().Epochs[sealed.Epoch()].Void {
+		t.Fatal("it does not count, or its epoch is not void: this proves nothing")
+	}
+	if w.checkpoint(t, "founder"); len(w.Drops()) != 1 {
+		t.Errorf("dropped: %+v", w.Drops())
+	}
+}
+
+// TestAttackDropsAndKeeps: a checkpoint that keeps something and drops something is refused.
+func TestAttackDropsAndKeeps(t *testing.T) {
+	t.Parallel()
+	w := owners(t)
+	a := w.post(t, "dora", "first")
+	behind := w.clone(t)
+	w.must(t, "founder", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "x"})
+	w.checkpoint(t, "founder")
+	checkAdded(t, w.Entity, behind.must(t, "dora", oplog.FamilyMember, entity.TypeLeave, entity.Leave{}))
+	c := w.NextCheckpoint()
+	if c.Content = w.ContentRoot(c.Heads, oplog.StubOf(a)); len(c.Keeps) != 1 {
+		t.Fatalf("keeps %d: this proves nothing", len(c.Keeps))
+	}
+	c.Drops = 1
+	if _, err := w.Control(w.who(t, "founder").author(), oplog.FamilyCheckpoint, entity.TypeCheckpoint, c); !errors.Is(err, entity.ErrNotAuthorized) {
+		t.Errorf("%v, want ErrNotAuthorized", err)
+	}
 }

@@ -427,6 +427,9 @@ func TestDropsFull(t *testing.T) {
 	strip(t, f.Entity, f.ring)
 	list, _ := f.Log().Dropped(first.ID())
 	size, one := len(keys.Marshal(list.Stubs)), len(keys.Marshal(list.Stubs[0]))
+	if due := f.WantsCheckpoint(f.people["founder"].user(), f.ring, now); due != entity.DueDead {
+		t.Errorf("after a list that had no room for more: %v", due)
+	}
 	if size > entity.MaxDropped || size < entity.MaxDropped-2*one || len(list.Stubs) >= edits {
 		t.Fatalf("%d of %d in %d bytes", len(list.Stubs), edits+1, size)
 	}
@@ -472,6 +475,19 @@ func TestStripSettled(t *testing.T) {
 	}
 	if _, _, err := f.Strip(c.ID(), f.ring); !errors.Is(err, entity.ErrDropped) {
 		t.Errorf("without an ack: %v, want ErrDropped", err)
+	}
+	list := oplog.Dropped{Checkpoint: c.ID(), Stubs: []oplog.Stub{oplog.StubOf(s.ops["A"])}}
+	if err := f.TakeDropped(list, f.ring); !errors.Is(err, entity.ErrDropped) {
+		t.Errorf("its list: %v, want ErrDropped", err)
+	}
+	if id, ok := s.places["master"].WantsAck(f.people["master"].user(), f.ring); ok {
+		t.Errorf("acked before it came: %v", id)
+	}
+	if _, err := f.Ack(f.people["master"].author(), c.ID()); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.TakeDropped(list, f.ring); err != nil {
+		t.Errorf("its list, with an ack: %v", err)
 	}
 	alone := found(t, entity.Board)
 	for _, body := range []any{entity.Article{Title: "x"}, entity.ArticleDelete{}} {
