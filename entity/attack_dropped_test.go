@@ -411,8 +411,8 @@ func TestVoucherStays(t *testing.T) {
 	before := w.clone(t)
 	before.ring = maps.Clone(w.ring)
 	w.checkpoint(t, "founder")
-	if got := strip(t, w.Entity, w.ring); len(got) != 1 || got[0].ID() != a.ID() {
-		t.Errorf("%d dropped, want the article alone", len(got))
+	if got := strip(t, w.Entity, w.ring); len(got) != 1 || got[0].ID() != a.ID() || w.Drops()[0].Count != 1 {
+		t.Errorf("%d dropped of %d, want the article alone", len(got), w.Drops()[0].Count)
 	}
 	had := maps.Clone(before.ring)
 	before.rekey(t)
