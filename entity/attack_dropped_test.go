@@ -524,3 +524,26 @@ func TestAttackDropsAndKeeps(t *testing.T) {
 		t.Errorf("%v, want ErrNotAuthorized", err)
 	}
 }
+
+// TestOpenDamagedList: a list that is not what its checkpoint commits to is found when the
+// log is opened.
+func TestOpenDamagedList(t *testing.T) {
+	t.Parallel()
+	w := owners(t)
+	a := w.post(t, "dora", "first")
+	w.write(t, "dora", entity.ArticleEdit{Article: a.ID(), Title: "second"})
+	w.post(t, "dora", "more")
+	c := w.checkpoint(t, "founder")
+	strip(t, w.Entity, w.ring)
+	if _, err := entity.Open(w.Log()); err != nil {
+		t.Fatal(err)
+	}
+	list, _ := w.Log().Dropped(c.ID())
+	bad := slices.Clone(list.Stubs)
+	bad[0].Envelope = bytes.Clone(bad[0].Envelope)
+	bad[0].Envelope[len(bad[0].Envelope)-1] ^= 1
+	w.Log().KeepDropped(oplog.Dropped{Checkpoint: c.ID(), Stubs: bad})
+	if _, err := entity.Open(w.Log()); !errors.Is(err, entity.ErrDropped) {
+		t.Errorf("Open: %v, want ErrDropped", err)
+	}
+}

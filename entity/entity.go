@@ -63,6 +63,11 @@ func Open(log *oplog.Log) (*Entity, error) {
 	if e.facts.founded, err = begin(e.facts.reach.ops[0], e.facts.bodies[0]); err != nil {
 		return nil, err
 	}
+	for _, c := range e.facts.points { // a stub has no hash of its own
+		if d, ok := log.Dropped(e.facts.reach.ops[c].ID()); ok && !e.isList(c, d.Stubs) {
+			return nil, fmt.Errorf("%w: of %v", ErrDropped, d.Checkpoint)
+		}
+	}
 	return e, nil
 }
 
