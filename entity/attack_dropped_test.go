@@ -230,11 +230,11 @@ func TestAttackStubForksOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stubs := map[keys.Digest]oplog.Op{bare[0].ID(): bare[0]}
-	for _, o := range victim.Vouched(oplog.ParseBatch([][]byte{bare[0].Entry(), first.Bytes()}, stubs)) {
-		_, _ = victim.Add(o)
+	unsure, sure := map[keys.Digest]oplog.Op{bare[0].ID(): bare[0]}, map[keys.Digest]oplog.Op{}
+	for o := range w.Log().All(oplog.Content) {
+		oplog.Vouch(o, unsure, sure)
 	}
-	for _, o := range victim.Vouched(bare) {
+	for _, o := range victim.Vouched(oplog.ParseBatch([][]byte{bare[0].Entry()}, sure)) {
 		_, _ = victim.Add(o)
 	}
 	if !victim.Counts(first) {

@@ -28,7 +28,9 @@ func (e *Entity) dead(p past, heads []oplog.Head, ring Keyring) ([]oplog.Stub, e
 	r := e.readerAt(p, ops, dropped)
 	named := make(map[keys.Digest]bool) // by the next op of its device, which says that the id is that device's
 	for _, o := range ops {
-		named[o.Prev()] = true
+		if dropped[o.ID()] || o.Signed() {
+			named[o.Prev()] = true
+		}
 		_, held := ring[o.Epoch()]
 		switch {
 		case o.Bare() && !dropped[o.ID()]:

@@ -27,18 +27,15 @@ func (e *Entity) Vouched(ops []oplog.Op) []oplog.Op {
 				coming[o.ID()] = o
 			}
 		}
-		named, namedBare := make(map[keys.Digest]bool, len(out)), make(map[keys.Digest]bool)
+		named := make(map[keys.Digest]bool, len(out))
 		drop := make(map[keys.Digest]bool)
 		for _, o := range slices.Backward(out) {
 			_, comes := coming[o.ID()]
 			switch {
 			case !comes:
-			case (named[o.ID()] || namedBare[o.ID()] && o.Bare()) && round < strictAfter, o.Signed():
-				if o.Bare() {
-					namedBare[o.Prev()] = true
-				} else {
-					named[o.Prev()] = true
-				}
+			case o.Bare(): // it makes nothing else authentic
+			case named[o.ID()] && round < strictAfter, o.Signed():
+				named[o.Prev()] = true
 			default:
 				drop[o.ID()] = true
 			}

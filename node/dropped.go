@@ -64,45 +64,51 @@ func (n *Node) mergeSoon(prefix string) {
 	})
 }
 
-// listsFor returns the lists that convince a member of the stubs among ops, which are those
-// that have them and what is kept of earlier ones, by which they can be checked; and the ops
-// without stubs that none vouches for any more, since another checkpoint has taken its
-// place, and without what builds on these.
-func (n *Node) listsFor(eid keys.Digest, ops []oplog.Op) (lists []oplog.Dropped, left []oplog.Op) {
-	wanted := make(map[keys.Digest]bool)
-	for _, o := range ops {
-		if o.Bare() {
-			wanted[o.DroppedBy()] = true
-		}
-	}
-	if len(wanted) == 0 {
-		return nil, ops
+// listsFor returns what convinces a member of the stubs among ops: the lists that have them,
+// with what is kept of earlier ones, by which they can be checked, and ops of their authors;
+// and the ops without the stubs of which nothing does, since another checkpoint has taken
+// the place of theirs or their authors' next op is not here yet, and without what builds
+// on these.
+func (n *Node) listsFor(eid keys.Digest, ops []oplog.Op) (lists []oplog.Dropped, vouchers, left []oplog.Op) {
+	if !slices.ContainsFunc(ops, oplog.Op.Bare) {
+		return nil, nil, ops
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	h, ok := n.find(eid)
 	if !ok {
-		return nil, nil
+		return nil, nil, nil
 	}
+	listed := make(map[keys.Digest]bool)
 	for _, drop := range h.Drops() {
-		if d, ok := h.Log().Dropped(drop.Checkpoint); ok && drop.Settled && len(wanted) > 0 {
+		if d, ok := h.Log().Dropped(drop.Checkpoint); ok && drop.Settled {
 			lists = append(lists, d)
-			delete(wanted, drop.Checkpoint)
+			listed[drop.Checkpoint] = true
 		}
 	}
-	if len(wanted) == 0 {
-		return lists, ops
-	}
-	out := make(map[keys.Digest]bool)
+	_, out := h.Log().Vouchers(ops)
 	for _, o := range ops {
-		if wanted[o.DroppedBy()] || out[o.Prev()] || slices.ContainsFunc(o.Parents(), func(p keys.Digest) bool { return out[p] }) {
+		if out[o.ID()] || o.Bare() && !listed[o.DroppedBy()] || out[o.Prev()] || slices.ContainsFunc(o.Parents(), func(p keys.Digest) bool { return out[p] }) {
 			out[o.ID()] = true
 		} else {
 			left = append(left, o)
 		}
 	}
-	n.log.Warn("stubs that no checkpoint vouches for", "entity", eid.String(), "ops", len(out))
-	return lists, left
+	if len(out) > 0 {
+		n.log.Warn("stubs that nothing vouches for", "entity", eid.String(), "ops", len(out))
+	}
+	needed := make(map[keys.Digest]bool)
+	last := 0
+	for _, o := range left {
+		needed[o.DroppedBy()] = true
+	}
+	for i, d := range lists {
+		if needed[d.Checkpoint] {
+			last = i + 1
+		}
+	}
+	vouchers, _ = h.Log().Vouchers(left)
+	return lists[:last], vouchers, left
 }
 
 // takeList takes a list of what a checkpoint drops from a member. finish is as of begin.

@@ -60,6 +60,8 @@ func TestAttackDroppedFrames(t *testing.T) {
 	for o := range whole.Log().All(oplog.Content) {
 		entries = append(entries, o.Entry())
 	}
+	next := slices.Collect(whole.Log().All(oplog.Content))[1].Bytes() // which names the stub
+	vouched := func(raws ...[]byte) []byte { return syncFrame(protocol.SyncVouchers, protocol.Vouchers{Ops: raws}) }
 	dropped := func(d oplog.Dropped) []byte { return syncFrame(protocol.SyncDropped, protocol.Dropped(d)) }
 	ops := syncFrame(protocol.SyncOps, protocol.Ops{Ops: entries})
 	another := oplog.Dropped{Checkpoint: list.Checkpoint, Stubs: []oplog.Stub{{ID: keys.Digest{1}, Envelope: list.Stubs[0].Envelope}}}
@@ -72,6 +74,10 @@ func TestAttackDroppedFrames(t *testing.T) {
 		"a list that is none":    {[][]byte{dropped(oplog.Dropped{Checkpoint: list.Checkpoint, Stubs: []oplog.Stub{{}}}), ops}, true},
 		"of another checkpoint":  {[][]byte{dropped(oplog.Dropped{Checkpoint: keys.Digest{1}, Stubs: list.Stubs}), ops}, true},
 		"a list again, at once":  {[][]byte{dropped(list), dropped(list), ops}, true},
+		"a voucher of nothing":   {[][]byte{vouched(next), ops}, true},
+		"a voucher again":        {[][]byte{dropped(list), vouched(next, next), ops}, true},
+		"a voucher badly signed": {[][]byte{dropped(list), vouched(append(slices.Clone(next[:len(next)-1]), next[len(next)-1]^1)), ops}, true},
+		"no voucher":             {[][]byte{dropped(list), ops}, false},
 		"a list after the stubs": {[][]byte{syncFrame(protocol.SyncOps, protocol.Ops{Ops: entries, More: true}), dropped(another)}, true},
 	} {
 		frames := slices.Concat([][]byte{syncFrame(protocol.SyncHello, protocol.Hello{Entity: eid})}, c2.frames,
@@ -91,9 +97,9 @@ func TestAttackDroppedFrames(t *testing.T) {
 		t.Error("a list from who is no member")
 	}
 	n.runCtx = t.Context() // so that it would tell others
-	got := answers(t, n, c, syncFrame(protocol.SyncHello, protocol.Hello{Entity: eid}), dropped(list), ops,
+	got := answers(t, n, c, syncFrame(protocol.SyncHello, protocol.Hello{Entity: eid}), dropped(list), vouched(next), ops,
 		syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: oplog.Vector{}}))
-	want := []protocol.SyncType{protocol.SyncVector, protocol.SyncOps, protocol.SyncDropped, protocol.SyncOps}
+	want := []protocol.SyncType{protocol.SyncVector, protocol.SyncOps, protocol.SyncDropped, protocol.SyncVouchers, protocol.SyncOps}
 	if n.have(eid) != whole.Log().Len() || !slices.Equal(got, want) {
 		t.Errorf("the list: %d ops of %d, answers %v, want %v", n.have(eid), whole.Log().Len(), got, want)
 	}
@@ -118,7 +124,7 @@ func TestDroppedByRanges(t *testing.T) {
 	for o := range whole.Log().All(oplog.Content) {
 		ids = append(ids, o.ID())
 	}
-	lists, _ := n.listsFor(whole.ID(), slices.Collect(whole.Log().All(oplog.Content)))
+	lists, _, _ := n.listsFor(whole.ID(), slices.Collect(whole.Log().All(oplog.Content)))
 	if len(lists) != 1 || lists[0].Checkpoint != list.Checkpoint {
 		t.Fatalf("%d lists", len(lists))
 	}
@@ -280,9 +286,9 @@ func TestStubsOfNoCheckpoint(t *testing.T) {
 		}
 		ops = append(ops, o)
 	}
-	lists, left := n.listsFor(whole.ID(), ops)
-	if len(lists) != 1 || !slices.Equal(left, ops[:control]) {
-		t.Errorf("%d lists, %d of %d ops, want the %d of the control strand", len(lists), len(left), len(ops), control)
+	lists, vouchers, left := n.listsFor(whole.ID(), ops)
+	if len(lists)+len(vouchers) != 0 || !slices.Equal(left, ops[:control]) {
+		t.Errorf("%d lists, %d vouchers, %d of %d ops, want the %d of the control strand", len(lists), len(vouchers), len(left), len(ops), control)
 	}
 }
 
@@ -308,17 +314,15 @@ func TestAttackStubOfOwnDevice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, ops := range [][]oplog.Op{
-		n.parse(h.ID(), [][]byte{stub.ID[:]}, map[keys.Digest]oplog.Op{stub.ID: bare}),
-		{bare}, // if it got so far
-	} {
-		_, finish, err := n.takeParsed(h.ID(), c.key.ID(), ops)
-		if finish != nil {
-			err = finish()
-		}
-		if _, known := h.Log().Get(stub.ID); err != nil || known {
-			t.Errorf("%d ops: %v, known %v", len(ops), err, known)
-		}
+	_, finish, err := n.takeParsed(h.ID(), c.key.ID(), []oplog.Op{bare}) // if it got so far: nothing names it
+	if finish != nil {
+		err = finish()
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	if _, known := h.Log().Get(stub.ID); known || len(healthCodes(n)) != 0 {
+		t.Errorf("known %v, health %v", known, healthCodes(n))
 	}
 	if _, err := n.NewArticle(t.Context(), "dev", "", "still here", "text"); err != nil {
 		t.Error(err)

@@ -12,7 +12,7 @@ import (
 
 func syncLimit(typ uint8) int {
 	switch protocol.SyncType(typ) {
-	case protocol.SyncHello, protocol.SyncVector, protocol.SyncOps, protocol.SyncPush, protocol.SyncRanges, protocol.SyncDropped:
+	case protocol.SyncHello, protocol.SyncVector, protocol.SyncOps, protocol.SyncPush, protocol.SyncRanges, protocol.SyncDropped, protocol.SyncVouchers:
 		return protocol.MaxSync
 	case protocol.SyncEqual, protocol.SyncNo:
 		return protocol.MaxNo

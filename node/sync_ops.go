@@ -32,7 +32,7 @@ func (n *Node) sendOps(s *stream, eid keys.Digest, ops []oplog.Op) error {
 	if err := n.store.settled(); err != nil {
 		return err
 	}
-	lists, ops := n.listsFor(eid, ops)
+	lists, vouchers, ops := n.listsFor(eid, ops)
 	if len(lists) > 0 {
 		content := slices.IndexFunc(ops, func(o oplog.Op) bool { return o.Strand() == oplog.Content })
 		if content < 0 {
@@ -44,6 +44,15 @@ func (n *Node) sendOps(s *stream, eid keys.Digest, ops []oplog.Op) error {
 		ops = ops[content:]
 		for _, d := range lists {
 			if err := s.write(syncFrame(protocol.SyncDropped, protocol.Dropped(d))); err != nil {
+				return err
+			}
+		}
+		for len(vouchers) > 0 {
+			var f protocol.Vouchers
+			if f.Ops, vouchers = cutOps(vouchers); len(f.Ops) == 0 {
+				break
+			}
+			if err := s.write(syncFrame(protocol.SyncVouchers, f)); err != nil {
 				return err
 			}
 		}
@@ -109,7 +118,8 @@ type frame struct {
 // readFrames reads and parses frames of operations until the last. Stubs are as good as
 // the lists they are in: whoever takes the frames looks at these first.
 func (n *Node) readFrames(s *stream, eid keys.Digest, frames chan<- frame) error {
-	stubs, lists := make(map[keys.Digest]oplog.Op), make(map[keys.Digest]bool)
+	lists := make(map[keys.Digest]bool)
+	unsure, stubs := make(map[keys.Digest]oplog.Op), make(map[keys.Digest]oplog.Op)
 	for {
 		typ, payload, err := s.read(syncLimit)
 		if err != nil {
@@ -140,9 +150,23 @@ func (n *Node) readFrames(s *stream, eid keys.Digest, frames chan<- frame) error
 				return err
 			}
 			for _, o := range ops {
-				stubs[o.ID()] = o
+				unsure[o.ID()] = o
 			}
 			frames <- frame{list: &list, more: true}
+		case protocol.SyncVouchers:
+			var f protocol.Vouchers
+			if err := protocol.DecodeSync(payload, &f); err != nil {
+				return err
+			}
+			for _, raw := range f.Ops {
+				o, err := oplog.Parse(raw)
+				if err != nil {
+					return err
+				}
+				if !oplog.Vouch(o, unsure, stubs) { // else they might come without end
+					return fmt.Errorf("%w: a voucher of nothing", protocol.ErrUnexpected)
+				}
+			}
 		default:
 			return fmt.Errorf("%w: sync frame %d", protocol.ErrUnexpected, typ)
 		}

@@ -68,8 +68,9 @@ func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused
 	n := tx.n
 	var flooded error      // by who sent them
 	kind := h.State().Kind // once: what is beside other operations has the state folded anew
+	ops = slices.DeleteFunc(slices.Clone(ops), func(o oplog.Op) bool { return o.Bare() && o.Device() == n.device.ID() }) // of ours nothing is a stub only elsewhere
 	for _, o := range ops {
-		if _, known := h.Log().Get(o.ID()); !known && !o.Bare() && o.Entity() == h.ID() && o.Device() == n.device.ID() {
+		if _, known := h.Log().Get(o.ID()); !known && o.Entity() == h.ID() && o.Device() == n.device.ID() {
 			// Our own key wrote what our store does not know: a clone or an old
 			// backup. Whatever we wrote next would be a second op at one place.
 			n.store.fail(refuse("store_behind"))

@@ -13,8 +13,8 @@ import (
 // checked as ParseChain does, by the last signature that verifies; what comes
 // after it is left out, as are malformed ones: a later batch brings them again if
 // they were authentic after all. An op of the result may thus have a bad signature
-// of its own; see Signed. 32 bytes are the id of one of stubs, whose envelopes are taken
-// to be right. It keeps raws, which nobody may change any more.
+// of its own; see Signed. 32 bytes are the id of one of stubs, which are authentic; a stub
+// makes no other op so. It keeps raws, which nobody may change any more.
 func ParseBatch(raws [][]byte, stubs map[keys.Digest]Op) []Op {
 	ops := make([]Op, 0, len(raws))
 	at := make(map[keys.Digest]int, len(raws)) // where in ops the content ops are; a chain may fork
@@ -41,12 +41,12 @@ func ParseBatch(raws [][]byte, stubs map[keys.Digest]Op) []Op {
 	authentic := make([]bool, len(ops))
 	for i := len(ops) - 1; i >= 0; i-- {
 		if !authentic[i] {
-			if !ops[i].Bare() { // which nobody here may write to
+			if !ops[i].Bare() { // which others have too
 				ops[i].signed = ops[i].verify() == nil
 			}
-			authentic[i] = ops[i].signed
+			authentic[i] = ops[i].Bare() || ops[i].signed
 		}
-		if b := chainOf[i]; authentic[i] && b >= 0 && ops[i].Vouches(ops[b]) {
+		if b := chainOf[i]; authentic[i] && b >= 0 && !ops[i].Bare() {
 			authentic[b] = true
 		}
 	}

@@ -174,8 +174,8 @@ func TestParseBatchStubs(t *testing.T) {
 	}
 }
 
-// TestParseBatchNamedByStub: a content op with a bad signature of its own is authentic if
-// a stub of its device names it as the one before it.
+// TestParseBatchNamedByStub: a content op with a bad signature of its own is not authentic
+// by a stub that names it as the one before it.
 func TestParseBatchNamedByStub(t *testing.T) {
 	t.Parallel()
 	d := oplogtest.Draw(t, "A0")
@@ -186,20 +186,15 @@ func TestParseBatchNamedByStub(t *testing.T) {
 	}
 	first := flip(sign(t, "A", content(0, keys.Digest{})).Bytes())
 	second := flip(sign(t, "A", content(1, sum(first))).Bytes())
-	foreign := content(2, sum(second))
-	foreign.Entity = digest(9)
 	for _, c := range []struct {
 		name  string
 		namer oplog.Op
 		turn  bool // the stub comes first
 		want  int
 	}{
-		{"the next of its device", sign(t, "A", content(2, sum(second))), false, 3},
+		{"the next of its device", sign(t, "A", content(2, sum(second))), false, 1},
 		{"the next, before it came", sign(t, "A", content(2, sum(second))), true, 1},
-		{"another device's", sign(t, "B", content(2, sum(second))), false, 1},
-		{"over a gap in seq", sign(t, "A", content(3, sum(second))), false, 1},
-		{"over it, the one before", sign(t, "A", content(1, sum(first))), false, 2}, // and not the second
-		{"in another entity", sign(t, "A", foreign), false, 1},
+		{"the one before", sign(t, "A", content(1, sum(first))), false, 1},
 	} {
 		list, err := oplogtest.Dropped(digest(8), c.namer).Ops(c.namer.Entity())
 		if err != nil {
@@ -214,7 +209,7 @@ func TestParseBatchNamedByStub(t *testing.T) {
 			t.Errorf("%s: ParseBatch = %d ops, want %d", c.name, len(got), c.want)
 		}
 		for _, o := range got {
-			if o.Signed() != o.Bare() {
+			if !o.Signed() {
 				t.Errorf("%s: an op that is bare %v says of its own signature %v", c.name, o.Bare(), o.Signed())
 			}
 		}

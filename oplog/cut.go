@@ -69,15 +69,13 @@ func pullForward(ops []Op, n, most int) (chunk, rest []Op, over int) {
 // that they need nothing more; it adds what it looks at.
 func unnamed(ops []Op, checked map[keys.Digest]bool) (ids map[keys.Digest]keys.Digest, first int) {
 	ids, first = make(map[keys.Digest]keys.Digest), len(ops)
-	by := make(map[keys.Digest]Op, len(ops)) // what names an op
+	named := make(map[keys.Digest]bool, len(ops))
 	for i, o := range slices.Backward(ops) {
-		if o.Strand() != Content {
+		if o.Strand() != Content || o.Bare() { // a stub makes nothing authentic
 			continue
 		}
-		if prev := o.Prev(); by[prev].op == nil || by[prev].Bare() {
-			by[prev] = o
-		}
-		if n := by[o.id]; n.op != nil && n.Vouches(o) || checked[o.id] {
+		named[o.Prev()] = true
+		if named[o.id] || checked[o.id] {
 			continue
 		}
 		checked[o.id] = true
@@ -99,7 +97,7 @@ func vouchers(needs map[keys.Digest]keys.Digest, rest []Op) map[keys.Digest]bool
 			break
 		}
 		of, ok := needs[o.Prev()]
-		if !ok || o.Strand() != Content || found[of] {
+		if !ok || o.Strand() != Content || o.Bare() || found[of] {
 			continue
 		}
 		if !o.Signed() {

@@ -221,13 +221,10 @@ func opt(d keys.Digest) []byte {
 // bodyAt returns where key 14 begins in an encoding whose body has n bytes.
 func bodyAt(raw []byte, n int) int { return len(raw) - sigSize - 1 - headSize(uint64(n)) - n }
 
-// Signed reports whether o's own signature is good; a bare op has none. A content op without
-// is authentic by the op that names it (docs/PROTOCOL.md §2.3).
-func (o Op) Signed() bool { return o.signed || o.verify() == nil }
-
-// Vouches reports whether o, if it is authentic, makes p so, the op that it names as prev:
-// a stub says only of another one what comes before it.
-func (o Op) Vouches(p Op) bool { return !o.Bare() || p.Bare() }
+// Signed reports whether o is authentic by itself: its own signature is good, or it is
+// bare. A content op that is not is authentic by a whole one that names it
+// (docs/PROTOCOL.md §2.3).
+func (o Op) Signed() bool { return o.Bare() || o.signed || o.verify() == nil }
 
 // IDOf returns the id that raw has as an operation, whether it is one or not.
 func IDOf(raw []byte) keys.Digest { return sha256.Sum256(raw) }

@@ -151,9 +151,6 @@ func ascending(ids []keys.Digest) bool {
 }
 
 func (o Op) verify() error {
-	if o.Bare() {
-		return fmt.Errorf("stub %v: %w", o.id, ErrSignature)
-	}
 	signed, sig := o.raw[:len(o.raw)-sigSize], keys.Signature(o.raw[len(o.raw)-len(keys.Signature{}):])
 	if err := o.Device().Verify(purposeOf(o.family, o.typ), signed, sig); err != nil {
 		return fmt.Errorf("op %v: %w", o.id, err)

@@ -70,7 +70,7 @@ type Dropped struct {
 	Stubs      []Stub
 }
 
-// Ops returns the bare ops of a list. It fails with ErrFormat when the list does not
+// Ops returns the bare ops of a list, of which each has to be vouched for. It fails with ErrFormat when the list does not
 // ascend, with ErrForeign when a stub is of another entity, and like Stub.Op.
 func (d Dropped) Ops(entity keys.Digest) ([]Op, error) {
 	ops := make([]Op, len(d.Stubs))
@@ -87,6 +87,54 @@ func (d Dropped) Ops(entity keys.Digest) ([]Op, error) {
 		ops[i] = o
 	}
 	return ops, nil
+}
+
+// Vouch moves from unsure to sure the stubs that o, a whole and authentic op, vouches for:
+// the one that it names as prev, the one that this names, and so on. It reports whether
+// there were any.
+func Vouch(o Op, unsure, sure map[keys.Digest]Op) (any bool) {
+	for {
+		s, ok := unsure[o.Prev()]
+		if !ok || !follows(s, o) {
+			return any
+		}
+		delete(unsure, s.id)
+		sure[s.id], o, any = s, s, true
+	}
+}
+
+// Vouchers returns the whole ops of the log that vouch for the bare ones among some ops,
+// which are in the log's order, and the ids of those for which it has none.
+func (l *Log) Vouchers(ops []Op) (vouchers []Op, without map[keys.Digest]bool) {
+	by := make(map[keys.Digest]Op) // of each bare one
+	without = make(map[keys.Digest]bool)
+	taken := make(map[keys.Digest]bool)
+	for _, o := range slices.Backward(ops) {
+		if !o.Bare() {
+			continue
+		}
+		for _, id := range l.At(o.Device(), Content, o.Seq()+1) {
+			next := l.ops[id]
+			if !follows(o, next) {
+				continue
+			}
+			if next.Bare() {
+				next = by[id]
+			}
+			if next.op != nil && next.Signed() {
+				by[o.id] = next
+				break
+			}
+		}
+		switch v := by[o.id]; {
+		case v.op == nil:
+			without[o.id] = true
+		case !taken[v.id]:
+			taken[v.id] = true
+			vouchers = append(vouchers, v)
+		}
+	}
+	return vouchers, without
 }
 
 // Dropped returns a list that the log keeps.

@@ -2,7 +2,9 @@ package oplog_test
 
 import (
 	"errors"
+	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -295,6 +297,110 @@ func TestStripKeepsOthers(t *testing.T) {
 	}
 	if _, ok := l.Get(d.Op("a2").ID()); ok || l.Len() != 4 {
 		t.Errorf("Strip brought what was not there: %d ops, want 4", l.Len())
+	}
+}
+
+// TestStripStays: what is to stay whole does, until it is stripped by another call; the
+// list is kept as it is.
+func TestStripStays(t *testing.T) {
+	t.Parallel()
+	d := oplogtest.Draw(t, "A0 -> A1\na0 -> a1 -> a2 -> a3\nb0 -> b1")
+	l := d.Log("A0 A1 a0 a1 a2 a3 b0")
+	list := oplogtest.Dropped(digest(8), d.Ops("a0 a1 a2 b0 b1")...)
+	stay := func(names string) (func(oplog.Op) bool, func() string) {
+		asked := make(map[string]bool)
+		stays := func(o oplog.Op) bool {
+			name := d.Names([]oplog.Op{o})
+			if o != d.Op(name) {
+				t.Errorf("asked is for %s as it is not here", name)
+			}
+			if asked[name] {
+				t.Errorf("asked is for %s twice", name)
+			}
+			asked[name] = true
+			return slices.Contains(strings.Fields(names), name)
+		}
+		return stays, func() string { return strings.Join(slices.Sorted(maps.Keys(asked)), " ") }
+	}
+	for i, c := range []struct{ stay, asked, stripped, bare string }{
+		{"a0 a1 a2 b0", "a0 a1 a2 b0", "", ""},
+		{"a1 a3 b1", "a0 a1 a2 b0", "a0 a2 b0", "a0 a2 b0"},
+		{"a1", "a1", "", "a0 a2 b0"}, // of what is bare nobody is asked
+		{"", "a1", "a1", "a0 a1 a2 b0"},
+		{"", "", "", "a0 a1 a2 b0"},
+	} {
+		stays, asked := stay(c.stay)
+		stripped, err := l.Strip(list, stays)
+		names := strings.Fields(d.Names(stripped))
+		slices.Sort(names)
+		if got := strings.Join(names, " "); err != nil || got != c.stripped {
+			t.Errorf("%d: Strip, where %q stay, = %q, %v, want %q", i, c.stay, got, err, c.stripped)
+		}
+		if got := asked(); got != c.asked {
+			t.Errorf("%d: asked is for %q, want %q", i, got, c.asked)
+		}
+		var bare []string
+		for o := range l.All(oplog.Content) {
+			name := d.Names([]oplog.Op{o})
+			if have, _ := l.Get(o.ID()); have != o || !o.Bare() && o != d.Op(name) {
+				t.Errorf("%d: the order has another %s than the log, or than was signed", i, name)
+			}
+			if o.Bare() {
+				bare = append(bare, name)
+			}
+		}
+		slices.Sort(bare)
+		if got := strings.Join(bare, " "); got != c.bare || l.Bare() != len(bare) {
+			t.Errorf("%d: bare are %q, by count %d, want %q", i, got, l.Bare(), c.bare)
+		}
+		if kept, ok := l.Dropped(digest(8)); !ok || !cmp.Equal(kept, list) {
+			t.Errorf("%d: the list is kept %v, or is another one", i, ok)
+		}
+	}
+}
+
+// TestVouch: whole ops vouch for the stubs of their device before them, one after the
+// other, and for nothing else; of a log's stubs those are vouched for that have such an op.
+func TestVouch(t *testing.T) {
+	t.Parallel()
+	d := oplogtest.Draw(t, "A0\na0 -> a1 -> a2 -> a3 -> a4\nb0 -> b1 -> b2")
+	l := d.Log("A0 a0 a1 a2 a3 a4 b0 b1 b2")
+	list := oplogtest.Dropped(digest(8), d.Ops("a0 a1 a3 b0 b2")...)
+	bare, err := list.Ops(l.Entity())
+	if err != nil {
+		t.Fatal(err)
+	}
+	unsure, sure := make(map[keys.Digest]oplog.Op), make(map[keys.Digest]oplog.Op)
+	for _, o := range bare {
+		unsure[o.ID()] = o
+	}
+	for _, c := range []struct {
+		by   string
+		any  bool
+		want string
+	}{
+		{"a0", false, ""}, {"a3", false, ""}, // what it names is whole, or nothing
+		{"a2", true, "a0~ a1~"}, {"a2", false, "a0~ a1~"}, // again
+		{"b1", true, "a0~ a1~ b0~"}, {"a4", true, "a0~ a1~ a3~ b0~"},
+	} {
+		if any := oplog.Vouch(d.Op(c.by), unsure, sure); any != c.any {
+			t.Errorf("%s vouches for any: %v", c.by, any)
+		}
+		names := strings.Fields(d.Names(slices.Collect(maps.Values(sure))))
+		if slices.Sort(names); strings.Join(names, " ") != strings.ReplaceAll(c.want, "~", "") && strings.Join(names, " ") != c.want {
+			t.Errorf("after %s sure are %q, want %q", c.by, names, c.want)
+		}
+	}
+	if len(unsure) != 1 || unsure[d.Op("b2").ID()].IsZero() {
+		t.Errorf("%d are unsure, want b2", len(unsure))
+	}
+	if _, err := l.Strip(list, nil); err != nil {
+		t.Fatal(err)
+	}
+	vouchers, without := l.Vouchers(slices.Collect(l.All(oplog.Content)))
+	names := strings.Fields(d.Names(vouchers))
+	if slices.Sort(names); strings.Join(names, " ") != "a2 a4 b1" || len(without) != 1 || !without[d.Op("b2").ID()] {
+		t.Errorf("vouchers %q, %d without", names, len(without))
 	}
 }
 

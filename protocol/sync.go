@@ -24,7 +24,8 @@ const (
 	SyncPush   SyncType = 6 // A→B: new ops, no answer
 	SyncRanges SyncType = 7 // A→B and B→A: ranges of the log, where vectors are too long or do not do
 
-	SyncDropped SyncType = 8 // among frames of ops: a list of stubs that those after it name
+	SyncDropped  SyncType = 8 // among frames of ops: a list of stubs that those after it name
+	SyncVouchers SyncType = 9 // after lists: ops of the authors of stubs in them, which say that the ids are theirs
 )
 
 // Hello begins a sync of one entity.
@@ -60,6 +61,12 @@ func (f Ranges) Begins() bool { return f.Entity != nil && f.Hash != nil && f.Sal
 type Dropped struct {
 	Checkpoint keys.Digest  `cbor:"1,keyasint"`
 	Stubs      []oplog.Stub `cbor:"2,keyasint"`
+}
+
+// Vouchers carries operations by which stubs are authentic; they come again where they can
+// be appended.
+type Vouchers struct {
+	Ops [][]byte `cbor:"1,keyasint"`
 }
 
 // Ops carries operations in an order in which they can be appended; one of which only the

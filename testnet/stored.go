@@ -82,7 +82,7 @@ func unsealed[T any](p *Peer, key string, value []byte) (record T, err error) {
 // in it by the lists that are stored.
 func (s *stored) authentic() error {
 	for id, e := range s.entities {
-		stubs := make(map[keys.Digest]oplog.Op)
+		unsure, stubs := make(map[keys.Digest]oplog.Op), make(map[keys.Digest]oplog.Op)
 		for _, drop := range e.Drops() {
 			list, ok := e.Log().Dropped(drop.Checkpoint)
 			if !ok {
@@ -93,7 +93,12 @@ func (s *stored) authentic() error {
 				return err
 			}
 			for _, o := range ops {
-				stubs[o.ID()] = o
+				unsure[o.ID()] = o
+			}
+		}
+		for o := range e.Log().All(oplog.Content) {
+			if !o.Bare() {
+				oplog.Vouch(o, unsure, stubs)
 			}
 		}
 		var raws [][]byte
