@@ -15,9 +15,10 @@ import (
 	"pttnode/protocol"
 )
 
-// deletes is a board of alice's with an article that the claimant wrote and deleted, and a
-// checkpoint that drops it: all of it, and what a node has that lacks the content.
-func deletes(t *testing.T) (n *Node, whole *entity.Entity, c claimant, list oplog.Dropped) {
+// deletes is a board of alice's with an article that the claimant wrote, so many bytes by
+// alice, and that the claimant deleted the article, and a checkpoint that drops it: all of
+// it, and what a node has that lacks the content.
+func deletes(t *testing.T, between int) (n *Node, whole *entity.Entity, c claimant, list oplog.Dropped) {
 	t.Helper()
 	n, h, _ := boardTarget(t, InviteOptions{})
 	c = newClaimant(t)
@@ -26,6 +27,11 @@ func deletes(t *testing.T) (n *Node, whole *entity.Entity, c claimant, list oplo
 	a, err := h.Write(author, h.ring, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: "regretted"})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for ; between > 0; between -= 100_000 {
+		if _, err := n.NewArticle(t.Context(), "dev", "", "between", strings.Repeat("x", 100_000)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := h.Write(author, h.ring, oplog.FamilyArticle, entity.TypeArticleDelete, entity.ArticleDelete{Article: a.ID()}); err != nil {
 		t.Fatal(err)
@@ -54,7 +60,7 @@ func deletes(t *testing.T) (n *Node, whole *entity.Entity, c claimant, list oplo
 // TestAttackDroppedFrames: stubs are taken from a member with the list of a checkpoint and
 // without it by no way, and what is no such list ends the stream.
 func TestAttackDroppedFrames(t *testing.T) {
-	n, whole, c, list := deletes(t)
+	n, whole, c, list := deletes(t, 0)
 	eid := whole.ID()
 	var entries [][]byte
 	for o := range whole.Log().All(oplog.Content) {
@@ -117,7 +123,7 @@ func TestAttackDroppedFrames(t *testing.T) {
 
 // TestDroppedByRanges: stubs and their lists also come where ranges of logs are compared.
 func TestDroppedByRanges(t *testing.T) {
-	n, whole, c, list := deletes(t)
+	n, whole, c, list := deletes(t, 0)
 	n.entities[whole.ID()] = &held{whole, n.entities[whole.ID()].ring}
 	l := newLine(nil, false)
 	var ids []keys.Digest
@@ -272,7 +278,7 @@ func TestDroppedLeavesTheDisk(t *testing.T) {
 // TestStubsOfNoCheckpoint: stubs that no checkpoint vouches for any more are not sent, nor
 // what builds on them; the rest is.
 func TestStubsOfNoCheckpoint(t *testing.T) {
-	n, whole, _, list := deletes(t)
+	n, whole, _, list := deletes(t, 0)
 	n.entities[whole.ID()] = &held{whole, nil}
 	lost, err := list.Stubs[0].Op(keys.Digest{1})
 	if err != nil {
@@ -326,5 +332,24 @@ func TestAttackStubOfOwnDevice(t *testing.T) {
 	}
 	if _, err := n.NewArticle(t.Context(), "dev", "", "still here", "text"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestVoucherFarOff: a stub is taken though the op that vouches for it builds on more than
+// a frame carries.
+func TestVoucherFarOff(t *testing.T) {
+	n, whole, c, _ := deletes(t, 3<<20)
+	lacking := n.entities[whole.ID()]
+	n.entities[whole.ID()] = &held{whole, lacking.ring}
+	l := newLine(nil, false)
+	if err := n.sendOps(l.stream(c.key.ID()), whole.ID(), slices.Collect(whole.Log().All(oplog.Content))); err != nil {
+		t.Fatal(err)
+	}
+	n.entities[whole.ID()] = lacking
+	n.device = keys.New() // else it would have written what it lacks
+	answers(t, n, c, syncFrame(protocol.SyncHello, protocol.Hello{Entity: whole.ID()}), l.sent(),
+		syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: oplog.Vector{}}))
+	if got := n.have(whole.ID()); got != whole.Log().Len() || lacking.Log().Bare() != 1 {
+		t.Errorf("%d ops of %d, %d stubs", got, whole.Log().Len(), lacking.Log().Bare())
 	}
 }

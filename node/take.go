@@ -66,8 +66,8 @@ func (n *Node) takeParsed(eid keys.Digest, from keys.ID, ops []oplog.Op) (missin
 // rules said to the first they did not let in.
 func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused, err error) {
 	n := tx.n
-	var flooded error      // by who sent them
-	kind := h.State().Kind // once: what is beside other operations has the state folded anew
+	var flooded error                                                                                                    // by who sent them
+	kind := h.State().Kind                                                                                               // once: what is beside other operations has the state folded anew
 	ops = slices.DeleteFunc(slices.Clone(ops), func(o oplog.Op) bool { return o.Bare() && o.Device() == n.device.ID() }) // of ours nothing is a stub only elsewhere
 	for _, o := range ops {
 		if _, known := h.Log().Get(o.ID()); !known && o.Entity() == h.ID() && o.Device() == n.device.ID() {
