@@ -3,6 +3,7 @@ package testnet
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,19 +55,19 @@ func pages(t *testing.T, p *Peer) string {
 	if err != nil {
 		return err.Error()
 	}
-	var out string
+	var out strings.Builder
 	for _, a := range as {
 		whole, err := p.Node.Article(t.Context(), "reading", a.ID.String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		out += fmt.Sprintf("%d %s %s %q", whole.No, whole.State, whole.Title, *whole.Body)
+		out.WriteString(fmt.Sprintf("%d %s %s %q", whole.No, whole.State, whole.Title, *whole.Body))
 		for _, c := range whole.Thread {
-			out += fmt.Sprintf(" {%s %s}", c.Type, c.Text)
+			out.WriteString(fmt.Sprintf(" {%s %s}", c.Type, c.Text))
 		}
-		out += "\n"
+		out.WriteString("\n")
 	}
-	return out
+	return out.String()
 }
 
 // rubbish writes an article that is edited and one that is deleted, with a comment: four
