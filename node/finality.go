@@ -17,8 +17,9 @@ type wanted struct {
 }
 
 // closePasts makes and acks the checkpoints of boards that are due, tells of those that
-// became final, and drops what they drop (docs/PROTOCOL.md §2.10, §2.11). Of a user's devices the sole voter does it:
-// two that do not know of each other would make two of one number.
+// became final, and drops what they drop (docs/PROTOCOL.md §2.10, §2.11). Of a user's
+// devices the sole voter makes and acks them: two that do not know of each other would
+// make two of one number.
 func (n *Node) closePasts() error {
 	return n.transact(func(tx *tx) error {
 		if n.me == nil {
