@@ -41,7 +41,7 @@ func (e *Entity) dead(p past, heads []oplog.Head, ring Keyring) ([]oplog.Stub, e
 	}
 	var stubs []oplog.Stub
 	for _, o := range r.dead(ops, ring) {
-		if !dropped[o.ID()] && named[o.ID()] && (dropped[o.Prev()] || !e.vouchesAlone(o)) {
+		if !dropped[o.ID()] && o.Signed() && named[o.ID()] && (dropped[o.Prev()] || !e.vouchesAlone(o)) {
 			stubs = append(stubs, oplog.StubOf(o))
 		}
 	}

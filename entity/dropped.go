@@ -77,6 +77,9 @@ func (e *Entity) found(c int, ring Keyring) ([]oplog.Stub, error) {
 			return nil, fmt.Errorf("%w: content %v", oplog.ErrMissing, h.ID)
 		}
 	}
+	if _, err := e.droppedBefore(e.pastOf(o), ring); err != nil { // the same of those before
+		return nil, err
+	}
 	stubs, err := e.dead(e.pastOf(o), body.Heads, ring)
 	if err == nil && !e.isList(c, stubs) {
 		stubs, err = nil, fmt.Errorf("%w: checkpoint %v", ErrDropped, o.ID())
@@ -160,9 +163,25 @@ func (e *Entity) isSettled(p past, c int) bool {
 	author := e.facts.reach.ops[c].User()
 	couldAck := func(u keys.Digest) bool {
 		m, ok := e.State().Member(u)
-		return ok && u != author && m.Standing == Active && m.Role == Master
+		return ok && u != author && m.Standing == Active && m.Role == Master && !e.wasOut(u, c)
 	}
 	return acked || final && !slices.ContainsFunc(e.mark(c).masters, couldAck)
+}
+
+// wasOut reports whether somebody ceased to be an owner by an op that counts and is not in
+// the past of a checkpoint: what was settled by it stays so when he is one again.
+func (e *Entity) wasOut(u keys.Digest, c int) bool {
+	f := e.facts
+	return slices.ContainsFunc(f.about[u], func(n int) bool {
+		o, out := f.reach.ops[n], false
+		switch f.bodies[n].(type) {
+		case *Remove, *MasterRemove:
+			out = true
+		case *Leave, *MasterTransfer:
+			out = o.User() == u
+		}
+		return out && !f.reach.before(n, c) && !e.State().Void[o.ID()]
+	})
 }
 
 // checkpoints returns those in force: the final ones, and those that wait for acks.

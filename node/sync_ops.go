@@ -158,6 +158,9 @@ func (n *Node) readFrames(s *stream, eid keys.Digest, frames chan<- frame) error
 			if err := protocol.DecodeSync(payload, &f); err != nil {
 				return err
 			}
+			if len(f.Ops) == 0 {
+				return fmt.Errorf("%w: no vouchers", protocol.ErrUnexpected)
+			}
 			for _, raw := range f.Ops {
 				o, err := oplog.Parse(raw)
 				if err != nil {
