@@ -83,7 +83,7 @@ func TestAttackDroppedFrames(t *testing.T) {
 		"a voucher of nothing":   {[][]byte{vouched(next), ops}, true},
 		"a voucher again":        {[][]byte{dropped(list), vouched(next, next), ops}, true},
 		"a voucher badly signed": {[][]byte{dropped(list), vouched(append(slices.Clone(next[:len(next)-1]), next[len(next)-1]^1)), ops}, true},
-		"vouchers of none": {[][]byte{dropped(list), vouched(), vouched(), vouched(), ops}, true},
+		"vouchers of none":       {[][]byte{dropped(list), vouched(), vouched(), vouched(), ops}, true},
 		"no voucher":             {[][]byte{dropped(list), ops}, false},
 		"a list after the stubs": {[][]byte{syncFrame(protocol.SyncOps, protocol.Ops{Ops: entries, More: true}), dropped(another)}, true},
 	} {
