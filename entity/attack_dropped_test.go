@@ -550,3 +550,138 @@ func TestOpenDamagedList(t *testing.T) {
 		t.Errorf("Open: %v, want ErrDropped", err)
 	}
 }
+
+// TestSettledStaysSo: an owner who could have acked, and was one no more, does not unsettle a
+// checkpoint when he is one again: what it dropped is gone.
+func TestSettledStaysSo(t *testing.T) {
+	t.Parallel()
+	w := owners(t, "anna")
+	a := w.post(t, "dora", "first")
+	w.write(t, "dora", entity.ArticleDelete{Article: a.ID()})
+	w.post(t, "dora", "more")
+	c, err := w.Checkpoint(w.who(t, "founder").author(), w.ring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anna := w.who(t, "anna")
+	w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterRemove, entity.MasterRemove{User: anna.user(), Cuts: []entity.Cut{}})
+	_, stripped, err := w.Strip(c.ID(), w.ring)
+	if err != nil || len(stripped) != 1 {
+		t.Fatalf("Strip: %d, %v", len(stripped), err)
+	}
+	p := anna.party()
+	w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &p})
+	if d := w.Drops(); len(d) != 1 || !d[0].Settled {
+		t.Errorf("not settled any more: %+v", d)
+	}
+	fresh, err := entity.New(all(w.Entity)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range all(w.Entity)[1:] {
+		if o.Strand() == oplog.Control {
+			_, _ = fresh.Add(o)
+		}
+	}
+	list, _ := w.Log().Dropped(c.ID())
+	if err := fresh.TakeDropped(list, w.ring); err != nil {
+		t.Errorf("a newcomer: %v", err)
+	}
+}
+
+// TestBadNeighbour: an op whose own signature is bad is not dropped, so that every stub has
+// an op that vouches for it, whatever is shown again later.
+func TestBadNeighbour(t *testing.T) {
+	t.Parallel()
+	w := owners(t, "anna")
+	one, _ := w.withPhone(t, "dora")
+	phone := w.who(t, "phone")
+	a := w.post(t, "phone", "A")
+	ghost := w.clone(t)
+	raw := bytes.Clone(ghost.post(t, "phone", "B").Bytes())
+	raw[len(raw)-1] ^= 1
+	b := oplog.IDOf(raw)
+	d := w.draft(phone, oplog.Content, oplog.FamilyComment, 99, []byte("x"))
+	d.Prev, d.Parents, d.Seq = b, []keys.Digest{}, 2
+	m := sign(t, phone, d)
+	for _, o := range w.Vouched(oplog.ParseBatch([][]byte{raw, m.Bytes()}, nil)) {
+		checkAdded(t, w.Entity, o)
+	}
+	w.write(t, "dora", entity.ArticleDelete{Article: a.ID()})
+	w.write(t, "phone", entity.ArticleEdit{Article: b, Title: "B2"})
+	w.post(t, "phone", "D")
+	ack := func() {
+		for range 3 {
+			if id, ok := w.WantsAck(w.who(t, "anna").user(), w.ring); ok {
+				if _, err := w.Ack(w.who(t, "anna").author(), id); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	w.checkpoint(t, "founder")
+	ack()
+	w.must(t, "founder", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "x"})
+	w.checkpoint(t, "founder")
+	ack()
+	w.must(t, "dora", oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: one, Cuts: []entity.Cut{{Device: phone.key.ID(), Strand: oplog.Content, Seq: 2, ID: m.ID()}}})
+	for _, drop := range w.Drops() {
+		_, _, _ = w.Strip(drop.Checkpoint, w.ring)
+	}
+	ops := w.Log().Lacks(nil)
+	vouchers := w.Log().Vouchers(ops)
+	for _, o := range ops {
+		if o.Bare() && vouchers[o.ID()].IsZero() {
+			t.Errorf("nothing vouches for the stub %v: it and all that builds on it reach no newcomer", o.ID())
+		}
+	}
+}
+
+// TestLateHeads: what could not be found for want of content that an earlier checkpoint has
+// is found when that comes.
+func TestLateHeads(t *testing.T) {
+	t.Parallel()
+	w := owners(t, "anna", "bert")
+	a := w.post(t, "dora", "first")
+	w.write(t, "dora", entity.ArticleDelete{Article: a.ID()})
+	w.post(t, "dora", "more")
+	behind := w.clone(t) // anna: lacks what the founder writes now
+	x := w.post(t, "founder", "x")
+	del := w.write(t, "founder", entity.ArticleDelete{Article: x.ID()})
+	last := w.post(t, "founder", "y")
+	w.checkpoint(t, "founder")
+	for _, name := range []string{"anna", "bert"} {
+		if id, ok := w.WantsAck(w.who(t, name).user(), w.ring); ok {
+			if _, err := w.Ack(w.who(t, name).author(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	late := behind
+	for _, o := range all(w.Entity) {
+		if o.Strand() == oplog.Control {
+			_, _ = late.Add(o)
+		}
+	}
+	b := late.post(t, "dora", "second")
+	late.write(t, "dora", entity.ArticleDelete{Article: b.ID()})
+	late.post(t, "dora", "third")
+	c := late.NextCheckpoint()
+	stubs := []oplog.Stub{oplog.StubOf(b)}
+	late.CheckDrops(late.ring)
+	c.Drops, c.Content = 1, late.ContentRoot(c.Heads, stubs...)
+	c2 := late.must(t, "anna", oplog.FamilyCheckpoint, entity.TypeCheckpoint, c)
+	late.CheckDrops(late.ring) // caches that it lacks content
+	for _, o := range []oplog.Op{x, del, last} {
+		checkAdded(t, late.Entity, o)
+	}
+	id, ok := late.WantsAck(late.who(t, "founder").user(), late.ring)
+	opened, err := entity.Open(late.Log())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id2, ok2 := opened.WantsAck(late.who(t, "founder").user(), late.ring)
+	if ok != ok2 || id != id2 {
+		t.Errorf("WantsAck %v %v, after a restart %v %v (c2 is %v); false: %v", id, ok, id2, ok2, c2.ID(), late.FalseDrops())
+	}
+}

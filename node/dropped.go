@@ -65,11 +65,11 @@ func (n *Node) mergeSoon(prefix string) {
 }
 
 // listsFor returns what convinces a member of the stubs among ops: the lists that have them,
-// with what is kept of earlier ones, by which they can be checked, and ops of their authors;
-// and the ops without the stubs of which nothing does, since another checkpoint has taken
-// the place of theirs or their authors' next op is not here yet, and without what builds
-// on these.
-func (n *Node) listsFor(eid keys.Digest, ops []oplog.Op) (lists []oplog.Dropped, vouchers, left []oplog.Op) {
+// with what is kept of earlier ones, by which they can be checked, and for each stub an op of
+// its author; and the ops without the stubs of which nothing does, since another checkpoint
+// has taken the place of theirs or their authors' next op is not here yet, and without what
+// builds on these.
+func (n *Node) listsFor(eid keys.Digest, ops []oplog.Op) (lists []oplog.Dropped, vouchers map[keys.Digest]oplog.Op, left []oplog.Op) {
 	if !slices.ContainsFunc(ops, oplog.Op.Bare) {
 		return nil, nil, ops
 	}
@@ -86,16 +86,17 @@ func (n *Node) listsFor(eid keys.Digest, ops []oplog.Op) (lists []oplog.Dropped,
 			listed[drop.Checkpoint] = true
 		}
 	}
-	_, out := h.Log().Vouchers(ops)
+	vouchers = h.Log().Vouchers(ops)
+	out := make(map[keys.Digest]bool)
 	for _, o := range ops {
-		if out[o.ID()] || o.Bare() && !listed[o.DroppedBy()] || out[o.Prev()] || slices.ContainsFunc(o.Parents(), func(p keys.Digest) bool { return out[p] }) {
+		if o.Bare() && (vouchers[o.ID()].IsZero() || !listed[o.DroppedBy()]) || out[o.Prev()] || slices.ContainsFunc(o.Parents(), func(p keys.Digest) bool { return out[p] }) {
 			out[o.ID()] = true
 		} else {
 			left = append(left, o)
 		}
 	}
 	if len(out) > 0 {
-		n.log.Warn("stubs that nothing vouches for", "entity", eid.String(), "ops", len(out))
+		n.log.Debug("stubs that nothing vouches for", "entity", eid.String(), "ops", len(out))
 	}
 	needed := make(map[keys.Digest]bool)
 	last := 0
@@ -107,7 +108,6 @@ func (n *Node) listsFor(eid keys.Digest, ops []oplog.Op) (lists []oplog.Dropped,
 			last = i + 1
 		}
 	}
-	vouchers, _ = h.Log().Vouchers(left)
 	return lists[:last], vouchers, left
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bufio"
 	"bytes"
 	"os"
 	"path/filepath"
@@ -293,9 +294,9 @@ func TestStubsOfNoCheckpoint(t *testing.T) {
 		}
 		ops = append(ops, o)
 	}
-	lists, vouchers, left := n.listsFor(whole.ID(), ops)
-	if len(lists)+len(vouchers) != 0 || !slices.Equal(left, ops[:control]) {
-		t.Errorf("%d lists, %d vouchers, %d of %d ops, want the %d of the control strand", len(lists), len(vouchers), len(left), len(ops), control)
+	lists, _, left := n.listsFor(whole.ID(), ops)
+	if len(lists) != 0 || !slices.Equal(left, ops[:control]) {
+		t.Errorf("%d lists, %d of %d ops, want the %d of the control strand", len(lists), len(left), len(ops), control)
 	}
 }
 
@@ -352,5 +353,59 @@ func TestVoucherFarOff(t *testing.T) {
 		syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: oplog.Vector{}}))
 	if got := n.have(whole.ID()); got != whole.Log().Len() || lacking.Log().Bare() != 1 {
 		t.Errorf("%d ops of %d, %d stubs", got, whole.Log().Len(), lacking.Log().Bare())
+	}
+}
+
+// TestVouchersInTurn: no frame comes after more than a frame of vouchers, of which nothing is
+// kept if the stream is cut off.
+func TestVouchersInTurn(t *testing.T) {
+	n, h, _ := boardTarget(t, InviteOptions{})
+	c := newClaimant(t)
+	enters(t, n, h, c)
+	author := entity.Author{Key: c.key, User: c.me.ID(), Now: time.Now()}
+	write := func(typ uint16, body any) oplog.Op {
+		t.Helper()
+		o, err := h.Write(author, h.ring, oplog.FamilyArticle, typ, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	for range 40 { // each stub needs a long one
+		a := write(entity.TypeArticleNew, entity.Article{Title: "short"})
+		write(entity.TypeArticleNew, entity.Article{Title: "long", Text: strings.Repeat("x", 60_000)})
+		write(entity.TypeArticleDelete, entity.ArticleDelete{Article: a.ID()})
+	}
+	o, err := h.Checkpoint(entity.Author{Key: n.device, User: n.user, Now: time.Now()}, h.ring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, stripped, err := h.Strip(o.ID(), h.ring); err != nil || len(stripped) != 40 {
+		t.Fatalf("%d, %v", len(stripped), err)
+	}
+	l := newLine(nil, false)
+	if err := n.sendOps(l.stream(c.key.ID()), h.ID(), slices.Collect(h.Log().All(oplog.Content))); err != nil {
+		t.Fatal(err)
+	}
+	r := &stream{Stream: &fakeStream{}, r: bufio.NewReader(bytes.NewReader(l.sent()))}
+	vouchers, all := 0, 0
+	for {
+		typ, payload, err := r.read(syncLimit)
+		if err != nil {
+			break
+		}
+		switch protocol.SyncType(typ) {
+		case protocol.SyncVouchers:
+			vouchers += len(payload)
+			all += len(payload)
+		case protocol.SyncOps:
+			vouchers = 0
+		}
+		if vouchers > 2*protocol.MaxSync {
+			t.Errorf("%d bytes of vouchers in a row", vouchers)
+		}
+	}
+	if all < 40*60_000 {
+		t.Errorf("%d bytes of vouchers: this proves nothing", all)
 	}
 }

@@ -38,7 +38,7 @@ func (n *Node) sendOps(s *stream, eid keys.Digest, ops []oplog.Op) error {
 		if content < 0 {
 			content = len(ops)
 		}
-		if err := s.writeOps(ops[:content], true); err != nil { // they say whether to take a list
+		if err := s.writeOps(ops[:content], nil, true); err != nil { // they say whether to take a list
 			return err
 		}
 		ops = ops[content:]
@@ -47,24 +47,31 @@ func (n *Node) sendOps(s *stream, eid keys.Digest, ops []oplog.Op) error {
 				return err
 			}
 		}
-		for len(vouchers) > 0 {
-			var f protocol.Vouchers
-			if f.Ops, vouchers = cutOps(vouchers); len(f.Ops) == 0 {
-				break
+	}
+	return s.writeOps(ops, vouchers, false)
+}
+
+// writeOps writes frames of operations, and before each those that vouch for the stubs in
+// it; more says that others follow the last.
+func (s *stream) writeOps(ops []oplog.Op, vouchers map[keys.Digest]oplog.Op, more bool) error {
+	sent := make(map[keys.Digest]bool)
+	for {
+		chunk, rest := oplog.CutBatch(ops, syncChunk, protocol.MaxSync-frameHead)
+		var vouch []oplog.Op
+		for _, o := range chunk {
+			if v, ok := vouchers[o.ID()]; ok && !sent[v.ID()] {
+				sent[v.ID()] = true
+				vouch = append(vouch, v)
 			}
+		}
+		for len(vouch) > 0 {
+			var f protocol.Vouchers
+			f.Ops, vouch = cutOps(vouch)
 			if err := s.write(syncFrame(protocol.SyncVouchers, f)); err != nil {
 				return err
 			}
 		}
-	}
-	return s.writeOps(ops, false)
-}
-
-// writeOps writes frames of operations; more says that others follow the last.
-func (s *stream) writeOps(ops []oplog.Op, more bool) error {
-	for {
-		chunk, rest := cutOps(ops)
-		if err := s.write(syncFrame(protocol.SyncOps, protocol.Ops{Ops: chunk, More: more || len(rest) > 0})); err != nil {
+		if err := s.write(syncFrame(protocol.SyncOps, protocol.Ops{Ops: entriesOf(chunk), More: more || len(rest) > 0})); err != nil {
 			return err
 		}
 		if len(rest) == 0 {
@@ -77,11 +84,16 @@ func (s *stream) writeOps(ops []oplog.Op, more bool) error {
 // cutOps returns what stands for as many operations as fit a frame, and the rest.
 func cutOps(ops []oplog.Op) (chunk [][]byte, rest []oplog.Op) {
 	ops, rest = oplog.CutBatch(ops, syncChunk, protocol.MaxSync-frameHead)
-	chunk = make([][]byte, 0, len(ops))
+	return entriesOf(ops), rest
+}
+
+// entriesOf returns what stands for operations in a frame.
+func entriesOf(ops []oplog.Op) [][]byte {
+	out := make([][]byte, 0, len(ops))
 	for _, o := range ops {
-		chunk = append(chunk, o.Entry())
+		out = append(out, o.Entry())
 	}
-	return chunk, rest
+	return out
 }
 
 // readOps takes frames of operations until the last. While one is taken the next is

@@ -103,12 +103,10 @@ func Vouch(o Op, unsure, sure map[keys.Digest]Op) (any bool) {
 	}
 }
 
-// Vouchers returns the whole ops of the log that vouch for the bare ones among some ops,
-// which are in the log's order, and the ids of those for which it has none.
-func (l *Log) Vouchers(ops []Op) (vouchers []Op, without map[keys.Digest]bool) {
-	by := make(map[keys.Digest]Op) // of each bare one
-	without = make(map[keys.Digest]bool)
-	taken := make(map[keys.Digest]bool)
+// Vouchers returns for each bare one of some ops, which are in the log's order, the whole op
+// of the log that vouches for it; none where there is none.
+func (l *Log) Vouchers(ops []Op) map[keys.Digest]Op {
+	by := make(map[keys.Digest]Op)
 	for _, o := range slices.Backward(ops) {
 		if !o.Bare() {
 			continue
@@ -126,15 +124,8 @@ func (l *Log) Vouchers(ops []Op) (vouchers []Op, without map[keys.Digest]bool) {
 				break
 			}
 		}
-		switch v := by[o.id]; {
-		case v.op == nil:
-			without[o.id] = true
-		case !taken[v.id]:
-			taken[v.id] = true
-			vouchers = append(vouchers, v)
-		}
 	}
-	return vouchers, without
+	return by
 }
 
 // Dropped returns a list that the log keeps.
