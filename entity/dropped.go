@@ -51,7 +51,7 @@ func (e *Entity) droppedBefore(p past, ring Keyring) (map[keys.Digest]bool, erro
 // be found, a list that the log keeps. It fails like found.
 func (e *Entity) listOf(c int, ring Keyring) ([]oplog.Stub, error) {
 	kept, ok := e.log.Dropped(e.facts.reach.ops[c].ID())
-	if ok && slices.ContainsFunc(kept.Stubs, func(s oplog.Stub) bool { o, here := e.log.Get(s.ID); return here && o.Bare() }) {
+	if ok && e.has(kept.Stubs, oplog.Op.Bare) {
 		return kept.Stubs, nil // it cannot be found again
 	}
 	stubs, err := e.found(c, ring)
@@ -158,6 +158,16 @@ func (e *Entity) Drops() (out []Drop) {
 	return out
 }
 
+// settledDrop returns a settled checkpoint that drops something. It fails with ErrDropped.
+func (e *Entity) settledDrop(checkpoint keys.Digest) (int, error) {
+	if !slices.ContainsFunc(e.Drops(), func(d Drop) bool { return d.Checkpoint == checkpoint && d.Settled }) {
+		return 0, fmt.Errorf("%w: %v is not settled", ErrDropped, checkpoint)
+	}
+	return e.facts.reach.number[checkpoint], nil
+}
+
+// isSettled reports whether no other checkpoint can take the place of one of the chain of a
+// past: enough masters acked it, or none of those who could has been one ever since.
 func (e *Entity) isSettled(p past, c int) bool {
 	final, acked := e.final(p, c)
 	author := e.facts.reach.ops[c].User()
@@ -218,14 +228,14 @@ func (e *Entity) FalseDrops() (ids []keys.Digest) {
 // else like dead.
 func (e *Entity) Strip(checkpoint keys.Digest, ring Keyring) (oplog.Dropped, []oplog.Op, error) {
 	d := oplog.Dropped{Checkpoint: checkpoint}
-	if !slices.ContainsFunc(e.Drops(), func(d Drop) bool { return d.Checkpoint == checkpoint && d.Settled }) {
-		return d, nil, fmt.Errorf("%w: %v is not settled", ErrDropped, checkpoint)
-	}
-	var err error
-	if d.Stubs, err = e.listOf(e.facts.reach.number[checkpoint], ring); err != nil {
+	c, err := e.settledDrop(checkpoint)
+	if err != nil {
 		return d, nil, err
 	}
-	if !e.anyWhole(d.Stubs) {
+	if d.Stubs, err = e.listOf(c, ring); err != nil {
+		return d, nil, err
+	}
+	if !e.has(d.Stubs, whole) {
 		e.log.KeepDropped(d)
 		return d, nil, nil
 	}
@@ -237,19 +247,21 @@ func (e *Entity) Strip(checkpoint keys.Digest, ring Keyring) (oplog.Dropped, []o
 	return d, stripped, err
 }
 
-// anyWhole reports whether the log has one of the ops of a list whole.
-func (e *Entity) anyWhole(stubs []oplog.Stub) bool {
-	return slices.ContainsFunc(stubs, func(s oplog.Stub) bool { o, ok := e.log.Get(s.ID); return ok && !o.Bare() })
+// has reports whether one of the ops of a list is here and is so.
+func (e *Entity) has(stubs []oplog.Stub, is func(oplog.Op) bool) bool {
+	return slices.ContainsFunc(stubs, func(s oplog.Stub) bool { o, here := e.log.Get(s.ID); return here && is(o) })
 }
+
+func whole(o oplog.Op) bool { return !o.Bare() }
 
 // TakeDropped checks a list that a member sent, and has the log keep it. It fails with
 // ErrDropped, also where it can be seen here that the list is false, or like
 // oplog.Dropped.Ops.
 func (e *Entity) TakeDropped(d oplog.Dropped, ring Keyring) error {
-	if !slices.ContainsFunc(e.Drops(), func(drop Drop) bool { return drop.Checkpoint == d.Checkpoint && drop.Settled }) {
-		return fmt.Errorf("%w: %v is not settled", ErrDropped, d.Checkpoint)
+	c, err := e.settledDrop(d.Checkpoint)
+	if err != nil {
+		return err
 	}
-	c := e.facts.reach.number[d.Checkpoint]
 	if !e.isList(c, d.Stubs) {
 		return fmt.Errorf("%w: of %v", ErrDropped, d.Checkpoint)
 	}

@@ -114,26 +114,7 @@ func TestCutBatchStubs(t *testing.T) {
 		{"bOg", b, b + 3 + g + 3, "bg O"},
 		{"bOg", b, b + 3 + g + 2, "b O g"},
 	} {
-		var left []oplog.Op
-		for _, r := range c.give {
-			left = append(left, ops[r])
-		}
-		got := ""
-		for len(left) > 0 && len(got) < 10 {
-			var chunk []oplog.Op
-			chunk, left = oplog.CutBatch(left, c.size, c.most)
-			for _, o := range chunk {
-				for r := range ops {
-					if ops[r] == o {
-						got += string(r)
-					}
-				}
-			}
-			if len(left) > 0 {
-				got += " "
-			}
-		}
-		if got != c.want {
+		if got := pieces(ops, c.give, c.size, c.most); got != c.want {
 			t.Errorf("%s cut at %d bytes, with room for %d: %q, want %q", c.give, c.size, c.most, got, c.want)
 		}
 	}
@@ -218,27 +199,31 @@ func TestCutBatchRoom(t *testing.T) {
 		{"obg", 2, 2, "o bg"},
 		{"obg", 1, 2, "o bg"},
 	} {
-		var left []oplog.Op
-		for _, r := range c.give {
-			left = append(left, ops[r])
-		}
-		got := ""
-		for len(left) > 0 && len(got) < 10 {
-			var chunk []oplog.Op
-			chunk, left = oplog.CutBatch(left, c.size*one, c.most*one)
-			for _, o := range chunk {
-				for r := range ops {
-					if ops[r] == o {
-						got += string(r)
-					}
-				}
-			}
-			if len(left) > 0 {
-				got += " "
-			}
-		}
-		if got != c.want {
+		if got := pieces(ops, c.give, c.size*one, c.most*one); got != c.want {
 			t.Errorf("%s cut at %d ops, with room for %d: %q, want %q", c.give, c.size, c.most, got, c.want)
 		}
 	}
+}
+
+// pieces cuts the named ops as long as there are some, and names those of each piece.
+func pieces(ops map[rune]oplog.Op, names string, size, most int) (got string) {
+	var left []oplog.Op
+	for _, r := range names {
+		left = append(left, ops[r])
+	}
+	for len(left) > 0 && len(got) < 10 {
+		var chunk []oplog.Op
+		chunk, left = oplog.CutBatch(left, size, most)
+		for _, o := range chunk {
+			for r := range ops {
+				if ops[r] == o {
+					got += string(r)
+				}
+			}
+		}
+		if len(left) > 0 {
+			got += " "
+		}
+	}
+	return got
 }

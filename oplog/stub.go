@@ -70,8 +70,9 @@ type Dropped struct {
 	Stubs      []Stub
 }
 
-// Ops returns the bare ops of a list, of which each has to be vouched for. It fails with ErrFormat when the list does not
-// ascend, with ErrForeign when a stub is of another entity, and like Stub.Op.
+// Ops returns the bare ops of a list, of which each has to be vouched for. It fails with
+// ErrFormat when the list does not ascend, with ErrForeign when a stub is of another
+// entity, and like Stub.Op.
 func (d Dropped) Ops(entity keys.Digest) ([]Op, error) {
 	ops := make([]Op, len(d.Stubs))
 	for i, s := range d.Stubs {
@@ -155,8 +156,8 @@ func (l *Log) KeepDropped(d Dropped) { l.dropped[d.Checkpoint] = d.Stubs }
 
 // Strip replaces by their stubs the ops of a list that the log has whole, but for those of
 // which stays, unless it is nil, reports true; it keeps the list, and returns what it
-// replaced, now bare. It fails like Ops, and with ErrFormat where a stub is
-// not that of the op here, and then changes nothing. Ops that were handed out before stay
+// replaced, now bare. It fails like Ops, and with ErrFormat where a stub is not that of the
+// op that it would replace, and then changes nothing. Ops that were handed out before stay
 // as they are.
 func (l *Log) Strip(d Dropped, stays func(Op) bool) (stripped []Op, err error) {
 	ops, err := d.Ops(l.entity)
