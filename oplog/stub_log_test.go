@@ -374,6 +374,13 @@ func TestVouch(t *testing.T) {
 	for _, o := range bare {
 		unsure[o.ID()] = o
 	}
+	for who, seq := range map[string]uint64{"B": 2, "A": 3} { // of another device, or over a gap
+		dr := draftOf(contentWire())
+		dr.Entity, dr.Seq, dr.Prev = l.Entity(), seq, d.Op("a1").ID()
+		if oplog.Vouch(sign(t, who, dr), unsure, sure) {
+			t.Errorf("an op of %s at seq %d vouches for a1", who, seq)
+		}
+	}
 	for _, c := range []struct {
 		by   string
 		any  bool
