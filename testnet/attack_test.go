@@ -275,11 +275,12 @@ func (n *Net) opens(p *Peer, link, state string) node.RequestView {
 	return n.reaches(p, r.ID, state)
 }
 
-// reaches waits until a request is in a state.
+// reaches waits until a request is in a state: who was away is tried again after ten minutes,
+// a fifth more or less, at the latest.
 func (n *Net) reaches(p *Peer, id, state string) (r node.RequestView) {
 	n.t.Helper()
 	var err error
-	n.Until(2*time.Minute, p.Name+"'s request "+state, func() bool {
+	n.Until(13*time.Minute, p.Name+"'s request "+state, func() bool {
 		r, err = p.Node.Request(id)
 		return err == nil && r.State == state
 	})
