@@ -17,15 +17,28 @@ type departure struct {
 	op          keys.Digest
 }
 
-// depart taints every epoch that is there: who goes was given it.
+// depart notes of every epoch that is there that who goes was given it. Who leaves could
+// have stayed and read on, so the others go on writing until an owner has changed the key;
+// who is removed could not.
 func (s *State) depart(o oplog.Op, user, admit keys.Digest) {
 	s.departed = append(s.departed, departure{user, admit, o.ID()})
-	for _, id := range s.clean {
+	gone := s.clean
+	s.clean = nil
+	if isLeave(o) {
+		s.left = append(s.left, gone...)
+	} else {
+		gone, s.left = slices.Concat(gone, s.left), nil
+	}
+	for _, id := range gone {
 		i := s.Epochs[id]
-		i.Tainted = true
+		i.Left, i.Tainted = isLeave(o), !isLeave(o)
 		s.Epochs[id] = i
 	}
-	s.clean = nil
+}
+
+// isLeave reports whether an op is a leave, of the ops that end a membership.
+func isLeave(o oplog.Op) bool {
+	return o.Family() == oplog.FamilyMember && o.Type() == TypeLeave
 }
 
 // taint decides anew which epochs of a folded past are clean (docs/PROTOCOL.md §3.2):
@@ -33,19 +46,23 @@ func (s *State) depart(o oplog.Op, user, admit keys.Digest) {
 // in by what is void.
 func (e *Entity) taint(s *State) {
 	f := e.facts
-	type membership struct{ user, admit keys.Digest }
+	type membership struct {
+		user, admit keys.Digest
+		left        bool
+	}
 	ends := make(map[membership][]int) // each by several ops, where they are beside one another
 	var order []membership
 	for _, d := range s.departed {
-		m := membership{d.user, d.admit}
+		n := f.reach.number[d.op]
+		m := membership{d.user, d.admit, isLeave(f.reach.ops[n])}
 		if _, ok := ends[m]; !ok {
 			order = append(order, m)
 		}
-		ends[m] = append(ends[m], f.reach.number[d.op])
+		ends[m] = append(ends[m], n)
 	}
 	slices.Reverse(order) // an old epoch has not seen the last one go
 	strangers := e.strangers(s)
-	s.clean = nil
+	s.clean, s.left = nil, nil
 	for id := range s.Epochs { // what is void, or kept, was not folded at its own place
 		switch b := f.bodies[f.epochs[id]].(type) {
 		case *Epoch:
@@ -57,10 +74,16 @@ func (e *Entity) taint(s *State) {
 	for id, i := range s.Epochs {
 		n := f.epochs[id]
 		saw := func(end int) bool { return end == n || f.reach.before(end, n) }
-		i.Tainted = slices.ContainsFunc(order, func(m membership) bool { return !slices.ContainsFunc(ends[m], saw) })
-		i.Tainted = i.Tainted || e.gave(strangers, n)
+		missed := func(left bool) bool {
+			return slices.ContainsFunc(order, func(m membership) bool { return m.left == left && !slices.ContainsFunc(ends[m], saw) })
+		}
+		i.Tainted = missed(false) || e.gave(strangers, n)
+		i.Left = !i.Tainted && missed(true)
 		s.Epochs[id] = i
-		if !i.Tainted {
+		switch {
+		case i.Left:
+			s.left = append(s.left, id)
+		case !i.Tainted:
 			s.clean = append(s.clean, id)
 		}
 	}
@@ -108,11 +131,11 @@ func (e *Entity) gave(strangers []int, epoch int) bool {
 	return false
 }
 
-// NeedsEpoch reports whether there is no epoch to write in: somebody is gone who has
-// the key of each.
+// NeedsEpoch reports whether an owner is to begin an epoch: somebody is gone who has the
+// key of each that could be written in.
 func (s *State) NeedsEpoch() bool {
-	_, ok := s.WritingEpoch(func(keys.Digest) bool { return true })
-	return !ok
+	writing, ok := s.WritingEpoch(func(keys.Digest) bool { return true })
+	return !ok || writing.Left
 }
 
 // Written returns how many content ops were sealed in an epoch.

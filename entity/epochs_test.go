@@ -30,43 +30,92 @@ func held(r entity.Keyring) func(keys.Digest) bool {
 	return func(id keys.Digest) bool { _, ok := r[id]; return ok }
 }
 
-// TestAttackO19: an epoch that somebody has who is gone is not written in again, by
+// TestAttackO19: an epoch that somebody has who was removed is not written in again, by
 // whoever holds no other key either.
 func TestAttackO19(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		name string
-		goes func(*world)
-	}{
-		{"removed", func(w *world) { w.remove(t, "master", "member") }},
-		{"left", func(w *world) { w.must(t, "member", oplog.FamilyMember, entity.TypeLeave, entity.Leave{}) }},
-	} {
-		w := settle(t, entity.Board)
-		old := entity.Keyring{}
-		maps.Copy(old, w.ring)
-		c.goes(w)
-		_, err := w.Write(w.who(t, "founder").author(), old, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: "x"})
-		if !errors.Is(err, entity.ErrNoKey) {
-			t.Errorf("%s: Write with the old keys: %v, want ErrNoKey", c.name, err)
-		}
-		if got, ok := w.State().WritingEpoch(held(old)); ok {
-			t.Errorf("%s: the old keys are written with: %+v", c.name, got)
-		}
-		if c.name == "left" != w.State().NeedsEpoch() {
-			t.Errorf("%s: needs an epoch: %v", c.name, w.State().NeedsEpoch())
-		}
-		if w.State().NeedsEpoch() {
-			w.rekey(t)
-		}
-		o := w.post(t, "founder", "new")
-		if _, ok := old[o.Epoch()]; ok {
-			t.Errorf("%s: written in an old epoch", c.name)
-		}
-		if epoch := w.State().Epochs[o.Epoch()]; epoch.Tainted || epoch.Void || epoch.Depth != 3 {
-			t.Errorf("%s: written in %+v, want the third, clean", c.name, epoch)
-		}
-		checkAgrees(t, w.Entity)
+	w := settle(t, entity.Board)
+	old := maps.Clone(w.ring)
+	w.remove(t, "master", "member")
+	_, err := w.Write(w.who(t, "founder").author(), old, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: "x"})
+	if !errors.Is(err, entity.ErrNoKey) {
+		t.Errorf("Write with the old keys: %v, want ErrNoKey", err)
 	}
+	if got, ok := w.State().WritingEpoch(held(old)); ok {
+		t.Errorf("the old keys are written with: %+v", got)
+	}
+	o := w.post(t, "founder", "new")
+	if _, ok := old[o.Epoch()]; ok {
+		t.Error("written in an old epoch")
+	}
+	if epoch := w.State().Epochs[o.Epoch()]; epoch.Tainted || epoch.Void || epoch.Depth != 3 || w.State().NeedsEpoch() {
+		t.Errorf("written in %+v, want the third, clean", epoch)
+	}
+	checkAgrees(t, w.Entity)
+}
+
+// TestWrittenAfterLeave: after a leave the others write on with the key that who left has,
+// and an owner is to change it; an epoch that has seen the leave goes before a deeper one
+// that has not; and a removal ends it for all of them.
+func TestWrittenAfterLeave(t *testing.T) {
+	t.Parallel()
+	w := settle(t, entity.Board)
+	before := w.clone(t)
+	w.must(t, "reader", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+	o := w.post(t, "founder", "with the old key")
+	if i := w.State().Epochs[o.Epoch()]; !i.Left || i.Tainted || !w.State().NeedsEpoch() {
+		t.Errorf("written in %+v, want one that who left has and that is to be replaced", i)
+	}
+	saw := w.rekey(t)
+	if got := w.post(t, "founder", "with the new key").Epoch(); got != saw.ID() || w.State().NeedsEpoch() {
+		t.Errorf("written in %v, want the one that has seen the leave", got)
+	}
+	checkAgrees(t, w.Entity)
+
+	var deeper oplog.Op // by another owner, beside the leave
+	for range 2 {
+		o, key, err := before.Rotate(w.who(t, "master").author())
+		if err != nil {
+			t.Fatal(err)
+		}
+		deeper, before.ring[o.ID()] = o, key
+	}
+	w.merge(t, before)
+	maps.Copy(w.ring, before.ring)
+	if a, b := w.State().Epochs[saw.ID()], w.State().Epochs[deeper.ID()]; a.Left || !b.Left || a.Depth >= b.Depth {
+		t.Fatalf("epochs %+v and %+v: this proves nothing", a, b)
+	}
+	if got := w.post(t, "founder", "beside").Epoch(); got != saw.ID() || w.State().NeedsEpoch() {
+		t.Errorf("written in %v, want the one that has seen the leave", got)
+	}
+	checkAgrees(t, w.Entity)
+
+	removal := w.remove(t, "master", "member")
+	for id, i := range w.State().Epochs {
+		if i.Left || i.Tainted != (id != removal.ID()) {
+			t.Errorf("after a removal: %+v", i)
+		}
+	}
+	checkAgrees(t, w.Entity)
+}
+
+// TestRemovedBesideLeave: who leaves beside his removal does not have the others write on
+// with a key of his.
+func TestRemovedBesideLeave(t *testing.T) {
+	t.Parallel()
+	w := settle(t, entity.Board)
+	before := w.clone(t)
+	w.must(t, "member", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+	old := w.post(t, "founder", "with the old key").Epoch()
+	removal := before.remove(t, "master", "member")
+	w.merge(t, before)
+	if i := w.State().Epochs[old]; !i.Tainted || i.Left {
+		t.Errorf("an epoch of before both: %+v, want it tainted", i)
+	}
+	if got := w.post(t, "founder", "with the new key").Epoch(); got != removal.ID() || w.State().NeedsEpoch() {
+		t.Errorf("written in %v, want that of the removal", got)
+	}
+	checkAgrees(t, w.Entity)
 }
 
 // TestAttackO20: a removal brings its own epoch, and is refused without.

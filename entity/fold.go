@@ -335,6 +335,7 @@ func (s *State) clone() *State {
 		c.Members[u] = new(*m)
 	}
 	c.Epochs, c.Cuts, c.Void = maps.Clone(s.Epochs), maps.Clone(s.Cuts), maps.Clone(s.Void)
-	c.Devices, c.departed, c.clean = slices.Clone(s.Devices), slices.Clone(s.departed), slices.Clone(s.clean)
+	c.Devices, c.departed = slices.Clone(s.Devices), slices.Clone(s.departed)
+	c.clean, c.left = slices.Clone(s.clean), slices.Clone(s.left)
 	return &c
 }

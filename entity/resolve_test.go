@@ -372,7 +372,7 @@ func (s *story) epoch(w *world) string {
 	best, _ := w.State().WritingEpoch(func(keys.Digest) bool { return true })
 	var labels []string
 	for _, l := range s.labels {
-		if e, ok := w.State().Epochs[s.ops[l].ID()]; ok && !e.Void && !e.Tainted && e.Depth == best.Depth {
+		if e, ok := w.State().Epochs[s.ops[l].ID()]; ok && !e.Void && !e.Tainted && e.Left == best.Left && e.Depth == best.Depth {
 			labels = append(labels, l)
 		}
 	}
@@ -380,7 +380,11 @@ func (s *story) epoch(w *world) string {
 		return "none clean"
 	}
 	if len(labels) == 0 {
-		return fmt.Sprintf("the founding one, depth %d", best.Depth)
+		labels = []string{"the founding one"}
 	}
-	return fmt.Sprintf("%s, depth %d", strings.Join(labels, " or "), best.Depth)
+	depth := fmt.Sprintf("depth %d", best.Depth)
+	if best.Left {
+		depth += ", to be replaced: somebody left"
+	}
+	return strings.Join(labels, " or ") + ", " + depth
 }

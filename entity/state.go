@@ -2,6 +2,7 @@ package entity
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -54,7 +55,8 @@ type EpochInfo struct {
 	Commitment keys.Digest
 	By         keys.Digest // the user who made it
 	Void       bool        // of a removal that is void: read with, not written with
-	Tainted    bool        // somebody who was given it is gone: the same
+	Tainted    bool        // somebody who was given it was removed, or a device of his: the same
+	Left       bool        // somebody who was given it left: written with until there is another
 	Replaced   bool        // a later epoch names it as one that it replaces
 }
 
@@ -96,7 +98,8 @@ type State struct {
 
 	owners   map[keys.ID]keys.Digest // active members by device; nil until asked for, and after a change
 	departed []departure             // memberships that ended
-	clean    []keys.Digest           // epochs that are not tainted
+	clean    []keys.Digest           // epochs that nobody has who is gone
+	left     []keys.Digest           // epochs that only who left has, of those who are gone
 }
 
 // Member returns a user's membership, whatever its standing.
@@ -185,8 +188,9 @@ func (s *State) accepted() bool {
 	return s.Kind == Friend && m != nil && m.Accepted
 }
 
-// WritingEpoch returns the epoch that writers use: of greatest depth, then of
-// lowest id, among those held reports true for. One that is tainted is never used.
+// WritingEpoch returns the epoch that writers use, among those held reports true for: one
+// that nobody has who left, then that of greatest depth, then of lowest id. One that is
+// tainted is never used.
 func (s *State) WritingEpoch(held func(keys.Digest) bool) (EpochInfo, bool) {
 	var best EpochInfo
 	found := false
@@ -194,11 +198,23 @@ func (s *State) WritingEpoch(held func(keys.Digest) bool) (EpochInfo, bool) {
 		if e.Void || e.Tainted || !held(id) {
 			continue
 		}
-		if !found || e.Depth > best.Depth || e.Depth == best.Depth && compare(id, best.ID) < 0 {
+		if !found || e.Compare(best) < 0 {
 			best, found = e, true
 		}
 	}
 	return best, found
+}
+
+// Compare is negative if an epoch is rather to be written in than another one
+// (docs/PROTOCOL.md §3.2).
+func (e EpochInfo) Compare(other EpochInfo) int {
+	if e.Left != other.Left {
+		if other.Left {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(other.Depth, e.Depth), compare(e.ID, other.ID))
 }
 
 // PolicyHash names the policy that a requester sees and agrees to; it is zero

@@ -269,11 +269,11 @@ func TestDroppedLeavesTheDisk(t *testing.T) {
 	if ds, err = openStore(dir); err != nil {
 		t.Fatal(err)
 	}
+	if err := ds.Close(); err != nil { // which waits for the files that are to be removed
+		t.Fatal(err)
+	}
 	if got := in("*"); got > 0 {
 		t.Errorf("in %d files after a start", got)
-	}
-	if err := ds.Close(); err != nil {
-		t.Fatal(err)
 	}
 }
 

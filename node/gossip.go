@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -159,8 +158,8 @@ func (g *gossip) follow(h *held) {
 }
 
 // topicsOf returns the epochs on whose topics new operations of an entity may come:
-// the clean ones that none replaced and whose keys are here, the deepest first, and the
-// one to write in, also where what replaced it is void.
+// the clean ones that none replaced and whose keys are here, and the one to write in, also
+// where what replaced it is void.
 func topicsOf(h *held) []keys.Digest {
 	var all []entity.EpochInfo
 	writing, _ := h.writing()
@@ -169,9 +168,7 @@ func topicsOf(h *held) []keys.Digest {
 			all = append(all, i)
 		}
 	}
-	slices.SortFunc(all, func(a, b entity.EpochInfo) int {
-		return cmp.Or(cmp.Compare(b.Depth, a.Depth), compareDigests(a.ID, b.ID))
-	})
+	slices.SortFunc(all, entity.EpochInfo.Compare)
 	var out []keys.Digest
 	for _, i := range all[:min(len(all), maxTopics)] {
 		out = append(out, i.ID)

@@ -70,10 +70,10 @@ func (n *Node) epochDue(h *held, now time.Time) bool {
 		s.Kind == entity.Friend && !s.Alive() {
 		return false
 	}
-	writing, ok := s.WritingEpoch(func(keys.Digest) bool { return true })
-	if !ok {
+	if s.NeedsEpoch() {
 		return true
 	}
+	writing, _ := s.WritingEpoch(func(keys.Digest) bool { return true })
 	old := now.Sub(h.EpochAt(writing.ID)) > rotateEvery(s.Policy.History)
 	if !old && h.Log().Len() < rotateAfter {
 		return false

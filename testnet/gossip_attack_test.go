@@ -571,6 +571,50 @@ func TestAttackG6(t *testing.T) {
 	}
 }
 
+// TestAttackG6NoOwner: while no owner is there to change the key, the others write with
+// one that who left has; he hears nothing of it all the same.
+func TestAttackG6NoOwner(t *testing.T) {
+	story(t, "", func(t *testing.T) {
+		n, alice, bob, m := boardOfThree(t)
+		carol := n.Add("carol")
+		n.opens(carol, boardLink(t, alice, node.InviteOptions{Auto: true}).Link, "done")
+		if err := m.host.Connect(t.Context(), bob.Host.Peerstore().PeerInfo(bob.Host.ID())); err != nil {
+			t.Fatal(err)
+		}
+		g := n.gossips(m.member, bob)
+		pass(time.Minute)
+		alice.Crash()
+		before, _ := g.heard()
+		served(t, n, bob, carol, "while he is a member")
+		pass(time.Second)
+		if now, _ := g.heard(); now == before {
+			t.Fatal("he heard nothing while he was a member: this proves nothing")
+		}
+		topics := len(g.topics())
+		g.publish(g.ops(g.leave()))
+		n.Until(time.Minute, "carol knows", func() bool {
+			ms, err := carol.Node.Members("dev")
+			return err == nil && slices.ContainsFunc(ms, func(v node.MemberView) bool { return v.UserID == m.user() && v.State == "left" })
+		})
+		before, _ = g.heard()
+		for range 3 {
+			served(t, n, bob, carol, "after he went")
+			if s, err := g.host.NewStream(t.Context(), bob.Host.ID(), pubsub.GossipSubID_v12); err == nil {
+				g.out = s
+				g.send(&pb.RPC{Subscriptions: []*pb.RPC_SubOpts{{Topicid: &g.topic, Subscribe: new(true)}}})
+			}
+			pass(time.Minute)
+		}
+		writing, ok := entityOf(t, m.member, bob).State().WritingEpoch(func(keys.Digest) bool { return true })
+		if !ok || writing.ID != g.epoch || !writing.Left {
+			t.Fatalf("they write in %+v: this proves nothing", writing)
+		}
+		if now, _ := g.heard(); now != before || len(g.topics()) != topics {
+			t.Errorf("he heard %d messages after he went, and of %d topics", now-before, len(g.topics())-topics)
+		}
+	})
+}
+
 // TestAttackGossipReplay: old payloads, and old operations in new ones, go no
 // further, however late they come.
 func TestAttackGossipReplay(t *testing.T) {
