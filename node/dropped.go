@@ -64,12 +64,54 @@ func (n *Node) mergeSoon(prefix string) {
 	})
 }
 
+// listsOf returns up to which checkpoint the lists of what was dropped are here, nil for
+// none.
+func (n *Node) listsOf(eid keys.Digest) (last *keys.Digest) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h, ok := n.find(eid)
+	if !ok || h.Log().DroppedLists() == 0 {
+		return nil
+	}
+	for _, drop := range h.Drops() {
+		if _, ok := h.Log().Dropped(drop.Checkpoint); !ok {
+			break
+		}
+		last = &drop.Checkpoint
+	}
+	return last
+}
+
+// awaited returns the stubs that are in lists which are here, of ops that are not: they have
+// to be vouched for.
+func (n *Node) awaited(eid keys.Digest) (stubs []oplog.Op) {
+	var lists []oplog.Dropped
+	n.mu.Lock()
+	if h, ok := n.find(eid); ok {
+		for _, drop := range h.Drops() {
+			d, _ := h.Log().Dropped(drop.Checkpoint)
+			d.Stubs = slices.DeleteFunc(slices.Clone(d.Stubs), func(s oplog.Stub) bool { _, here := h.Log().Get(s.ID); return here })
+			lists = append(lists, d)
+		}
+	}
+	n.mu.Unlock()
+	for _, d := range lists {
+		ops, err := d.Ops(eid)
+		if err != nil {
+			n.log.Warn("a list that was taken", "entity", eid.String(), "err", err)
+			continue
+		}
+		stubs = append(stubs, ops...)
+	}
+	return stubs
+}
+
 // listsFor returns what convinces a member of the stubs among ops: the lists that have them,
-// with what is kept of earlier ones, by which they can be checked, and for each stub an op of
-// its author; and the ops without the stubs of which nothing does, since another checkpoint
-// has taken the place of theirs or their authors' next op is not here yet, and without what
-// builds on these.
-func (n *Node) listsFor(eid keys.Digest, ops []oplog.Op) (lists []oplog.Dropped, vouchers map[keys.Digest]oplog.Op, left []oplog.Op) {
+// with what is kept of earlier ones, by which they can be checked, but for those up to the
+// one of checkpoint has, if that is not nil, and for each stub an op of its author; and the
+// ops without the stubs of which nothing does, since another checkpoint has taken the place
+// of theirs or their authors' next op is not here yet, and without what builds on these.
+func (n *Node) listsFor(eid keys.Digest, ops []oplog.Op, has *keys.Digest) (lists []oplog.Dropped, vouchers map[keys.Digest]oplog.Op, left []oplog.Op) {
 	if !slices.ContainsFunc(ops, oplog.Op.Bare) {
 		return nil, nil, ops
 	}
@@ -108,7 +150,11 @@ func (n *Node) listsFor(eid keys.Digest, ops []oplog.Op) (lists []oplog.Dropped,
 			last = i + 1
 		}
 	}
-	return lists[:last], vouchers, left
+	first := 0
+	if has != nil { // if that one is not here, the other side's chain is another, and gets them all
+		first = 1 + slices.IndexFunc(lists[:last], func(d oplog.Dropped) bool { return d.Checkpoint == *has })
+	}
+	return lists[first:last], vouchers, left
 }
 
 // takeList takes a list of what a checkpoint drops from a member. finish is as of begin.

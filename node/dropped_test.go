@@ -10,6 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+
 	"pttnode/entity"
 	"pttnode/keys"
 	"pttnode/oplog"
@@ -68,6 +72,7 @@ func TestAttackDroppedFrames(t *testing.T) {
 		entries = append(entries, o.Entry())
 	}
 	next := slices.Collect(whole.Log().All(oplog.Content))[1].Bytes() // which names the stub
+	genesis, _ := whole.Log().Get(eid)
 	vouched := func(raws ...[]byte) []byte { return syncFrame(protocol.SyncVouchers, protocol.Vouchers{Ops: raws}) }
 	dropped := func(d oplog.Dropped) []byte { return syncFrame(protocol.SyncDropped, protocol.Dropped(d)) }
 	ops := syncFrame(protocol.SyncOps, protocol.Ops{Ops: entries})
@@ -81,7 +86,7 @@ func TestAttackDroppedFrames(t *testing.T) {
 		"a list that is none":    {[][]byte{dropped(oplog.Dropped{Checkpoint: list.Checkpoint, Stubs: []oplog.Stub{{}}}), ops}, true},
 		"of another checkpoint":  {[][]byte{dropped(oplog.Dropped{Checkpoint: keys.Digest{1}, Stubs: list.Stubs}), ops}, true},
 		"a list again, at once":  {[][]byte{dropped(list), dropped(list), ops}, true},
-		"a voucher of nothing":   {[][]byte{vouched(next), ops}, true},
+		"a voucher of nothing":   {[][]byte{vouched(genesis.Bytes()), ops}, true},
 		"a voucher again":        {[][]byte{dropped(list), vouched(next, next), ops}, true},
 		"a voucher badly signed": {[][]byte{dropped(list), vouched(append(slices.Clone(next[:len(next)-1]), next[len(next)-1]^1)), ops}, true},
 		"vouchers of none":       {[][]byte{dropped(list), vouched(), vouched(), vouched(), ops}, true},
@@ -123,6 +128,161 @@ func TestAttackDroppedFrames(t *testing.T) {
 	}
 }
 
+// TestListsOnce: a sync that was cut off after a list goes on without it: each side says up
+// to where it has them. Who says what the other does not know gets all.
+func TestListsOnce(t *testing.T) {
+	n, whole, c, list := deletes(t, 0)
+	eid := whole.ID()
+	hello := syncFrame(protocol.SyncHello, protocol.Hello{Entity: eid})
+	vector := func(lists *keys.Digest) []byte {
+		return syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: oplog.Vector{}, Lists: lists})
+	}
+	ops := func(entries ...[]byte) []byte {
+		return syncFrame(protocol.SyncOps, protocol.Ops{Ops: append([][]byte{}, entries...)})
+	}
+	if n.offer(eid, false).lists != nil {
+		t.Error("there is no list, and it says that there is one")
+	}
+	answers(t, n, c, hello, syncFrame(protocol.SyncDropped, protocol.Dropped(list)))
+	if got := n.offer(eid, false).lists; n.have(eid) != whole.Log().Len()-2 || got == nil || *got != list.Checkpoint {
+		t.Fatalf("%d ops, and lists up to %v", n.have(eid), got)
+	}
+	l := newLine(hello, false)
+	_ = n.serveSync(t.Context(), l.stream(c.key.ID())) // the line ends, which is no fault
+	var said protocol.VectorFrame
+	r := &stream{Stream: &fakeStream{}, r: bufio.NewReader(bytes.NewReader(l.sent()))}
+	if err := r.readSync(protocol.SyncVector, &said); err != nil || said.Lists == nil || *said.Lists != list.Checkpoint {
+		t.Errorf("it says %v, %v", said.Lists, err)
+	}
+
+	var entries [][]byte
+	for o := range whole.Log().All(oplog.Content) {
+		entries = append(entries, o.Entry())
+	}
+	next := slices.Collect(whole.Log().All(oplog.Content))[1].Bytes() // which names the stub
+	got := answers(t, n, c, hello, syncFrame(protocol.SyncVouchers, protocol.Vouchers{Ops: [][]byte{next}}), ops(entries...), vector(&list.Checkpoint))
+	want := []protocol.SyncType{protocol.SyncVector, protocol.SyncVouchers, protocol.SyncOps}
+	if n.have(eid) != whole.Log().Len() || !slices.Equal(got, want) {
+		t.Errorf("%d ops of %d; it answers %v, want no list: %v", n.have(eid), whole.Log().Len(), got, want)
+	}
+	want = []protocol.SyncType{protocol.SyncVector, protocol.SyncOps, protocol.SyncDropped, protocol.SyncVouchers, protocol.SyncOps}
+	if got := answers(t, n, c, hello, ops(), vector(&keys.Digest{1})); !slices.Equal(got, want) {
+		t.Errorf("who has lists of another chain gets %v, want %v", got, want)
+	}
+	if got := answers(t, n, c, hello, syncFrame(protocol.SyncVouchers, protocol.Vouchers{Ops: [][]byte{next}}), ops(), vector(nil)); len(got) != 1 {
+		t.Errorf("a voucher of what is here is answered by %v, want the end", got)
+	}
+
+	other := []byte{0, 1, 1, 2, 3, 4, 5, 6, 7, 8} // a sum of everything that is not theirs
+	turn, _, err := oplog.NewReconciler(whole.Log().Places(), oplog.Salt{1}).Answer(other, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = answers(t, n, c,
+		syncFrame(protocol.SyncRanges, protocol.Ranges{Entity: &eid, Hash: &eid, Salt: &oplog.Salt{1}, Ranges: other, Lists: &list.Checkpoint}),
+		syncFrame(protocol.SyncRanges, protocol.Ranges{Wants: turn[3:]}), // all that is listed behind step, head and count
+		ops())
+	if want := []protocol.SyncType{protocol.SyncRanges, protocol.SyncVouchers, protocol.SyncOps}; !slices.Equal(got, want) {
+		t.Errorf("by ranges it answers %v, want no list: %v", got, want)
+	}
+	l = newLine(syncFrame(protocol.SyncRanges, protocol.Ranges{Entity: &eid, Hash: &eid, Salt: &oplog.Salt{1}, Ranges: other}), false)
+	_ = n.serveSync(t.Context(), l.stream(c.key.ID()))
+	var ranges protocol.Ranges
+	r = &stream{Stream: &fakeStream{}, r: bufio.NewReader(bytes.NewReader(l.sent()))}
+	if err := r.readSync(protocol.SyncRanges, &ranges); err != nil || ranges.Lists == nil || *ranges.Lists != list.Checkpoint {
+		t.Errorf("by ranges it says %v, %v", ranges.Lists, err)
+	}
+	if first := n.firstRanges(eid, new(n.offer(eid, true))); first.Lists == nil || *first.Lists != list.Checkpoint {
+		t.Errorf("with the first ranges it says %v", first.Lists)
+	}
+}
+
+// TestListsOnceAsked: so it is where the other side was asked.
+func TestListsOnceAsked(t *testing.T) {
+	n, whole, c, list := deletes(t, 0)
+	n.entities[whole.ID()] = &held{whole, n.entities[whole.ID()].ring}
+	n.runCtx = t.Context()
+	id, err := HostIdentity(c.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := libp2p.New(libp2p.Identity(id), libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"), libp2p.DisableMetrics())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	var got []protocol.SyncType
+	var said protocol.VectorFrame
+	handled := make(chan struct{})
+	other.SetStreamHandler(protocol.SyncID, func(raw network.Stream) {
+		defer close(handled)
+		s := &stream{Stream: raw, rw: raw, r: bufio.NewReader(raw)}
+		defer s.Close()
+		if _, _, err := s.read(syncLimit); err != nil {
+			return
+		}
+		if err := s.write(syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: oplog.Vector{}, Lists: &list.Checkpoint})); err != nil {
+			return
+		}
+		for {
+			typ, payload, err := s.read(syncLimit)
+			if err != nil {
+				return
+			}
+			got = append(got, protocol.SyncType(typ))
+			if protocol.SyncType(typ) == protocol.SyncVector {
+				_ = protocol.DecodeSync(payload, &said)
+				_ = s.write(syncFrame(protocol.SyncOps, protocol.Ops{Ops: [][]byte{}}))
+				return
+			}
+		}
+	})
+	n.host.Peerstore().AddAddrs(other.ID(), other.Addrs(), peerstore.PermanentAddrTTL)
+	if _, err := n.exchange(t.Context(), c.key.ID(), whole.ID(), false); err != nil {
+		t.Error(err)
+	}
+	<-handled
+	if want := []protocol.SyncType{protocol.SyncVouchers, protocol.SyncOps, protocol.SyncVector}; !slices.Equal(got, want) {
+		t.Errorf("it sends %v, want no list: %v", got, want)
+	}
+	if said.Lists == nil || *said.Lists != list.Checkpoint {
+		t.Errorf("it says %v", said.Lists)
+	}
+}
+
+// TestListsInRow: what a node says of its lists ends before one that it lacks.
+func TestListsInRow(t *testing.T) {
+	n, whole, _, first := deletes(t, 0)
+	lacking := n.entities[whole.ID()]
+	author := entity.Author{Key: n.device, User: n.user, Now: time.Now()}
+	a, err := whole.Write(author, lacking.ring, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: "regretted too"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := whole.Write(author, lacking.ring, oplog.FamilyArticle, entity.TypeArticleDelete, entity.ArticleDelete{Article: a.ID()}); err != nil {
+		t.Fatal(err)
+	}
+	o, err := whole.Checkpoint(author, lacking.ring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, _, err := whole.Strip(o.ID(), lacking.ring)
+	if err != nil || len(second.Stubs) != 1 {
+		t.Fatalf("%d, %v", len(second.Stubs), err)
+	}
+	if _, err := lacking.Add(o); err != nil {
+		t.Fatal(err)
+	}
+	lacking.Log().KeepDropped(second)
+	if got := n.offer(whole.ID(), false).lists; got != nil {
+		t.Errorf("without the first it says %v", got)
+	}
+	lacking.Log().KeepDropped(first)
+	if got := n.offer(whole.ID(), false).lists; got == nil || *got != second.Checkpoint {
+		t.Errorf("with both it says %v, want the second", got)
+	}
+}
+
 // TestDroppedByRanges: stubs and their lists also come where ranges of logs are compared.
 func TestDroppedByRanges(t *testing.T) {
 	n, whole, c, list := deletes(t, 0)
@@ -132,7 +292,7 @@ func TestDroppedByRanges(t *testing.T) {
 	for o := range whole.Log().All(oplog.Content) {
 		ids = append(ids, o.ID())
 	}
-	lists, _, _ := n.listsFor(whole.ID(), slices.Collect(whole.Log().All(oplog.Content)))
+	lists, _, _ := n.listsFor(whole.ID(), slices.Collect(whole.Log().All(oplog.Content)), nil)
 	if len(lists) != 1 || lists[0].Checkpoint != list.Checkpoint {
 		t.Fatalf("%d lists", len(lists))
 	}
@@ -294,7 +454,7 @@ func TestStubsOfNoCheckpoint(t *testing.T) {
 		}
 		ops = append(ops, o)
 	}
-	lists, _, left := n.listsFor(whole.ID(), ops)
+	lists, _, left := n.listsFor(whole.ID(), ops, nil)
 	if len(lists) != 0 || !slices.Equal(left, ops[:control]) {
 		t.Errorf("%d lists, %d of %d ops, want the %d of the control strand", len(lists), len(left), len(ops), control)
 	}

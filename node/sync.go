@@ -129,12 +129,13 @@ func (n *Node) exchange(ctx context.Context, device keys.ID, eid keys.Digest, by
 		return false, err
 	}
 	n.saw(eid, device, theirs)
+	s.lists = theirs.Lists
 	before := n.have(eid)
 	lacks := n.lacks(eid, device, theirs.Heads)
 	if err := n.sendOps(s, eid, lacks); err != nil {
 		return false, err
 	}
-	if err := s.write(syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: mine.vector})); err != nil {
+	if err := s.write(syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: mine.vector, Lists: mine.lists})); err != nil {
 		return false, err
 	}
 	if err := n.readOps(s, eid); err != nil {
@@ -227,7 +228,7 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 
 // serveVector is B's side of a sync by vectors.
 func (n *Node) serveVector(s *stream, eid keys.Digest, mine offer) error {
-	answer := protocol.VectorFrame{Heads: mine.vector, Addrs: n.newRecord(s.peer)}
+	answer := protocol.VectorFrame{Heads: mine.vector, Addrs: n.newRecord(s.peer), Lists: mine.lists}
 	if err := s.write(syncFrame(protocol.SyncVector, answer)); err != nil {
 		return err
 	}
@@ -239,6 +240,7 @@ func (n *Node) serveVector(s *stream, eid keys.Digest, mine offer) error {
 		return err
 	}
 	n.saw(eid, s.peer, theirs)
+	s.lists = theirs.Lists
 	if !n.shares(eid, s.peer) { // what just came may have ended it
 		return nil
 	}

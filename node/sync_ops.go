@@ -32,7 +32,7 @@ func (n *Node) sendOps(s *stream, eid keys.Digest, ops []oplog.Op) error {
 	if err := n.store.settled(); err != nil {
 		return err
 	}
-	lists, vouchers, ops := n.listsFor(eid, ops)
+	lists, vouchers, ops := n.listsFor(eid, ops, s.lists)
 	if len(lists) > 0 {
 		content := slices.IndexFunc(ops, func(o oplog.Op) bool { return o.Strand() == oplog.Content })
 		if content < 0 {
@@ -130,7 +130,7 @@ type frame struct {
 // readFrames reads and parses frames of operations until the last. Stubs are as good as
 // the lists they are in: whoever takes the frames looks at these first.
 func (n *Node) readFrames(s *stream, eid keys.Digest, frames chan<- frame) error {
-	lists := make(map[keys.Digest]bool)
+	lists, loaded := make(map[keys.Digest]bool), false
 	unsure, stubs := make(map[keys.Digest]oplog.Op), make(map[keys.Digest]oplog.Op)
 	for {
 		typ, payload, err := s.read(syncLimit)
@@ -172,6 +172,12 @@ func (n *Node) readFrames(s *stream, eid keys.Digest, frames chan<- frame) error
 			}
 			if len(f.Ops) == 0 {
 				return fmt.Errorf("%w: no vouchers", protocol.ErrUnexpected)
+			}
+			if !loaded { // they may vouch for what is in lists that came earlier
+				loaded = true
+				for _, o := range n.awaited(eid) {
+					unsure[o.ID()] = o
+				}
 			}
 			for _, raw := range f.Ops {
 				o, err := oplog.Parse(raw)

@@ -35,15 +35,18 @@ type Hello struct {
 	Addrs  []byte      `cbor:"3,keyasint,omitempty"` // signed peer record, when newer than the last one sent
 }
 
-// VectorFrame carries a heads vector.
+// VectorFrame carries a heads vector. Lists is the checkpoint up to which the sender has the
+// lists of what was dropped, nil for none.
 type VectorFrame struct {
 	Heads oplog.Vector `cbor:"1,keyasint"`
 	Addrs []byte       `cbor:"2,keyasint,omitempty"`
+	Lists *keys.Digest `cbor:"3,keyasint,omitempty"`
 }
 
 // Ranges is a side's turn in a reconciliation by ranges. Entity and Hash are those of a
-// Hello, in the frame that begins a stream; Salt is in the first frame of Ranges. A frame
-// with nothing in Ranges is the last, and operations follow it.
+// Hello, in the frame that begins a stream; Salt is in the first frame of Ranges, and Lists,
+// as in a VectorFrame, in the first of each side. A frame with nothing in Ranges is the last,
+// and operations follow it.
 type Ranges struct {
 	Entity *keys.Digest `cbor:"1,keyasint,omitempty"`
 	Hash   *keys.Digest `cbor:"2,keyasint,omitempty"`
@@ -51,6 +54,7 @@ type Ranges struct {
 	Ranges []byte       `cbor:"4,keyasint,omitempty"` // as oplog.Reconciler says them
 	Wants  []byte       `cbor:"5,keyasint,omitempty"` // short names of listed ops that are not here
 	Addrs  []byte       `cbor:"6,keyasint,omitempty"`
+	Lists  *keys.Digest `cbor:"7,keyasint,omitempty"`
 }
 
 // Begins reports whether f may be the first frame of a stream: it has what only that one
