@@ -81,10 +81,11 @@ func TestIdleChild(t *testing.T) {
 // idle is what a process takes.
 type idle struct {
 	resident, anonymous int64         // bytes, at the end
-	cpu                 time.Duration // within the time that it was watched
+	cpu                 time.Duration // within the window in which it had the least
 }
 
-// watch starts a child, lets it run for a while and says what it took.
+// watch starts a child, lets it run for three windows and says what it took. Of the windows
+// the quietest counts: what else the machine does makes a process slower, never faster.
 func watch(tb testing.TB, what string, window time.Duration) idle {
 	tb.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestIdleChild$", "-test.timeout=0")
@@ -109,9 +110,14 @@ func watch(tb testing.TB, what string, window time.Duration) idle {
 	for out.Scan() && out.Text() != "idle" {
 	}
 	proc := filepath.Join("/proc", strconv.Itoa(cmd.Process.Pid))
-	before := cpuOf(tb, proc)
-	<-time.After(window) // of the child's life: it is what is measured
-	i := idle{cpu: cpuOf(tb, proc) - before}
+	var i idle
+	for w := range 3 {
+		before := cpuOf(tb, proc)
+		<-time.After(window) // of the child's life: it is what is measured
+		if cpu := cpuOf(tb, proc) - before; w == 0 || cpu < i.cpu {
+			i.cpu = cpu
+		}
+	}
 	rollup, err := os.ReadFile(filepath.Join(proc, "smaps_rollup"))
 	if err != nil {
 		tb.Fatal(err)
@@ -154,7 +160,7 @@ func cpuOf(tb testing.TB, proc string) time.Duration {
 // TestIdleCost: what a node that nobody talks to takes.
 func TestIdleCost(t *testing.T) {
 	t.Parallel()
-	window := 60 * time.Second
+	window := 30 * time.Second
 	if testing.Short() {
 		window = 5 * time.Second
 	}
