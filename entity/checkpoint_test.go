@@ -63,12 +63,17 @@ func TestWantsCheckpoint(t *testing.T) {
 		t.Errorf("dismissed: dora %v, anna %v", w.Dismissed(w.who(t, "dora").user()), w.Dismissed(w.who(t, "anna").user()))
 	}
 
-	// Another owner's waits for acks; nobody makes a further one.
+	// Another owner's waits for acks; nobody makes a further one, unless it is the founder.
 	w.must(t, "founder", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: w.who(t, "emil").party(), Role: entity.Member, Ref: &w.ref})
 	w.remove(t, "founder", "emil")
 	want("after a removal", entity.DueRemoval)
 	waits := w.checkpoint(t, "ben")
-	want("waiting for acks", entity.NotDue)
+	if f, b := w.due(t, "founder"), w.due(t, "ben"); f != entity.DueRemoval || b != entity.NotDue {
+		t.Errorf("waiting for acks: due for the founder is %v, for ben %v", f, b)
+	}
+	if since, ok := w.Waits(w.ring); !ok || !since.Equal(waits.At()) {
+		t.Errorf("it waits since %v, %v, want %v", since, ok, waits.At())
+	}
 	if w.Final(waits) {
 		t.Error("final without acks")
 	}
@@ -80,8 +85,8 @@ func TestWantsCheckpoint(t *testing.T) {
 	if _, err := w.Ack(w.who(t, "founder").author(), waits.ID()); err != nil {
 		t.Fatalf("Ack: %v", err)
 	}
-	if !w.Final(waits) {
-		t.Error("not final with both owners")
+	if _, ok := w.Waits(w.ring); !w.Final(waits) || ok {
+		t.Errorf("with both owners it is final %v, waits %v", w.Final(waits), ok)
 	}
 	if got, ok := w.WantsAck(w.who(t, "founder").user(), w.ring); ok {
 		t.Errorf("the founder should ack %v again", got)
@@ -92,6 +97,42 @@ func TestWantsCheckpoint(t *testing.T) {
 	want("ended", entity.NotDue)
 	if _, err := w.Checkpoint(w.who(t, "founder").author(), w.ring); !errors.Is(err, entity.ErrEnded) {
 		t.Errorf("a checkpoint of an ended board: %v, want ErrEnded", err)
+	}
+}
+
+// TestFounderGoesOn: an owner's checkpoint waits for an ack that does not come. The founder
+// makes the next without it, and whose own it is does not ack that: of two that follow one,
+// nobody but the founder stands for both.
+func TestFounderGoesOn(t *testing.T) {
+	t.Parallel()
+	w := owners(t, "anna", "ben")
+	beside := w.clone(t)
+	waits := w.checkpoint(t, "ben")
+	if _, err := w.Ack(w.who(t, "founder").author(), waits.ID()); err != nil {
+		t.Fatal(err)
+	}
+	if w.Final(waits) {
+		t.Fatal("final by two of three: this proves nothing")
+	}
+	for what, c := range map[string]struct {
+		where *world
+		acks  bool // by the one whose own waits
+	}{"having seen it": {w, false}, "beside it": {beside, true}} {
+		w, next := w.clone(t), c.where.clone(t).checkpoint(t, "founder")
+		checkAdded(t, w.Entity, next)
+		if s := w.State(); s.Final.ID != next.ID() || s.Final.Number != 1 || len(s.Final.Rivals) > 0 {
+			t.Errorf("%s: final is %+v, want the founder's", what, s.Final)
+		}
+		if _, ok := w.Waits(w.ring); ok {
+			t.Errorf("%s: one waits that nobody needs any more", what)
+		}
+		if id, ok := w.WantsAck(w.who(t, "anna").user(), w.ring); id != next.ID() || !ok {
+			t.Errorf("%s: anna should ack %v, %v, want the founder's", what, id, ok)
+		}
+		if id, ok := w.WantsAck(w.who(t, "ben").user(), w.ring); ok != c.acks || ok && id != next.ID() {
+			t.Errorf("%s: ben should ack %v, %v", what, id, ok)
+		}
+		checkAgrees(t, w.Entity)
 	}
 }
 

@@ -21,16 +21,15 @@ const (
 )
 
 // WantsCheckpoint says whether a user, who has the keys of ring, has a reason to make a
-// checkpoint, and which. One that waits for acks, also for his, is reason not to.
+// checkpoint, and which. One that waits for acks, also for his, is reason not to, but for the
+// founder: see Waits.
 func (e *Entity) WantsCheckpoint(user keys.Digest, ring Keyring, now time.Time) Due {
 	f, s := e.facts, e.State()
 	if m, ok := s.Member(user); !ok || m.Standing != Active || m.Role != Master || !ruleOf[s.Kind].policy || s.Ended || s.Frozen {
 		return NotDue
 	}
-	if id, waits := e.unacked(); waits {
-		if _, err := e.listOf(f.reach.number[id], ring); err == nil {
-			return NotDue
-		}
+	if _, waits := e.Waits(ring); waits && s.Founder != user {
+		return NotDue
 	}
 	if len(e.Pending()) > 0 {
 		return DueBeside
@@ -53,6 +52,20 @@ func (e *Entity) WantsCheckpoint(user keys.Digest, ring Keyring, now time.Time) 
 		return DueDead
 	}
 	return due
+}
+
+// Waits returns when a checkpoint was made, as its author says, that waits for acks and can
+// be checked with the keys of ring. The founder, who needs none, gives it time.
+func (e *Entity) Waits(ring Keyring) (since time.Time, ok bool) {
+	id, waits := e.unacked()
+	if !waits {
+		return time.Time{}, false
+	}
+	if _, err := e.listOf(e.facts.reach.number[id], ring); err != nil {
+		return time.Time{}, false
+	}
+	o, _ := e.log.Get(id)
+	return o.At(), true
 }
 
 // unacked returns the checkpoint after the last final one that waits for acks, the lowest
@@ -85,10 +98,11 @@ func (e *Entity) WantsAck(user keys.Digest, ring Keyring) (checkpoint keys.Diges
 		return keys.Digest{}, false
 	}
 	for _, c := range e.ackable() {
-		acked := func(c int) bool {
-			return slices.ContainsFunc(f.acks[c], func(a int) bool { return f.reach.ops[a].User() == user })
+		stands := func(other int) bool { // he stands for that one
+			return slices.ContainsFunc(f.acks[other], func(a int) bool { return f.reach.ops[a].User() == user }) ||
+				f.reach.ops[other].User() == user && f.reach.before(other, c)
 		}
-		if f.reach.ops[c].User() != user && slices.Contains(e.mark(c).masters, user) && !slices.ContainsFunc(f.next[f.prev[c]], acked) {
+		if f.reach.ops[c].User() != user && slices.Contains(e.mark(c).masters, user) && !slices.ContainsFunc(f.next[f.prev[c]], stands) {
 			if _, err := e.listOf(c, ring); err != nil {
 				continue
 			}

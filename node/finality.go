@@ -59,7 +59,7 @@ func (tx *tx) closePast(h *held) error {
 	if why != entity.NotDue {
 		n.wanted[id] = w
 		beside := why == entity.DueBeside && h.State().Founder == n.user // the others wait for a day each time
-		if tx.now.Sub(w.since) >= n.patience(h, why) && !(beside && n.spending.over(besideOfBoard, id.String(), tx.now)) {
+		if tx.now.Sub(w.since) >= n.patience(h, w) && !(beside && n.spending.over(besideOfBoard, id.String(), tx.now)) {
 			o, err := h.Checkpoint(tx.author(), h.ring)
 			if err != nil {
 				return err
@@ -82,14 +82,17 @@ func (tx *tx) closePast(h *held) error {
 }
 
 // patience is how long this owner waits with a checkpoint: the founder after a removal,
-// so that what was on its way arrives; the others until he has been away for a day, and
-// one after the other.
-func (n *Node) patience(h *held, why entity.Due) time.Duration {
-	s := h.State()
-	if s.Founder != n.user {
+// so that what was on its way arrives, and where one of another owner's waits for acks,
+// until it has waited for a day; the others until he has been away for a day, and one after
+// the other.
+func (n *Node) patience(h *held, w wanted) time.Duration {
+	if h.State().Founder != n.user {
 		return founderAway + time.Duration(h.RankOf(n.user))*ownerTurn
 	}
-	if why == entity.DueRemoval {
+	if at, waits := h.Waits(h.ring); waits { // acks that are there take a while to arrive
+		return min(max(founderAway-w.since.Sub(at), afterRemoval), founderAway)
+	}
+	if w.why == entity.DueRemoval {
 		return afterRemoval
 	}
 	return 0

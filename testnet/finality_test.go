@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pttnode/node"
+	"pttnode/oplog"
 )
 
 // finalOf returns the number of the last final checkpoint that a peer knows of a board.
@@ -126,6 +127,80 @@ func TestKeptLater(t *testing.T) {
 			t.Errorf("final up to %d, want 2: the one that keeps dave's admission", got)
 		}
 	})
+}
+
+// TestFounderGoesOn: an owner's checkpoint waits for the ack of one who never comes back.
+// The founder acks it too, and makes the next one without it after a day, though not before
+// acks that are there had time to come.
+func TestFounderGoesOn(t *testing.T) {
+	for what, away := range map[string]bool{"she is there": false, "she is away": true} {
+		story(t, what, func(t *testing.T) {
+			n := New(t, 20*time.Millisecond)
+			alice, bob, carol, dave := n.Add("alice"), n.Add("bob"), n.Add("carol"), n.Add("dave")
+			newBoard(t, alice, "reading", "link")
+			for _, p := range []*Peer{bob, carol, dave} {
+				done(t, p, join(t, p, newLink(t, alice, node.InviteOptions{Kind: "board", Board: "reading", Auto: true}).Link))
+			}
+			owner(t, n, alice, bob)
+			owner(t, n, alice, carol)
+			n.Settle()
+			points := func(p *Peer, what string, want int) { // checkpoints and acks
+				t.Helper()
+				pass(3 * time.Minute)
+				s, err := p.stored(true)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := 0
+				for o := range s.entities[readingID(t, p)].Log().All(oplog.Control) {
+					if o.Family() == oplog.FamilyCheckpoint {
+						got++
+					}
+				}
+				if got != want {
+					t.Fatalf("%s: %s has %d checkpoints and acks, want %d", what, p.Name, got, want)
+				}
+			}
+			hours := func(h time.Duration) {
+				for _, p := range n.Peers {
+					p.Skew(time.Duration(p.skew.Load()) + h*time.Hour)
+				}
+			}
+			carol.Crash()
+			alice.Crash()
+			if _, err := bob.Node.RemoveMember(t.Context(), "reading", "dave"); err != nil {
+				t.Fatal(err)
+			}
+			pass(2 * time.Minute)
+			hours(26)
+			points(bob, "after a day", 1)
+			if away {
+				hours(25)
+			}
+			alice.Restart()
+			points(bob, "the founder acks", 2)
+			pass(5 * time.Minute)
+			if !away {
+				pass(10 * time.Minute)
+			}
+			if got := finalOf(t, alice, "reading"); got != 0 {
+				t.Errorf("final up to %d, though acks may still come", got)
+			}
+			if !away {
+				hours(24)
+			}
+			n.Until(5*time.Minute, "the founder goes on", func() bool { return finalOf(t, alice, "reading") == 1 && finalOf(t, bob, "reading") == 1 })
+			points(bob, "bob does not ack hers", 3)
+			carol.Restart()
+			points(alice, "carol acks hers", 4)
+			n.Settle()
+			for _, p := range []*Peer{alice, bob, carol} {
+				if v, err := p.Node.View("reading"); err != nil || v.Final.Number != 1 || len(v.Final.Rivals) > 0 {
+					t.Errorf("%s: %+v, %v", p.Name, v.Final, err)
+				}
+			}
+		})
+	}
 }
 
 // TestAdmittedAgain: an owner lets somebody in while his own place is taken away and given
