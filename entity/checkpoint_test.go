@@ -71,8 +71,8 @@ func TestWantsCheckpoint(t *testing.T) {
 	if f, b := w.due(t, "founder"), w.due(t, "ben"); f != entity.DueRemoval || b != entity.NotDue {
 		t.Errorf("waiting for acks: due for the founder is %v, for ben %v", f, b)
 	}
-	if since, ok := w.Waits(w.ring); !ok || !since.Equal(waits.At()) {
-		t.Errorf("it waits since %v, %v, want %v", since, ok, waits.At())
+	if o, ok := w.Waits(w.ring); !ok || o.ID() != waits.ID() {
+		t.Errorf("%v waits, %v, want %v", o, ok, waits.ID())
 	}
 	if w.Final(waits) {
 		t.Error("final without acks")
@@ -100,39 +100,53 @@ func TestWantsCheckpoint(t *testing.T) {
 	}
 }
 
-// TestFounderGoesOn: an owner's checkpoint waits for an ack that does not come. The founder
-// makes the next without it, and whose own it is does not ack that: of two that follow one,
-// nobody but the founder stands for both.
+// TestFounderGoesOn: an owner's checkpoint waits for an ack that does not come. The founder,
+// who does not ack it while that is so, makes the next without it.
 func TestFounderGoesOn(t *testing.T) {
 	t.Parallel()
-	w := owners(t, "anna", "ben")
+	w := owners(t, "anna", "ben", "carl")
 	beside := w.clone(t)
 	waits := w.checkpoint(t, "ben")
-	if _, err := w.Ack(w.who(t, "founder").author(), waits.ID()); err != nil {
-		t.Fatal(err)
+	if id, ok := w.WantsAck(w.who(t, "founder").user(), w.ring); ok {
+		t.Errorf("the founder should ack %v, which is not final with that", id)
 	}
-	if w.Final(waits) {
-		t.Fatal("final by two of three: this proves nothing")
-	}
-	for what, c := range map[string]struct {
-		where *world
-		acks  bool // by the one whose own waits
-	}{"having seen it": {w, false}, "beside it": {beside, true}} {
-		w, next := w.clone(t), c.where.clone(t).checkpoint(t, "founder")
+	for what, where := range map[string]*world{"having seen it": w, "beside it": beside} {
+		w, next := w.clone(t), where.clone(t).checkpoint(t, "founder")
 		checkAdded(t, w.Entity, next)
 		if s := w.State(); s.Final.ID != next.ID() || s.Final.Number != 1 || len(s.Final.Rivals) > 0 {
 			t.Errorf("%s: final is %+v, want the founder's", what, s.Final)
 		}
-		if _, ok := w.Waits(w.ring); ok {
-			t.Errorf("%s: one waits that nobody needs any more", what)
+		if o, ok := w.Waits(w.ring); ok {
+			t.Errorf("%s: %v waits, which nobody needs any more", what, o.ID())
 		}
-		if id, ok := w.WantsAck(w.who(t, "anna").user(), w.ring); id != next.ID() || !ok {
-			t.Errorf("%s: anna should ack %v, %v, want the founder's", what, id, ok)
-		}
-		if id, ok := w.WantsAck(w.who(t, "ben").user(), w.ring); ok != c.acks || ok && id != next.ID() {
-			t.Errorf("%s: ben should ack %v, %v", what, id, ok)
+		for _, name := range []string{"anna", "ben"} {
+			if id, ok := w.WantsAck(w.who(t, name).user(), w.ring); id != next.ID() || !ok {
+				t.Errorf("%s: %s should ack %v, %v, want the founder's", what, name, id, ok)
+			}
 		}
 		checkAgrees(t, w.Entity)
+	}
+	w.ack(t, "anna")
+	if id, ok := w.WantsAck(w.who(t, "founder").user(), w.ring); !ok || id != waits.ID() {
+		t.Errorf("the founder should ack %v, %v: it is final with that", id, ok)
+	}
+	w.checkpoint(t, "founder")
+	if id, ok := w.WantsAck(w.who(t, "anna").user(), w.ring); ok {
+		t.Errorf("anna, who acked the one, should ack %v too", id)
+	}
+}
+
+// TestAckOfFormerFounder: who has the founder's place now acks what the one before made.
+func TestAckOfFormerFounder(t *testing.T) {
+	t.Parallel()
+	w := owners(t, "anna", "ben", "carl")
+	c := w.checkpoint(t, "founder")
+	w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterTransfer, entity.MasterTransfer{Party: w.State().Members[w.who(t, "anna").user()].Party, Cuts: []entity.Cut{}})
+	if w.State().Founder != w.who(t, "anna").user() {
+		t.Fatal("anna has not the founder's place")
+	}
+	if id, ok := w.WantsAck(w.who(t, "anna").user(), w.ring); !ok || id != c.ID() {
+		t.Errorf("she should ack %v, %v, want %v", id, ok, c.ID())
 	}
 }
 

@@ -138,20 +138,20 @@ type Drop struct {
 	Checkpoint keys.Digest
 	At         time.Time // as the authors of it and of those after it say: the earliest
 	Count      int
-	Settled    bool // no other checkpoint can take its place, but by a key of the founder's where no other master is left who could ack it
+	Settled    bool // no other checkpoint can take its place, but by a key of the founder's where his word is all there is
 }
 
 // Drops returns the final checkpoints that drop something, oldest first.
 func (e *Entity) Drops() (out []Drop) {
-	all := e.facts.reach.upTo(e.log.Heads(oplog.Control))
+	chain, settled := e.settledOf()
 	var at time.Time
-	for _, c := range slices.Backward(e.closedAt(all).chain) {
+	for i, c := range slices.Backward(chain) {
 		o := e.facts.reach.ops[c]
 		if at.IsZero() || o.At().Before(at) {
 			at = o.At()
 		}
 		if n := e.facts.bodies[c].(*Checkpoint).Drops; n > 0 {
-			out = append(out, Drop{Checkpoint: o.ID(), At: at, Count: int(min(n, MaxDropped)), Settled: e.isSettled(all, c)})
+			out = append(out, Drop{Checkpoint: o.ID(), At: at, Count: int(min(n, MaxDropped)), Settled: settled[i]})
 		}
 	}
 	slices.Reverse(out)
@@ -166,9 +166,62 @@ func (e *Entity) settledDrop(checkpoint keys.Digest) (int, error) {
 	return e.facts.reach.number[checkpoint], nil
 }
 
-// isSettled reports whether no other checkpoint can take the place of one of the chain of a
-// past: enough masters acked it, or none of those who could has been one ever since.
-func (e *Entity) isSettled(p past, c int) bool {
+// settledOf returns the final checkpoints, and of each whether it is confirmed, and safe with
+// all before it (docs/PROTOCOL.md §2.11).
+func (e *Entity) settledOf() (chain []int, settled []bool) {
+	f := e.facts
+	all := f.reach.upTo(e.log.Heads(oplog.Control))
+	chain = e.closedAt(all).chain
+	settled = make([]bool, len(chain))
+	var contested []int
+	for i, c := range chain {
+		if len(f.next[f.prev[c]]) > 1 {
+			contested = append(contested, c)
+		} else if !e.safe(c, c) {
+			break
+		}
+		settled[i] = e.confirmed(all, c) && !slices.ContainsFunc(contested, func(a int) bool { return !e.safe(a, c) })
+	}
+	return chain, settled
+}
+
+// standers returns who made or acked one of some checkpoints.
+func (f *facts) standers(cs ...int) map[keys.Digest]bool {
+	users := make(map[keys.Digest]bool)
+	for _, c := range cs {
+		users[f.reach.ops[c].User()] = true
+		for _, a := range f.acks[c] {
+			users[f.reach.ops[a].User()] = true
+		}
+	}
+	return users
+}
+
+// safe reports whether too few masters are left who could give another checkpoint the acks
+// to take the place of c, one of the chain: who stands for c, and for no other, does not. If
+// none is known, who is no master any more does not either. Known is what is in the past of
+// at, c or one after it: what comes to light later takes nothing from at.
+func (e *Entity) safe(c, at int) bool {
+	f := e.facts
+	others := slices.DeleteFunc(slices.Clone(f.next[f.prev[c]]), func(o int) bool { return o == c || !f.reach.before(o, at) })
+	stand, both := f.standers(c), f.standers(others...)
+	for _, point := range append(others, c) {
+		masters, could := e.mark(point).masters, 0
+		for _, u := range masters {
+			if (!stand[u] || both[u]) && (len(others) > 0 || !e.wasOut(u, c)) {
+				could++
+			}
+		}
+		if could > 1 && 3*could > 2*len(masters) { // one alone has no ack
+			return false
+		}
+	}
+	return true
+}
+
+// confirmed reports whether a final checkpoint has more than its founder's word: enough
+// masters acked it, or none of those who could has been one ever since.
+func (e *Entity) confirmed(p past, c int) bool {
 	final, acked := e.final(p, c)
 	author := e.facts.reach.ops[c].User()
 	couldAck := func(u keys.Digest) bool {

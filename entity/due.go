@@ -54,18 +54,17 @@ func (e *Entity) WantsCheckpoint(user keys.Digest, ring Keyring, now time.Time) 
 	return due
 }
 
-// Waits returns when a checkpoint was made, as its author says, that waits for acks and can
-// be checked with the keys of ring. The founder, who needs none, gives it time.
-func (e *Entity) Waits(ring Keyring) (since time.Time, ok bool) {
+// Waits returns a checkpoint that waits for acks and can be checked with the keys of ring.
+// The founder, who needs none, gives it time.
+func (e *Entity) Waits(ring Keyring) (c oplog.Op, ok bool) {
 	id, waits := e.unacked()
 	if !waits {
-		return time.Time{}, false
+		return oplog.Op{}, false
 	}
 	if _, err := e.listOf(e.facts.reach.number[id], ring); err != nil {
-		return time.Time{}, false
+		return oplog.Op{}, false
 	}
-	o, _ := e.log.Get(id)
-	return o.At(), true
+	return e.log.Get(id)
 }
 
 // unacked returns the checkpoint after the last final one that waits for acks, the lowest
@@ -90,7 +89,8 @@ func (e *Entity) unacked() (keys.Digest, bool) {
 
 // WantsAck returns the checkpoint that a user, who has the keys of ring, should ack: one
 // that waits for it, or the last final one of somebody else, which then nobody can undo
-// alone; none that drops what he cannot check.
+// alone; none that drops what he cannot check. The founder acks last: as long as that does
+// not make it final he may have to go on without it, and nobody should stand for two.
 func (e *Entity) WantsAck(user keys.Digest, ring Keyring) (checkpoint keys.Digest, ok bool) {
 	f, s := e.facts, e.State()
 	m, is := s.Member(user)
@@ -98,11 +98,13 @@ func (e *Entity) WantsAck(user keys.Digest, ring Keyring) (checkpoint keys.Diges
 		return keys.Digest{}, false
 	}
 	for _, c := range e.ackable() {
-		stands := func(other int) bool { // he stands for that one
-			return slices.ContainsFunc(f.acks[other], func(a int) bool { return f.reach.ops[a].User() == user }) ||
-				f.reach.ops[other].User() == user && f.reach.before(other, c)
+		if s.Founder == user && !e.finalWith(user, c) {
+			continue
 		}
-		if f.reach.ops[c].User() != user && slices.Contains(e.mark(c).masters, user) && !slices.ContainsFunc(f.next[f.prev[c]], stands) {
+		acked := func(c int) bool {
+			return slices.ContainsFunc(f.acks[c], func(a int) bool { return f.reach.ops[a].User() == user })
+		}
+		if f.reach.ops[c].User() != user && slices.Contains(e.mark(c).masters, user) && !slices.ContainsFunc(f.next[f.prev[c]], acked) {
 			if _, err := e.listOf(c, ring); err != nil {
 				continue
 			}
@@ -110,6 +112,15 @@ func (e *Entity) WantsAck(user keys.Digest, ring Keyring) (checkpoint keys.Diges
 		}
 	}
 	return keys.Digest{}, false
+}
+
+// finalWith reports whether a checkpoint is final, or would be with an ack of user.
+func (e *Entity) finalWith(user keys.Digest, c int) bool {
+	f := e.facts
+	final, _ := e.final(f.reach.upTo(e.log.Heads(oplog.Control)), c)
+	by, m := f.standers(c), e.mark(c).masters
+	by[user] = true
+	return final || 3*len(slices.DeleteFunc(slices.Clone(m), func(u keys.Digest) bool { return !by[u] })) > 2*len(m)
 }
 
 // ackable returns the checkpoints that an ack helps: the one that waits for it, the last
@@ -121,7 +132,7 @@ func (e *Entity) ackable() (ns []int) {
 	all := e.facts.reach.upTo(e.log.Heads(oplog.Control))
 	chain := e.closedAt(all).chain
 	for i, c := range slices.Backward(chain) {
-		if i == len(chain)-1 || !e.isSettled(all, c) {
+		if i == len(chain)-1 || !e.confirmed(all, c) {
 			ns = append(ns, c)
 		}
 	}

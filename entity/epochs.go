@@ -90,13 +90,17 @@ func (e *Entity) taint(s *State) {
 }
 
 // strangers returns the admissions that are void, of users who are no members by
-// another one.
+// another one, and did not leave as such later.
 func (e *Entity) strangers(s *State) []int {
 	var out []int
 	for id := range s.Void {
 		n := e.facts.reach.number[id]
 		a, ok := e.facts.bodies[n].(*Admit)
-		if ok && (s.Members[a.Party.User] == nil || s.Members[a.Party.User].Standing != Active) {
+		if !ok {
+			continue
+		}
+		m := s.Members[a.Party.User]
+		if m == nil || m.Standing == Removed || m.Standing == Gone && e.facts.reach.before(e.facts.reach.number[m.End], n) {
 			out = append(out, n)
 		}
 	}

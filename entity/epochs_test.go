@@ -99,6 +99,31 @@ func TestWrittenAfterLeave(t *testing.T) {
 	checkAgrees(t, w.Entity)
 }
 
+// TestAttackManyLeaves: who leaves signs many leaves beside each other, which come to light
+// one by one. The epoch that has seen one of them is good for all.
+func TestAttackManyLeaves(t *testing.T) {
+	t.Parallel()
+	w := settle(t, entity.Board)
+	m := w.who(t, "member")
+	d := w.draft(m, oplog.Control, oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: []entity.Cut{}})
+	var leaves []oplog.Op
+	for range 20 {
+		d.At = d.At.Add(time.Second)
+		leaves = append(leaves, sign(t, m, d))
+	}
+	slices.SortFunc(leaves, func(a, b oplog.Op) int { return compare(b.ID(), a.ID()) }) // each counts before those that are there
+	for i, o := range leaves {
+		checkAdded(t, w.Entity, o)
+		if needs := w.State().NeedsEpoch(); needs != (i == 0) {
+			t.Errorf("after %d leaves: needs an epoch: %v", i+1, needs)
+		}
+		if i == 0 {
+			w.rekey(t)
+		}
+	}
+	checkAgrees(t, w.Entity)
+}
+
 // TestRemovedBesideLeave: who leaves beside his removal does not have the others write on
 // with a key of his.
 func TestRemovedBesideLeave(t *testing.T) {

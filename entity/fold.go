@@ -186,6 +186,9 @@ func apply(s *State, o oplog.Op, body any) {
 		s.Members[b.Party.User] = n
 	case *Leave:
 		m := s.Members[o.User()]
+		if m != nil && m.Standing == Gone { // by another leave, beside this one
+			s.depart(o, o.User(), m.Admit)
+		}
 		if m == nil || m.Standing != Active {
 			return
 		}

@@ -75,3 +75,42 @@ func TestStrangerWasGivenTheKey(t *testing.T) {
 	}
 	checkAgrees(t, w.Entity)
 }
+
+// TestStrangerLeaves: who was let in by what is void, and again by what is not, leaves like
+// any other member; who left and is let in again by what is void is a stranger.
+func TestStrangerLeaves(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		what    string
+		first   func(w *world) // before an owner is demoted, who lets emil in beside that
+		then    func(w *world)
+		tainted bool
+	}{
+		{"let in again, and left", func(*world) {}, func(w *world) {
+			w.admit(t, "emil", entity.Member)
+			checkAgrees(t, w.Entity)
+			w.must(t, "emil", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+		}, false},
+		{"left, and let in again", func(w *world) {
+			w.admit(t, "emil", entity.Member)
+			w.must(t, "emil", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+			w.rekey(t)
+		}, func(*world) {}, true},
+	} {
+		w := owners(t, "anna")
+		c.first(w)
+		beside := w.clone(t)
+		w.demote(t, "anna")
+		beside.must(t, "anna", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
+			Party: w.who(t, "emil").party(), Role: entity.Member, Ref: &w.ref, Epochs: epochs(w),
+		})
+		w.merge(t, beside)
+		c.then(w)
+		for _, i := range w.State().Epochs {
+			if i.Tainted != c.tainted || i.Left == c.tainted {
+				t.Errorf("%s: %+v, want tainted %v, else left", c.what, i, c.tainted)
+			}
+		}
+		checkAgrees(t, w.Entity)
+	}
+}

@@ -82,28 +82,20 @@ func (n *Node) listsOf(eid keys.Digest) (last *keys.Digest) {
 	return last
 }
 
-// awaited returns the stubs that are in lists which are here, of ops that are not: they have
-// to be vouched for.
-func (n *Node) awaited(eid keys.Digest) (stubs []oplog.Op) {
-	var lists []oplog.Dropped
+// keptLists returns the lists of what was dropped that are here.
+func (n *Node) keptLists(eid keys.Digest) (lists []oplog.Dropped) {
 	n.mu.Lock()
-	if h, ok := n.find(eid); ok {
-		for _, drop := range h.Drops() {
-			d, _ := h.Log().Dropped(drop.Checkpoint)
-			d.Stubs = slices.DeleteFunc(slices.Clone(d.Stubs), func(s oplog.Stub) bool { _, here := h.Log().Get(s.ID); return here })
+	defer n.mu.Unlock()
+	h, ok := n.find(eid)
+	if !ok || h.Log().DroppedLists() == 0 {
+		return nil
+	}
+	for _, drop := range h.Drops() {
+		if d, ok := h.Log().Dropped(drop.Checkpoint); ok {
 			lists = append(lists, d)
 		}
 	}
-	n.mu.Unlock()
-	for _, d := range lists {
-		ops, err := d.Ops(eid)
-		if err != nil {
-			n.log.Warn("a list that was taken", "entity", eid.String(), "err", err)
-			continue
-		}
-		stubs = append(stubs, ops...)
-	}
-	return stubs
+	return lists
 }
 
 // listsFor returns what convinces a member of the stubs among ops: the lists that have them,
@@ -152,7 +144,7 @@ func (n *Node) listsFor(eid keys.Digest, ops []oplog.Op, has *keys.Digest) (list
 	}
 	first := 0
 	if has != nil { // if that one is not here, the other side's chain is another, and gets them all
-		first = 1 + slices.IndexFunc(lists[:last], func(d oplog.Dropped) bool { return d.Checkpoint == *has })
+		first = min(last, 1+slices.IndexFunc(lists, func(d oplog.Dropped) bool { return d.Checkpoint == *has }))
 	}
 	return lists[first:last], vouchers, left
 }

@@ -155,12 +155,13 @@ func TestListsOnce(t *testing.T) {
 		t.Errorf("it says %v, %v", said.Lists, err)
 	}
 
+	vouchers := func(raws ...[]byte) []byte { return syncFrame(protocol.SyncVouchers, protocol.Vouchers{Ops: raws}) }
 	var entries [][]byte
 	for o := range whole.Log().All(oplog.Content) {
 		entries = append(entries, o.Entry())
 	}
 	next := slices.Collect(whole.Log().All(oplog.Content))[1].Bytes() // which names the stub
-	got := answers(t, n, c, hello, syncFrame(protocol.SyncVouchers, protocol.Vouchers{Ops: [][]byte{next}}), ops(entries...), vector(&list.Checkpoint))
+	got := answers(t, n, c, hello, vouchers(next), ops(entries...), vector(&list.Checkpoint))
 	want := []protocol.SyncType{protocol.SyncVector, protocol.SyncVouchers, protocol.SyncOps}
 	if n.have(eid) != whole.Log().Len() || !slices.Equal(got, want) {
 		t.Errorf("%d ops of %d; it answers %v, want no list: %v", n.have(eid), whole.Log().Len(), got, want)
@@ -169,8 +170,11 @@ func TestListsOnce(t *testing.T) {
 	if got := answers(t, n, c, hello, ops(), vector(&keys.Digest{1})); !slices.Equal(got, want) {
 		t.Errorf("who has lists of another chain gets %v, want %v", got, want)
 	}
-	if got := answers(t, n, c, hello, syncFrame(protocol.SyncVouchers, protocol.Vouchers{Ops: [][]byte{next}}), ops(), vector(nil)); len(got) != 1 {
-		t.Errorf("a voucher of what is here is answered by %v, want the end", got)
+	if got := answers(t, n, c, hello, vouchers(next), ops(), vector(nil)); len(got) < 2 {
+		t.Errorf("a voucher of what another sync was faster with is answered by %v, want all", got)
+	}
+	if got := answers(t, n, c, hello, vouchers(next), vouchers(next), ops(), vector(nil)); len(got) != 1 {
+		t.Errorf("a voucher again is answered by %v, want the end", got)
 	}
 
 	other := []byte{0, 1, 1, 2, 3, 4, 5, 6, 7, 8} // a sum of everything that is not theirs
@@ -239,7 +243,7 @@ func TestListsOnceAsked(t *testing.T) {
 	})
 	n.host.Peerstore().AddAddrs(other.ID(), other.Addrs(), peerstore.PermanentAddrTTL)
 	if _, err := n.exchange(t.Context(), c.key.ID(), whole.ID(), false); err != nil {
-		t.Error(err)
+		t.Fatal(err)
 	}
 	<-handled
 	if want := []protocol.SyncType{protocol.SyncVouchers, protocol.SyncOps, protocol.SyncVector}; !slices.Equal(got, want) {
@@ -280,6 +284,13 @@ func TestListsInRow(t *testing.T) {
 	lacking.Log().KeepDropped(first)
 	if got := n.offer(whole.ID(), false).lists; got == nil || *got != second.Checkpoint {
 		t.Errorf("with both it says %v, want the second", got)
+	}
+	n.entities[whole.ID()] = &held{whole, lacking.ring}
+	early := slices.Collect(whole.Log().All(oplog.Content))[:2] // the stub of the first list, and what vouches for it
+	for what, has := range map[string]*keys.Digest{"first": &first.Checkpoint, "second": &second.Checkpoint} {
+		if lists, _, _ := n.listsFor(whole.ID(), early, has); len(lists) != 0 {
+			t.Errorf("who has the lists up to the %s, and lacks a stub of the first, is sent %d again", what, len(lists))
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ func (tx *tx) closePast(h *held) error {
 	if why != entity.NotDue {
 		n.wanted[id] = w
 		beside := why == entity.DueBeside && h.State().Founder == n.user // the others wait for a day each time
-		if tx.now.Sub(w.since) >= n.patience(h, w) && !(beside && n.spending.over(besideOfBoard, id.String(), tx.now)) {
+		if tx.now.Sub(w.since) >= n.patience(h, w, tx.now) && !(beside && n.spending.over(besideOfBoard, id.String(), tx.now)) {
 			o, err := h.Checkpoint(tx.author(), h.ring)
 			if err != nil {
 				return err
@@ -85,12 +85,17 @@ func (tx *tx) closePast(h *held) error {
 // so that what was on its way arrives, and where one of another owner's waits for acks,
 // until it has waited for a day; the others until he has been away for a day, and one after
 // the other.
-func (n *Node) patience(h *held, w wanted) time.Duration {
-	if h.State().Founder != n.user {
+func (n *Node) patience(h *held, w wanted, now time.Time) time.Duration {
+	s := h.State()
+	if s.Founder != n.user {
 		return founderAway + time.Duration(h.RankOf(n.user))*ownerTurn
 	}
-	if at, waits := h.Waits(h.ring); waits { // acks that are there take a while to arrive
-		return min(max(founderAway-w.since.Sub(at), afterRemoval), founderAway)
+	if c, waits := h.Waits(h.ring); waits {
+		m, _ := s.Member(c.User())
+		if m.Standing != entity.Active || m.Role != entity.Master || c.At().After(now.Add(invite.ClockSkew)) {
+			return afterRemoval // nobody is to be held up by who is no owner any more, or sets his clock for it
+		}
+		return min(max(founderAway-w.since.Sub(c.At()), afterRemoval), founderAway) // acks that are there take a while to arrive
 	}
 	if w.why == entity.DueRemoval {
 		return afterRemoval

@@ -8,8 +8,8 @@ import (
 )
 
 // TestPatience: the founder gives an owner's checkpoint that waits for acks until it is a
-// day old, but never less than ten minutes, nor, whatever it says of its age, more than a
-// day.
+// day old, but never less than ten minutes, and no more to one that says it is not made yet,
+// or of who is no owner any more.
 func TestPatience(t *testing.T) {
 	now := time.Now()
 	for _, c := range []struct {
@@ -18,9 +18,10 @@ func TestPatience(t *testing.T) {
 		want time.Duration
 	}{
 		{"just made", 0, founderAway},
+		{"made by a clock a little ahead", -time.Minute, founderAway},
 		{"hours old", 20 * time.Hour, 4 * time.Hour},
 		{"days old", 100 * time.Hour, afterRemoval},
-		{"made by a clock that is ahead", -100 * time.Hour, founderAway},
+		{"made by a clock that is ahead", -time.Hour, afterRemoval},
 	} {
 		n, _ := target(t, nil)
 		b, err := n.CreateBoard(t.Context(), BoardOptions{Name: "dev", Policy: "link"})
@@ -35,14 +36,20 @@ func TestPatience(t *testing.T) {
 		}
 		h := n.entities[b.ID]
 		w := wanted{entity.DueRemoval, now}
-		if got := n.patience(h, w); got != afterRemoval {
+		if got := n.patience(h, w, now); got != afterRemoval {
 			t.Errorf("while none waits: %v, want %v", got, afterRemoval)
 		}
 		if _, err := h.Checkpoint(entity.Author{Key: first.key, User: first.me.ID(), Now: now.Add(-c.age)}, h.ring); err != nil {
 			t.Fatal(err)
 		}
-		if got := n.patience(h, w).Round(time.Second); got != c.want {
+		if got := n.patience(h, w, now).Round(time.Second); got != c.want {
 			t.Errorf("%s: %v, want %v", c.what, got, c.want)
+		}
+		if _, err := n.SetRole(t.Context(), "dev", first.me.ID().String(), "member"); err != nil {
+			t.Fatal(err)
+		}
+		if got := n.patience(h, w, now); got != afterRemoval {
+			t.Errorf("%s, of who is no owner any more: %v, want %v", c.what, got, afterRemoval)
 		}
 	}
 }

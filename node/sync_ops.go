@@ -130,7 +130,8 @@ type frame struct {
 // readFrames reads and parses frames of operations until the last. Stubs are as good as
 // the lists they are in: whoever takes the frames looks at these first.
 func (n *Node) readFrames(s *stream, eid keys.Digest, frames chan<- frame) error {
-	lists, loaded := make(map[keys.Digest]bool), false
+	var here []oplog.Dropped // the lists that came earlier, once they are asked for
+	lists := make(map[keys.Digest]bool)
 	unsure, stubs := make(map[keys.Digest]oplog.Op), make(map[keys.Digest]oplog.Op)
 	for {
 		typ, payload, err := s.read(syncLimit)
@@ -173,17 +174,15 @@ func (n *Node) readFrames(s *stream, eid keys.Digest, frames chan<- frame) error
 			if len(f.Ops) == 0 {
 				return fmt.Errorf("%w: no vouchers", protocol.ErrUnexpected)
 			}
-			if !loaded { // they may vouch for what is in lists that came earlier
-				loaded = true
-				for _, o := range n.awaited(eid) {
-					unsure[o.ID()] = o
-				}
+			if here == nil {
+				here = n.keptLists(eid)
 			}
 			for _, raw := range f.Ops {
 				o, err := oplog.Parse(raw)
 				if err != nil {
 					return err
 				}
+				oplog.Recall(here, o.Prev(), unsure, stubs)
 				if !oplog.Vouch(o, unsure, stubs) { // else they might come without end
 					return fmt.Errorf("%w: a voucher of nothing", protocol.ErrUnexpected)
 				}

@@ -90,6 +90,36 @@ func (d Dropped) Ops(entity keys.Digest) ([]Op, error) {
 	return ops, nil
 }
 
+// Recall adds to unsure the stub of an op that one of some lists has, the one that this names
+// as prev, and so on, but for those of sure.
+func Recall(lists []Dropped, id keys.Digest, unsure, sure map[keys.Digest]Op) {
+	for {
+		if _, ok := sure[id]; ok {
+			return
+		}
+		o, ok := unsure[id]
+		if !ok {
+			if o, ok = find(lists, id); !ok {
+				return
+			}
+			unsure[id] = o
+		}
+		id = o.Prev()
+	}
+}
+
+// find returns the bare op of an id from one of some lists that were checked.
+func find(lists []Dropped, id keys.Digest) (Op, bool) {
+	for _, d := range lists {
+		at, ok := slices.BinarySearchFunc(d.Stubs, id, func(s Stub, id keys.Digest) int { return compare(s.ID, id) })
+		if ok {
+			o, err := d.Stubs[at].Op(d.Checkpoint)
+			return o, err == nil
+		}
+	}
+	return Op{}, false
+}
+
 // Vouch moves from unsure to sure the stubs that o, a whole and authentic op, vouches for:
 // the one that it names as prev, the one that this names, and so on. It reports whether
 // there were any.

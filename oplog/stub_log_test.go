@@ -359,6 +359,48 @@ func TestStripStays(t *testing.T) {
 	}
 }
 
+// TestRecall: of lists that are here the stubs in a row before an op are taken, over those
+// that are unsure already, up to one that is sure, and to none that they lack.
+func TestRecall(t *testing.T) {
+	t.Parallel()
+	d := oplogtest.Draw(t, "A0\na0 -> a1 -> a2 -> a3 -> a4\nb0 -> b1")
+	d.Log("A0 a0 a1 a2 a3 a4 b0 b1")
+	lists := []oplog.Dropped{oplogtest.Dropped(digest(8), d.Ops("a0 a2 b0")...), oplogtest.Dropped(digest(9), d.Ops("a1 a3")...)}
+	bare := func(name string) oplog.Op {
+		o, err := oplog.StubOf(d.Op(name)).Op(digest(7))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	for _, c := range []struct{ of, unsure, sure, want string }{
+		{"a3", "", "", "a0 a1 a2 a3"},
+		{"a3", "a2", "", "a0 a1 a2 a3"},
+		{"a3", "", "a1", "a2 a3"},
+		{"a3", "", "a3", ""},
+		{"a4", "", "", ""},
+		{"b0", "", "", "b0"},
+	} {
+		sets := []map[keys.Digest]oplog.Op{{}, {}}
+		for i, names := range []string{c.unsure, c.sure} {
+			for _, name := range strings.Fields(names) {
+				sets[i][bare(name).ID()] = bare(name)
+			}
+		}
+		oplog.Recall(lists, d.Op(c.of).ID(), sets[0], sets[1])
+		var got []string
+		for _, o := range sets[0] {
+			got = append(got, strings.TrimSuffix(d.Names([]oplog.Op{o}), "~"))
+		}
+		if slices.Sort(got); strings.Join(got, " ") != c.want {
+			t.Errorf("%+v: unsure are %v", c, got)
+		}
+		if o := sets[0][d.Op("a2").ID()]; c.unsure == "a2" && o.DroppedBy() != digest(7) {
+			t.Error("what was unsure was taken again")
+		}
+	}
+}
+
 // TestVouch: whole ops vouch for the stubs of their device before them, one after the
 // other, and for nothing else; of a log's stubs those are vouched for that have such an op.
 func TestVouch(t *testing.T) {
