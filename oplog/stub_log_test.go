@@ -383,7 +383,7 @@ func TestRecall(t *testing.T) {
 	} {
 		sets := []map[keys.Digest]oplog.Op{{}, {}}
 		for i, names := range []string{c.unsure, c.sure} {
-			for _, name := range strings.Fields(names) {
+			for name := range strings.FieldsSeq(names) {
 				sets[i][bare(name).ID()] = bare(name)
 			}
 		}
