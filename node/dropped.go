@@ -64,38 +64,26 @@ func (n *Node) mergeSoon(prefix string) {
 	})
 }
 
-// listsOf returns up to which checkpoint the lists of what was dropped are here, nil for
-// none.
-func (n *Node) listsOf(eid keys.Digest) (last *keys.Digest) {
+// keptLists returns the lists of what was dropped that are here, oldest first, and up to
+// which checkpoint, from the first on, none is missing, nil for none.
+func (n *Node) keptLists(eid keys.Digest) (lists []oplog.Dropped, upTo *keys.Digest) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	h, ok := n.find(eid)
 	if !ok || h.Log().DroppedLists() == 0 {
-		return nil
+		return nil, nil
 	}
+	row := true
 	for _, drop := range h.Drops() {
-		if _, ok := h.Log().Dropped(drop.Checkpoint); !ok {
-			break
-		}
-		last = &drop.Checkpoint
-	}
-	return last
-}
-
-// keptLists returns the lists of what was dropped that are here.
-func (n *Node) keptLists(eid keys.Digest) (lists []oplog.Dropped) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	h, ok := n.find(eid)
-	if !ok || h.Log().DroppedLists() == 0 {
-		return nil
-	}
-	for _, drop := range h.Drops() {
-		if d, ok := h.Log().Dropped(drop.Checkpoint); ok {
+		d, kept := h.Log().Dropped(drop.Checkpoint)
+		if kept {
 			lists = append(lists, d)
 		}
+		if row = row && kept; row {
+			upTo = &drop.Checkpoint
+		}
 	}
-	return lists
+	return lists, upTo
 }
 
 // listsFor returns what convinces a member of the stubs among ops: the lists that have them,

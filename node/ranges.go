@@ -20,7 +20,8 @@ type offer struct {
 
 // offer returns what to tell of an entity.
 func (n *Node) offer(eid keys.Digest, byRanges bool) offer {
-	o := offer{vector: n.vector(eid), lists: n.listsOf(eid)}
+	o := offer{vector: n.vector(eid)}
+	_, o.lists = n.keptLists(eid)
 	o.hash, o.byRanges = o.vector.Hash(eid), byRanges || len(o.vector) > maxSyncHeads
 	return o
 }

@@ -175,7 +175,7 @@ func (n *Node) readFrames(s *stream, eid keys.Digest, frames chan<- frame) error
 				return fmt.Errorf("%w: no vouchers", protocol.ErrUnexpected)
 			}
 			if here == nil {
-				here = n.keptLists(eid)
+				here, _ = n.keptLists(eid)
 			}
 			for _, raw := range f.Ops {
 				o, err := oplog.Parse(raw)
