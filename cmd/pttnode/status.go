@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -85,13 +86,15 @@ func (a *app) sayStatus(s node.Status) {
 	}
 }
 
-// first returns the first of several addresses, and how many more there are.
+// first returns the first of several addresses, without the peer id, which is the same in
+// all and would not fit a line, and how many more there are.
 func first(addrs []string) string {
-	switch len(addrs) {
-	case 0:
+	if len(addrs) == 0 {
 		return "nowhere"
-	case 1:
-		return addrs[0]
 	}
-	return clean("%s and %d more", []any{addrs[0], len(addrs) - 1})
+	addr, _, _ := strings.Cut(addrs[0], "/p2p/")
+	if len(addrs) == 1 {
+		return addr
+	}
+	return clean("%s and %d more", []any{addr, len(addrs) - 1})
 }
