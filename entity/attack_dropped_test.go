@@ -558,6 +558,10 @@ func TestSettledStaysSo(t *testing.T) {
 	}
 	anna := w.who(t, "anna")
 	w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterRemove, entity.MasterRemove{User: anna.user(), Cuts: []entity.Cut{}})
+	if _, _, err := w.Strip(c.ID(), w.ring); !errors.Is(err, entity.ErrDropped) {
+		t.Errorf("Strip while her demotion may still turn out void: %v, want ErrDropped", err)
+	}
+	w.checkpoint(t, "founder")
 	_, stripped, err := w.Strip(c.ID(), w.ring)
 	if err != nil || len(stripped) != 1 {
 		t.Fatalf("Strip: %d, %v", len(stripped), err)

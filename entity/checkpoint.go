@@ -50,7 +50,8 @@ func (e *Entity) judgeFinality(o oplog.Op, body any) error {
 		if n, ok := f.reach.number[digestOf(b.Prev)]; ok {
 			prev = n
 		}
-		if slices.ContainsFunc(f.next[prev], func(c int) bool { return his(c) && !e.mark(c).founder }) {
+		if slices.ContainsFunc(f.next[prev], func(c int) bool { return his(c) && !e.mark(c).founder }) &&
+			e.stateAt(append(slices.Clone(o.Parents()), o.Prev()), o.User()).Founder != o.User() {
 			return refuse("one of his waits for acks there") // each costs a fold
 		}
 		want := e.checkpointOf(p)

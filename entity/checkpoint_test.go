@@ -150,6 +150,60 @@ func TestAckOfFormerFounder(t *testing.T) {
 	}
 }
 
+// TestOwnWaitsOfNewFounder: whose own waits, and who has the founder's place then, makes
+// another one.
+func TestOwnWaitsOfNewFounder(t *testing.T) {
+	t.Parallel()
+	w := owners(t, "anna", "ben")
+	w.checkpoint(t, "anna")
+	if _, err := w.Checkpoint(w.who(t, "anna").author(), w.ring); !errors.Is(err, entity.ErrNotAuthorized) {
+		t.Errorf("a second one of hers that waits: %v, want ErrNotAuthorized", err)
+	}
+	w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterTransfer, entity.MasterTransfer{Party: w.State().Members[w.who(t, "anna").user()].Party, Cuts: []entity.Cut{}})
+	if got := w.due(t, "anna"); got != entity.DueRemoval {
+		t.Errorf("due for her is %v, want %v", got, entity.DueRemoval)
+	}
+	c := w.checkpoint(t, "anna")
+	if w.State().Final.ID != c.ID() {
+		t.Errorf("final is %+v, want hers", w.State().Final)
+	}
+	checkAgrees(t, w.Entity)
+}
+
+// TestUnackableBeside: a false checkpoint that waits keeps nobody from an honest one beside
+// it, whichever id is lower.
+func TestUnackableBeside(t *testing.T) {
+	t.Parallel()
+	base := owners(t, "anna", "ben", "carl")
+	base.remove(t, "founder", "dora")
+	honest := base.clone(t).checkpoint(t, "ben")
+	for _, lower := range []bool{true, false} {
+		var falseOne oplog.Op
+		for i := 0; falseOne.IsZero() || (compare(falseOne.ID(), honest.ID()) < 0) != lower; i++ {
+			beside := base.clone(t)
+			c := beside.NextCheckpoint()
+			c.Drops = 1
+			copy(c.Content[:], fmt.Sprint(i))
+			falseOne = beside.must(t, "anna", oplog.FamilyCheckpoint, entity.TypeCheckpoint, c)
+		}
+		w := base.clone(t)
+		checkAdded(t, w.Entity, falseOne)
+		if anna, ben := w.due(t, "anna"), w.due(t, "ben"); anna != entity.NotDue || ben != entity.DueRemoval {
+			t.Errorf("lower %v: due for her whose own waits is %v, for who cannot ack it %v", lower, anna, ben)
+		}
+		checkAdded(t, w.Entity, honest)
+		if id, ok := w.WantsAck(w.who(t, "carl").user(), w.ring); !ok || id != honest.ID() {
+			t.Errorf("lower %v: carl should ack %v, %v, want the honest one", lower, id, ok)
+		}
+		if o, ok := w.Waits(w.ring); !ok || o.ID() != honest.ID() {
+			t.Errorf("lower %v: %v waits, %v, want the honest one", lower, o.ID(), ok)
+		}
+		if got := w.due(t, "ben"); got != entity.NotDue {
+			t.Errorf("lower %v: due for ben, whose own waits, is %v", lower, got)
+		}
+	}
+}
+
 // TestCheckpointIsFull: more than a checkpoint can list stays void, and the rest counts.
 func TestCheckpointIsFull(t *testing.T) {
 	t.Parallel()

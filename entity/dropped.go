@@ -170,19 +170,45 @@ func (e *Entity) settledDrop(checkpoint keys.Digest) (int, error) {
 // all before it (docs/PROTOCOL.md §2.11).
 func (e *Entity) settledOf() (chain []int, settled []bool) {
 	f := e.facts
+	if f.settledAt == len(f.bodies) {
+		return f.chain, f.settled
+	}
 	all := f.reach.upTo(e.log.Heads(oplog.Control))
 	chain = e.closedAt(all).chain
 	settled = make([]bool, len(chain))
-	var contested []int
+	type contest struct {
+		c, known int // known others when it was last looked at
+		safe     bool
+	}
+	var contests []contest
 	for i, c := range chain {
 		if len(f.next[f.prev[c]]) > 1 {
-			contested = append(contested, c)
-		} else if !e.safe(c, c) {
+			contests = append(contests, contest{c, -1, false})
+		} else if !e.safe(c, nil) {
 			break
 		}
-		settled[i] = e.confirmed(all, c) && !slices.ContainsFunc(contested, func(a int) bool { return !e.safe(a, c) })
+		settled[i] = e.confirmed(all, c)
+		for j := range contests {
+			x := &contests[j]
+			if others := f.others(x.c, c); len(others) != x.known {
+				x.known, x.safe = len(others), e.safe(x.c, others)
+			}
+			settled[i] = settled[i] && x.safe
+		}
 	}
+	f.settledAt, f.chain, f.settled = len(f.bodies), chain, settled
 	return chain, settled
+}
+
+// others returns those of the checkpoints that follow the same one as c that are in the past
+// of at. What comes to light later takes nothing from at.
+func (f *facts) others(c, at int) (os []int) {
+	for _, o := range f.next[f.prev[c]] {
+		if o != c && f.reach.before(o, at) {
+			os = append(os, o)
+		}
+	}
+	return os
 }
 
 // standers returns who made or acked one of some checkpoints.
@@ -198,17 +224,17 @@ func (f *facts) standers(cs ...int) map[keys.Digest]bool {
 }
 
 // safe reports whether too few masters are left who could give another checkpoint the acks
-// to take the place of c, one of the chain: who stands for c, and for no other, does not. If
-// none is known, who is no master any more does not either. Known is what is in the past of
-// at, c or one after it: what comes to light later takes nothing from at.
-func (e *Entity) safe(c, at int) bool {
+// to take the place of c, one of the chain: who stands for c, and for none of the others that
+// are known, does not; nor does who is no master any more and stands for none of these,
+// unless the author of c knew of one.
+func (e *Entity) safe(c int, others []int) bool {
 	f := e.facts
-	others := slices.DeleteFunc(slices.Clone(f.next[f.prev[c]]), func(o int) bool { return o == c || !f.reach.before(o, at) })
+	knew := slices.ContainsFunc(others, func(o int) bool { return f.reach.before(o, c) })
 	stand, both := f.standers(c), f.standers(others...)
 	for _, point := range append(others, c) {
 		masters, could := e.mark(point).masters, 0
 		for _, u := range masters {
-			if (!stand[u] || both[u]) && (len(others) > 0 || !e.wasOut(u, c)) {
+			if both[u] || !stand[u] && (knew || !e.wasOut(u, point)) {
 				could++
 			}
 		}
@@ -224,15 +250,12 @@ func (e *Entity) safe(c, at int) bool {
 func (e *Entity) confirmed(p past, c int) bool {
 	final, acked := e.final(p, c)
 	author := e.facts.reach.ops[c].User()
-	couldAck := func(u keys.Digest) bool {
-		m, ok := e.State().Member(u)
-		return ok && u != author && m.Standing == Active && m.Role == Master && !e.wasOut(u, c)
-	}
+	couldAck := func(u keys.Digest) bool { return u != author && !e.wasOut(u, c) }
 	return acked || final && !slices.ContainsFunc(e.mark(c).masters, couldAck)
 }
 
-// wasOut reports whether somebody ceased to be an owner by an op that counts and is not in
-// the past of a checkpoint: what was settled by it stays so when he is one again.
+// wasOut reports whether somebody ceased to be an owner by an op that counts for good and is
+// not in the past of a checkpoint: what was settled by it stays so, also when he is one again.
 func (e *Entity) wasOut(u keys.Digest, c int) bool {
 	f := e.facts
 	return slices.ContainsFunc(f.about[u], func(n int) bool {
@@ -243,7 +266,7 @@ func (e *Entity) wasOut(u keys.Digest, c int) bool {
 		case *Leave, *MasterTransfer:
 			out = o.User() == u
 		}
-		return out && !f.reach.before(n, c) && !e.State().Void[o.ID()]
+		return out && !f.reach.before(n, c) && e.Final(o) && !e.State().Void[o.ID()]
 	})
 }
 

@@ -28,7 +28,8 @@ func (e *Entity) WantsCheckpoint(user keys.Digest, ring Keyring, now time.Time) 
 	if m, ok := s.Member(user); !ok || m.Standing != Active || m.Role != Master || !ruleOf[s.Kind].policy || s.Ended || s.Frozen {
 		return NotDue
 	}
-	if _, waits := e.Waits(ring); waits && s.Founder != user {
+	his := func(n int) bool { return f.reach.ops[n].User() == user }
+	if _, waits := e.Waits(ring); s.Founder != user && (waits || slices.ContainsFunc(e.unacked(), his)) {
 		return NotDue
 	}
 	if len(e.Pending()) > 0 {
@@ -54,37 +55,32 @@ func (e *Entity) WantsCheckpoint(user keys.Digest, ring Keyring, now time.Time) 
 	return due
 }
 
-// Waits returns a checkpoint that waits for acks and can be checked with the keys of ring.
-// The founder, who needs none, gives it time.
+// Waits returns the lowest checkpoint that waits for acks and can be checked with the keys of
+// ring. The founder, who needs none, gives it time.
 func (e *Entity) Waits(ring Keyring) (c oplog.Op, ok bool) {
-	id, waits := e.unacked()
-	if !waits {
-		return oplog.Op{}, false
+	for _, n := range e.unacked() {
+		if _, err := e.listOf(n, ring); err == nil {
+			return e.facts.reach.ops[n], true
+		}
 	}
-	if _, err := e.listOf(e.facts.reach.number[id], ring); err != nil {
-		return oplog.Op{}, false
-	}
-	return e.log.Get(id)
+	return oplog.Op{}, false
 }
 
-// unacked returns the checkpoint after the last final one that waits for acks, the lowest
-// of several.
-func (e *Entity) unacked() (keys.Digest, bool) {
+// unacked returns the checkpoints after the last final one that wait for acks, ascending by
+// id.
+func (e *Entity) unacked() (ns []int) {
 	f, s := e.facts, e.State()
 	tip := -1
 	if !s.Final.ID.IsZero() {
 		tip = f.reach.number[s.Final.ID]
 	}
-	best := -1
 	for _, c := range f.next[tip] {
-		if !s.Void[f.reach.ops[c].ID()] && (best < 0 || f.less(c, best)) {
-			best = c
+		if !s.Void[f.reach.ops[c].ID()] {
+			ns = append(ns, c)
 		}
 	}
-	if best < 0 {
-		return keys.Digest{}, false
-	}
-	return f.reach.ops[best].ID(), true
+	slices.SortFunc(ns, func(a, b int) int { return compare(f.reach.ops[a].ID(), f.reach.ops[b].ID()) })
+	return ns
 }
 
 // WantsAck returns the checkpoint that a user, who has the keys of ring, should ack: one
@@ -104,7 +100,7 @@ func (e *Entity) WantsAck(user keys.Digest, ring Keyring) (checkpoint keys.Diges
 		acked := func(c int) bool {
 			return slices.ContainsFunc(f.acks[c], func(a int) bool { return f.reach.ops[a].User() == user })
 		}
-		if f.reach.ops[c].User() != user && slices.Contains(e.mark(c).masters, user) && !slices.ContainsFunc(f.next[f.prev[c]], acked) {
+		if f.reach.ops[c].User() != user && e.heard(user, c) && !slices.ContainsFunc(f.next[f.prev[c]], acked) {
 			if _, err := e.listOf(c, ring); err != nil {
 				continue
 			}
@@ -123,16 +119,23 @@ func (e *Entity) finalWith(user keys.Digest, c int) bool {
 	return final || 3*len(slices.DeleteFunc(slices.Clone(m), func(u keys.Digest) bool { return !by[u] })) > 2*len(m)
 }
 
-// ackable returns the checkpoints that an ack helps: the one that waits for it, the last
-// final one, and of those before it, the last first, what another could take the place of.
-func (e *Entity) ackable() (ns []int) {
-	if id, ok := e.unacked(); ok {
-		ns = append(ns, e.facts.reach.number[id])
+// heard reports whether an ack by a user helps a checkpoint: he was a master in its own past,
+// or, where it is final, could ack another one in its place.
+func (e *Entity) heard(user keys.Digest, c int) bool {
+	points := []int{c}
+	if e.Final(e.facts.reach.ops[c]) {
+		points = e.facts.next[e.facts.prev[c]]
 	}
-	all := e.facts.reach.upTo(e.log.Heads(oplog.Control))
-	chain := e.closedAt(all).chain
+	return slices.ContainsFunc(points, func(o int) bool { return slices.Contains(e.mark(o).masters, user) })
+}
+
+// ackable returns the checkpoints that an ack helps: those that wait for it, the last final
+// one, and of those before it, the last first, what another could take the place of.
+func (e *Entity) ackable() []int {
+	ns := e.unacked()
+	chain, settled := e.settledOf()
 	for i, c := range slices.Backward(chain) {
-		if i == len(chain)-1 || !e.confirmed(all, c) {
+		if i == len(chain)-1 || !settled[i] {
 			ns = append(ns, c)
 		}
 	}

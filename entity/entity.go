@@ -134,7 +134,7 @@ func (e *Entity) Add(o oplog.Op) (bool, error) {
 	} else {
 		e.judged = nil
 	}
-	if linear && e.facts.lastClash == clashed && o.Family() != oplog.FamilyCheckpoint && !e.acquits(body) {
+	if linear && e.facts.lastClash == clashed && o.Family() != oplog.FamilyCheckpoint && !e.acquits(o, body) {
 		apply(e.state, o, body)
 	} else {
 		e.state = nil
@@ -142,11 +142,18 @@ func (e *Entity) Add(o oplog.Op) (bool, error) {
 	return true, nil
 }
 
-// acquits reports whether an op lets in somebody whom an op that is void let in: he is no
-// stranger any more who was given keys, and epochs may be clean again (taint).
-func (e *Entity) acquits(body any) bool {
-	a, ok := body.(*Admit)
-	return ok && slices.ContainsFunc(e.facts.about[a.Party.User], func(n int) bool {
+// acquits reports whether an op lets in somebody whom an op that is void let in, or is his
+// leave: he is no stranger any more who was given keys, or is one again (taint).
+func (e *Entity) acquits(o oplog.Op, body any) bool {
+	u := o.User()
+	switch b := body.(type) {
+	case *Admit:
+		u = b.Party.User
+	case *Leave:
+	default:
+		return false
+	}
+	return slices.ContainsFunc(e.facts.about[u], func(n int) bool {
 		_, admit := e.facts.bodies[n].(*Admit)
 		return admit && e.state.Void[e.facts.reach.ops[n].ID()]
 	})

@@ -90,17 +90,13 @@ func (e *Entity) taint(s *State) {
 }
 
 // strangers returns the admissions that are void, of users who are no members by
-// another one, and did not leave as such later.
+// another one.
 func (e *Entity) strangers(s *State) []int {
 	var out []int
 	for id := range s.Void {
 		n := e.facts.reach.number[id]
 		a, ok := e.facts.bodies[n].(*Admit)
-		if !ok {
-			continue
-		}
-		m := s.Members[a.Party.User]
-		if m == nil || m.Standing == Removed || m.Standing == Gone && e.facts.reach.before(e.facts.reach.number[m.End], n) {
+		if ok && (s.Members[a.Party.User] == nil || s.Members[a.Party.User].Standing != Active) {
 			out = append(out, n)
 		}
 	}

@@ -9,6 +9,35 @@ import (
 	"pttnode/oplog"
 )
 
+// rubbish is an article that was deleted.
+func (w *world) rubbish(t *testing.T) {
+	t.Helper()
+	a := w.post(t, "dora", "regretted")
+	w.write(t, "dora", entity.ArticleDelete{Article: a.ID()})
+	w.post(t, "dora", "more")
+}
+
+// promote makes people owners, who become members first if they are none.
+func (w *world) promote(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, ok := w.State().Member(w.who(t, name).user()); !ok {
+			w.admit(t, name, entity.Member)
+		}
+		w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: new(w.who(t, name).party())})
+	}
+}
+
+// settled returns the settled checkpoints that drop something.
+func (w *world) settled() (ids []keys.Digest) {
+	for _, d := range w.Drops() {
+		if d.Settled {
+			ids = append(ids, d.Checkpoint)
+		}
+	}
+	return ids
+}
+
 // ack has owners ack all that they should.
 func (w *world) ack(t *testing.T, names ...string) {
 	t.Helper()
@@ -52,11 +81,6 @@ func (w *world) demote(t *testing.T, names ...string) {
 // dropped, keeps its place: else nobody could give newcomers what is left of it.
 func TestSettledKeepsPlace(t *testing.T) {
 	t.Parallel()
-	rubbish := func(t *testing.T, w *world) {
-		a := w.post(t, "dora", "regretted")
-		w.write(t, "dora", entity.ArticleDelete{Article: a.ID()})
-		w.post(t, "dora", "more")
-	}
 	for _, c := range []struct {
 		what    string
 		owners  []string
@@ -70,18 +94,19 @@ func TestSettledKeepsPlace(t *testing.T) {
 			w.checkpoint(t, "founder")
 			w.ack(t, "founder", "ben")
 			w.demote(t, "anna")
-			rubbish(t, w)
+			w.rubbish(t)
 			w.checkpoint(t, "founder")
 			w.ack(t, "founder", "ben")
 			return []oplog.Op{late}
 		}},
 		{"three, and only the founder stays", []string{"anna", "ben"}, 1, func(t *testing.T, w *world) []oplog.Op {
-			rubbish(t, w)
+			w.rubbish(t)
 			w.checkpoint(t, "ben")
 			w.ack(t, "founder")
 			late := w.lateAck(t, "anna")
 			w.checkpoint(t, "founder")
 			w.demote(t, "anna", "ben")
+			w.checkpoint(t, "founder")
 			return []oplog.Op{late}
 		}},
 		{"four", []string{"anna", "ben", "carl"}, 1, func(t *testing.T, w *world) []oplog.Op {
@@ -90,7 +115,7 @@ func TestSettledKeepsPlace(t *testing.T) {
 			late := w.lateAck(t, "anna")
 			w.checkpoint(t, "founder")
 			w.ack(t, "founder", "ben", "carl")
-			rubbish(t, w)
+			w.rubbish(t)
 			w.checkpoint(t, "founder")
 			w.ack(t, "founder", "ben", "carl")
 			return []oplog.Op{late}
@@ -102,7 +127,7 @@ func TestSettledKeepsPlace(t *testing.T) {
 			w.checkpoint(t, "founder")
 			w.ack(t, "founder", "ben", "carl")
 			w.demote(t, "anna", "dan")
-			rubbish(t, w)
+			w.rubbish(t)
 			w.checkpoint(t, "founder")
 			w.ack(t, "founder", "ben", "carl")
 			return late
@@ -112,7 +137,7 @@ func TestSettledKeepsPlace(t *testing.T) {
 			late := []oplog.Op{w.lateAck(t, "anna"), w.lateAck(t, "carl")}
 			w.checkpoint(t, "founder")
 			w.demote(t, "anna", "ben", "carl")
-			rubbish(t, w)
+			w.rubbish(t)
 			w.checkpoint(t, "founder")
 			return late
 		}},
@@ -122,33 +147,31 @@ func TestSettledKeepsPlace(t *testing.T) {
 			w.checkpoint(t, "founder")
 			w.ack(t, "carl")
 			w.demote(t, "anna", "ben", "carl")
-			rubbish(t, w)
+			w.rubbish(t)
 			w.checkpoint(t, "founder")
 			return late
 		}},
 		{"four, of whom three are demoted", []string{"anna", "ben", "carl"}, 1, func(t *testing.T, w *world) []oplog.Op {
-			rubbish(t, w)
+			w.rubbish(t)
 			w.checkpoint(t, "founder")
 			w.demote(t, "anna", "ben", "carl")
+			w.checkpoint(t, "founder")
 			return nil
 		}},
 		{"fewer owners than one had that waits", []string{"anna", "ben", "carl"}, 0, func(t *testing.T, w *world) []oplog.Op {
 			w.checkpoint(t, "ben")
 			late := []oplog.Op{w.lateAck(t, "anna"), w.lateAck(t, "carl")}
 			w.demote(t, "anna", "carl")
-			rubbish(t, w)
+			w.rubbish(t)
 			w.checkpoint(t, "founder")
 			w.ack(t, "ben")
 			return late
 		}},
 		{"acked by many new owners, and the one before by nobody", []string{"anna", "ben", "carl"}, 0, func(t *testing.T, w *world) []oplog.Op {
 			w.checkpoint(t, "founder")
-			rubbish(t, w)
+			w.rubbish(t)
 			acks := []string{"ben", "emil", "fritz", "gerd", "hanna", "ida"}
-			for _, name := range acks[1:] {
-				w.admit(t, name, entity.Member)
-				w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: new(w.who(t, name).party())})
-			}
+			w.promote(t, acks[1:]...)
 			second := w.checkpoint(t, "founder")
 			for _, name := range acks {
 				if _, err := w.Ack(w.who(t, name).author(), second.ID()); err != nil {
@@ -190,34 +213,113 @@ func TestSettledKeepsPlace(t *testing.T) {
 }
 
 // TestAttackUnsettle: a former owner shows a checkpoint that he signed in time, or says so,
-// with the prev of one that is settled. That is so still: its stubs are given to newcomers.
-// What comes after is not settled as long as others could stand for his.
+// with the prev of one that is settled. That is so still, and its stubs are given to
+// newcomers; and what comes after is settled too: one who is no owner any more stops nothing.
 func TestAttackUnsettle(t *testing.T) {
+	t.Parallel()
+	for what, before := range map[string]bool{"demoted before it": true, "demoted after it": false} {
+		w := owners(t, "anna", "ben", "carl")
+		early := w.clone(t)
+		w.rubbish(t)
+		if before {
+			w.demote(t, "anna", "ben", "carl")
+		}
+		c := w.checkpoint(t, "founder")
+		if !before {
+			w.demote(t, "anna", "ben", "carl")
+			w.checkpoint(t, "founder")
+		}
+		w.promote(t, "emil", "fritz")
+		if got := w.settled(); !slices.Equal(got, []keys.Digest{c.ID()}) {
+			t.Fatalf("%s: settled are %v: this proves nothing", what, got)
+		}
+		checkAdded(t, w.Entity, early.checkpoint(t, "ben"))
+		w.rubbish(t)
+		next := w.checkpoint(t, "founder")
+		w.ack(t, "emil", "fritz")
+		if got := w.settled(); !slices.Equal(got, []keys.Digest{c.ID(), next.ID()}) {
+			t.Errorf("%s: settled are %v, want both", what, got)
+		}
+	}
+}
+
+// TestAttackStandForTwo: an owner acked one, and shows one of his own beside it when what
+// follows was settled. That stays so. What comes then is settled when one more stands for
+// the one that he acked.
+func TestAttackStandForTwo(t *testing.T) {
 	t.Parallel()
 	w := owners(t, "anna", "ben", "carl")
 	early := w.clone(t)
-	a := w.post(t, "dora", "regretted")
-	w.write(t, "dora", entity.ArticleDelete{Article: a.ID()})
-	w.post(t, "dora", "more")
+	w.checkpoint(t, "founder")
+	w.ack(t, "ben")
+	more := []string{"ben", "emil", "fritz", "gerd", "hanna", "ida", "jan"}
+	w.promote(t, more[1:]...)
+	w.rubbish(t)
 	c := w.checkpoint(t, "founder")
-	w.demote(t, "anna", "ben", "carl")
-	settled := func() (ids []keys.Digest) {
-		for _, d := range w.Drops() {
-			if d.Settled {
-				ids = append(ids, d.Checkpoint)
-			}
-		}
-		return ids
-	}
-	if got := settled(); !slices.Equal(got, []keys.Digest{c.ID()}) {
+	w.ack(t, more...)
+	if got := w.settled(); !slices.Equal(got, []keys.Digest{c.ID()}) {
 		t.Fatalf("settled are %v: this proves nothing", got)
 	}
 	checkAdded(t, w.Entity, early.checkpoint(t, "ben"))
-	b := w.post(t, "dora", "regretted too")
-	w.write(t, "dora", entity.ArticleDelete{Article: b.ID()})
-	w.post(t, "dora", "more")
+	w.rubbish(t)
+	next := w.checkpoint(t, "founder")
+	w.ack(t, more[1:]...)
+	if got := w.settled(); !slices.Equal(got, []keys.Digest{c.ID()}) {
+		t.Errorf("settled are %v, want what was", got)
+	}
+	w.ack(t, "anna")
+	if got := w.settled(); !slices.Equal(got, []keys.Digest{c.ID(), next.ID()}) {
+		t.Errorf("with an ack more settled are %v, want both", got)
+	}
+}
+
+// TestOutIsNotClosed: who is no owner any more by an act that may still turn out void may be
+// one again: what only his absence settles is not settled before a checkpoint has closed it.
+func TestOutIsNotClosed(t *testing.T) {
+	t.Parallel()
+	w := owners(t, "anna", "carl")
+	w.rubbish(t)
+	c := w.checkpoint(t, "founder")
+	away := w.clone(t)
+	w.must(t, "anna", oplog.FamilyMaster, entity.TypeMasterRemove, entity.MasterRemove{User: w.who(t, "carl").user(), Cuts: []entity.Cut{}})
+	w.must(t, "anna", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+	if got := w.settled(); len(got) > 0 {
+		t.Errorf("settled are %v", got)
+	}
+	closed := w.clone(t)
+	closed.checkpoint(t, "founder")
+	if got := closed.settled(); !slices.Equal(got, []keys.Digest{c.ID()}) {
+		t.Errorf("where it is closed settled are %v, want the first", got)
+	}
+	away.demote(t, "anna")
+	w.merge(t, away)
 	w.checkpoint(t, "founder")
-	if got := settled(); !slices.Equal(got, []keys.Digest{c.ID()}) {
-		t.Errorf("settled are %v, want the first", got)
+	if m, _ := w.State().Member(w.who(t, "carl").user()); m.Role != entity.Master {
+		t.Fatal("carl is no owner: this proves nothing")
+	}
+	w.ack(t, "carl")
+	if got := w.settled(); len(got) > 0 {
+		t.Errorf("settled are %v, which only one of two others acked", got)
+	}
+}
+
+// TestSettledAgain: who could still ack another one, and is an owner, is asked to ack the one
+// that counts, also if it was made while he was none.
+func TestSettledAgain(t *testing.T) {
+	t.Parallel()
+	w := owners(t, "anna", "ben", "carl")
+	w.checkpoint(t, "ben")
+	w.demote(t, "anna", "carl")
+	w.checkpoint(t, "founder")
+	w.ack(t, "ben")
+	w.promote(t, "anna", "carl")
+	w.rubbish(t)
+	c := w.checkpoint(t, "founder")
+	if got := w.settled(); len(got) > 0 {
+		t.Fatalf("settled are %v: this proves nothing", got)
+	}
+	w.ack(t, "anna", "ben", "carl", "founder")
+	if got := w.settled(); !slices.Equal(got, []keys.Digest{c.ID()}) {
+		t.Errorf("settled are %v, want the last", got)
 	}
 }

@@ -102,10 +102,14 @@ func (n *Node) listsFor(eid keys.Digest, ops []oplog.Op, has *keys.Digest) (list
 		return nil, nil, nil
 	}
 	listed := make(map[keys.Digest]bool)
+	first := 0
 	for _, drop := range h.Drops() {
 		if d, ok := h.Log().Dropped(drop.Checkpoint); ok && drop.Settled {
 			lists = append(lists, d)
 			listed[drop.Checkpoint] = true
+		}
+		if has != nil && drop.Checkpoint == *has { // one of another chain says nothing
+			first = len(lists)
 		}
 	}
 	vouchers = h.Log().Vouchers(ops)
@@ -130,11 +134,7 @@ func (n *Node) listsFor(eid keys.Digest, ops []oplog.Op, has *keys.Digest) (list
 			last = i + 1
 		}
 	}
-	first := 0
-	if has != nil { // if that one is not here, the other side's chain is another, and gets them all
-		first = min(last, 1+slices.IndexFunc(lists, func(d oplog.Dropped) bool { return d.Checkpoint == *has }))
-	}
-	return lists[first:last], vouchers, left
+	return lists[min(first, last):last], vouchers, left
 }
 
 // takeList takes a list of what a checkpoint drops from a member. finish is as of begin.

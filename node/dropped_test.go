@@ -76,22 +76,24 @@ func TestAttackDroppedFrames(t *testing.T) {
 	vouched := func(raws ...[]byte) []byte { return syncFrame(protocol.SyncVouchers, protocol.Vouchers{Ops: raws}) }
 	dropped := func(d oplog.Dropped) []byte { return syncFrame(protocol.SyncDropped, protocol.Dropped(d)) }
 	ops := syncFrame(protocol.SyncOps, protocol.Ops{Ops: entries})
+	circle := oplog.Dropped{Checkpoint: list.Checkpoint, Stubs: []oplog.Stub{{ID: list.Stubs[0].ID, Envelope: oplog.StubOf(slices.Collect(whole.Log().All(oplog.Content))[1]).Envelope}}}
 	another := oplog.Dropped{Checkpoint: list.Checkpoint, Stubs: []oplog.Stub{{ID: keys.Digest{1}, Envelope: list.Stubs[0].Envelope}}}
 	for what, c2 := range map[string]struct {
 		frames [][]byte
 		over   bool // the stream ends
 	}{
-		"no list":                {[][]byte{ops}, false},
-		"another list":           {[][]byte{dropped(another), ops}, true},
-		"a list that is none":    {[][]byte{dropped(oplog.Dropped{Checkpoint: list.Checkpoint, Stubs: []oplog.Stub{{}}}), ops}, true},
-		"of another checkpoint":  {[][]byte{dropped(oplog.Dropped{Checkpoint: keys.Digest{1}, Stubs: list.Stubs}), ops}, true},
-		"a list again, at once":  {[][]byte{dropped(list), dropped(list), ops}, true},
-		"a voucher of nothing":   {[][]byte{vouched(genesis.Bytes()), ops}, true},
-		"a voucher again":        {[][]byte{dropped(list), vouched(next, next), ops}, true},
-		"a voucher badly signed": {[][]byte{dropped(list), vouched(append(slices.Clone(next[:len(next)-1]), next[len(next)-1]^1)), ops}, true},
-		"vouchers of none":       {[][]byte{dropped(list), vouched(), vouched(), vouched(), ops}, true},
-		"no voucher":             {[][]byte{dropped(list), ops}, false},
-		"a list after the stubs": {[][]byte{syncFrame(protocol.SyncOps, protocol.Ops{Ops: entries, More: true}), dropped(another)}, true},
+		"no list":                 {[][]byte{ops}, false},
+		"another list":            {[][]byte{dropped(another), ops}, true},
+		"a list that is none":     {[][]byte{dropped(oplog.Dropped{Checkpoint: list.Checkpoint, Stubs: []oplog.Stub{{}}}), ops}, true},
+		"of another checkpoint":   {[][]byte{dropped(oplog.Dropped{Checkpoint: keys.Digest{1}, Stubs: list.Stubs}), ops}, true},
+		"a list again, at once":   {[][]byte{dropped(list), dropped(list), ops}, true},
+		"a voucher of nothing":    {[][]byte{vouched(genesis.Bytes()), ops}, true},
+		"a voucher again":         {[][]byte{dropped(list), vouched(next, next), ops}, true},
+		"a voucher badly signed":  {[][]byte{dropped(list), vouched(append(slices.Clone(next[:len(next)-1]), next[len(next)-1]^1)), ops}, true},
+		"vouchers of none":        {[][]byte{dropped(list), vouched(), vouched(), vouched(), ops}, true},
+		"a list that is a circle": {[][]byte{dropped(circle), vouched(next), ops}, true},
+		"no voucher":              {[][]byte{dropped(list), ops}, false},
+		"a list after the stubs":  {[][]byte{syncFrame(protocol.SyncOps, protocol.Ops{Ops: entries, More: true}), dropped(another)}, true},
 	} {
 		frames := slices.Concat([][]byte{syncFrame(protocol.SyncHello, protocol.Hello{Entity: eid})}, c2.frames,
 			[][]byte{syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: oplog.Vector{}})})

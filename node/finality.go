@@ -44,7 +44,7 @@ func (n *Node) closePasts() error {
 }
 
 // closePast makes a checkpoint of a board if it is due, and acks one of another owner.
-func (tx *tx) closePast(h *held) error {
+func (tx *tx) closePast(h *held) (failed error) {
 	n, id := tx.n, h.ID()
 	why := h.WantsCheckpoint(n.user, h.ring, tx.now)
 	w, waits := n.wanted[id]
@@ -62,13 +62,14 @@ func (tx *tx) closePast(h *held) error {
 		if tx.now.Sub(w.since) >= n.patience(h, w, tx.now) && !(beside && n.spending.over(besideOfBoard, id.String(), tx.now)) {
 			o, err := h.Checkpoint(tx.author(), h.ring)
 			if err != nil {
-				return err
+				failed = err // an ack is not held up by it
+			} else {
+				tx.ops(h.Entity, o)
 			}
 			if beside {
 				n.spending.add(besideOfBoard, id.String(), tx.now)
 			}
 			delete(n.wanted, id)
-			tx.ops(h.Entity, o)
 		}
 	}
 	if c, ok := h.WantsAck(n.user, h.ring); ok {
@@ -78,7 +79,7 @@ func (tx *tx) closePast(h *held) error {
 		}
 		tx.ops(h.Entity, o)
 	}
-	return nil
+	return failed
 }
 
 // patience is how long this owner waits with a checkpoint: the founder after a removal,

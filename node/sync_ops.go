@@ -130,7 +130,7 @@ type frame struct {
 // readFrames reads and parses frames of operations until the last. Stubs are as good as
 // the lists they are in: whoever takes the frames looks at these first.
 func (n *Node) readFrames(s *stream, eid keys.Digest, frames chan<- frame) error {
-	var here []oplog.Dropped // the lists that came earlier, once they are asked for
+	here := sync.OnceValue(func() []oplog.Dropped { kept, _ := n.keptLists(eid); return kept }) // that came earlier
 	lists := make(map[keys.Digest]bool)
 	unsure, stubs := make(map[keys.Digest]oplog.Op), make(map[keys.Digest]oplog.Op)
 	for {
@@ -174,15 +174,12 @@ func (n *Node) readFrames(s *stream, eid keys.Digest, frames chan<- frame) error
 			if len(f.Ops) == 0 {
 				return fmt.Errorf("%w: no vouchers", protocol.ErrUnexpected)
 			}
-			if here == nil {
-				here, _ = n.keptLists(eid)
-			}
 			for _, raw := range f.Ops {
 				o, err := oplog.Parse(raw)
 				if err != nil {
 					return err
 				}
-				oplog.Recall(here, o.Prev(), unsure, stubs)
+				oplog.Recall(here(), o, unsure, stubs)
 				if !oplog.Vouch(o, unsure, stubs) { // else they might come without end
 					return fmt.Errorf("%w: a voucher of nothing", protocol.ErrUnexpected)
 				}

@@ -90,21 +90,22 @@ func (d Dropped) Ops(entity keys.Digest) ([]Op, error) {
 	return ops, nil
 }
 
-// Recall adds to unsure the stub of an op that one of some lists has, the one that this names
-// as prev, and so on, but for those of sure.
-func Recall(lists []Dropped, id keys.Digest, unsure, sure map[keys.Digest]Op) {
+// Recall adds to unsure what some lists have of the stubs that o vouches for (Vouch), but for
+// those of sure.
+func Recall(lists []Dropped, o Op, unsure, sure map[keys.Digest]Op) {
 	for {
-		if _, ok := sure[id]; ok {
+		id := o.Prev()
+		s, ok := unsure[id]
+		if _, is := sure[id]; is {
 			return
 		}
-		o, ok := unsure[id]
 		if !ok {
-			if o, ok = find(lists, id); !ok {
-				return
-			}
-			unsure[id] = o
+			s, ok = find(lists, id)
 		}
-		id = o.Prev()
+		if !ok || !follows(s, o) { // the id of a stub is no hash: only seq keeps a row from being a circle
+			return
+		}
+		unsure[id], o = s, s
 	}
 }
 

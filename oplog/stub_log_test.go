@@ -360,7 +360,7 @@ func TestStripStays(t *testing.T) {
 }
 
 // TestRecall: of lists that are here the stubs in a row before an op are taken, over those
-// that are unsure already, up to one that is sure, and to none that they lack.
+// that are unsure already, up to one that is sure, or that they lack.
 func TestRecall(t *testing.T) {
 	t.Parallel()
 	d := oplogtest.Draw(t, "A0\na0 -> a1 -> a2 -> a3 -> a4\nb0 -> b1")
@@ -373,13 +373,13 @@ func TestRecall(t *testing.T) {
 		}
 		return o
 	}
-	for _, c := range []struct{ of, unsure, sure, want string }{
-		{"a3", "", "", "a0 a1 a2 a3"},
-		{"a3", "a2", "", "a0 a1 a2 a3"},
-		{"a3", "", "a1", "a2 a3"},
-		{"a3", "", "a3", ""},
-		{"a4", "", "", ""},
-		{"b0", "", "", "b0"},
+	for _, c := range []struct{ by, unsure, sure, want string }{
+		{"a4", "", "", "a0 a1 a2 a3"},
+		{"a4", "a2", "", "a0 a1 a2 a3"},
+		{"a4", "", "a1", "a2 a3"},
+		{"a4", "", "a3", ""},
+		{"a0", "", "", ""},
+		{"b1", "", "", "b0"},
 	} {
 		sets := []map[keys.Digest]oplog.Op{{}, {}}
 		for i, names := range []string{c.unsure, c.sure} {
@@ -387,7 +387,7 @@ func TestRecall(t *testing.T) {
 				sets[i][bare(name).ID()] = bare(name)
 			}
 		}
-		oplog.Recall(lists, d.Op(c.of).ID(), sets[0], sets[1])
+		oplog.Recall(lists, d.Op(c.by), sets[0], sets[1])
 		var got []string
 		for _, o := range sets[0] {
 			got = append(got, strings.TrimSuffix(d.Names([]oplog.Op{o}), "~"))
@@ -398,6 +398,21 @@ func TestRecall(t *testing.T) {
 		if o := sets[0][d.Op("a2").ID()]; c.unsure == "a2" && o.DroppedBy() != digest(7) {
 			t.Error("what was unsure was taken again")
 		}
+	}
+}
+
+// TestAttackRecall: the ids of stubs are anybody's word, so a list can have rows that are
+// circles. They end, and nothing is made of them.
+func TestAttackRecall(t *testing.T) {
+	t.Parallel()
+	d := oplogtest.Draw(t, "A0\na0 -> a1 -> a2")
+	d.Log("A0 a0 a1 a2")
+	s := oplog.StubOf(d.Op("a1"))
+	s.ID = d.Op("a0").ID() // so that it names itself as prev
+	unsure := make(map[keys.Digest]oplog.Op)
+	oplog.Recall([]oplog.Dropped{{Checkpoint: digest(9), Stubs: []oplog.Stub{s}}}, d.Op("a1"), unsure, map[keys.Digest]oplog.Op{})
+	if len(unsure) != 0 {
+		t.Errorf("%d stubs are recalled", len(unsure))
 	}
 }
 

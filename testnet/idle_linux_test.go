@@ -177,7 +177,7 @@ func TestIdleCost(t *testing.T) {
 	if ratio := float64(n.resident) / float64(bare.resident); ratio > mostIdleResident {
 		t.Errorf("an idle node has %.2f times the resident memory of a bare host, want at most %v", ratio, mostIdleResident)
 	}
-	if cpu > mostIdleCPU {
+	if cpu > mostIdleCPU && !testing.Short() { // five seconds are too few for ticks of 10 ms, and for what starting left
 		t.Errorf("an idle node takes %.2f %% of a core, want at most %.1f", 100*cpu, 100*mostIdleCPU)
 	}
 }
