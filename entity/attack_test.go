@@ -369,6 +369,9 @@ func checkAgrees(t *testing.T, e *entity.Entity) {
 	if err != nil || !bytes.Equal(snapshot(opened), snapshot(e)) {
 		t.Errorf("Open comes to another state: %v", err)
 	}
+	if !slices.Equal(opened.Drops(), e.Drops()) {
+		t.Error("Open settles other checkpoints")
+	}
 	if c := clone(t, e); !bytes.Equal(snapshot(c), snapshot(e)) {
 		t.Error("adding the ops again comes to another state")
 	}

@@ -15,7 +15,11 @@ import (
 // dead, if that can be found with ring. It fails with ErrNotAuthorized, ErrEnded or
 // ErrFrozen, or like Add.
 func (e *Entity) Checkpoint(a Author, ring Keyring) (oplog.Op, error) {
+	if e.State().Frozen {
+		return oplog.Op{}, ErrFrozen
+	}
 	d := e.draft(a, oplog.Control, oplog.FamilyCheckpoint, TypeCheckpoint, nil)
+	e.see(&d, e.State().Final.ID)
 	p := e.facts.reach.upTo(append(slices.Clone(d.Parents), d.Prev))
 	c := e.checkpointOf(p)
 	c.Heads = e.contentHeads()
@@ -25,16 +29,31 @@ func (e *Entity) Checkpoint(a Author, ring Keyring) (oplog.Op, error) {
 	}
 	e.reading.looked = time.Time{} // what is dead after this one is another matter
 	c.Drops, c.Content = uint64(len(stubs)), contentRoot(e.ID(), c.Heads, stubs)
-	return e.Control(a, oplog.FamilyCheckpoint, TypeCheckpoint, c)
+	d.Body = keys.Marshal(c)
+	return e.sign(d, a.Key)
 }
 
 // Ack signs that a checkpoint was checked, and appends it. It fails as Checkpoint does.
 func (e *Entity) Ack(a Author, checkpoint keys.Digest) (oplog.Op, error) {
-	return e.Control(a, oplog.FamilyCheckpoint, TypeAck, Ack{Checkpoint: checkpoint})
+	if e.State().Frozen {
+		return oplog.Op{}, ErrFrozen
+	}
+	d := e.draft(a, oplog.Control, oplog.FamilyCheckpoint, TypeAck, keys.Marshal(Ack{Checkpoint: checkpoint}))
+	e.see(&d, checkpoint)
+	return e.sign(d, a.Key)
 }
 
-// judgeFinality checks what a checkpoint and an ack say against their own past.
-func (e *Entity) judgeFinality(o oplog.Op, body any) error {
+// waitsOf reports whether a user has a checkpoint in a past that follows prev and waits, or
+// waited, for acks: not one by his word as the founder.
+func (e *Entity) waitsOf(user keys.Digest, prev int, p past) bool {
+	return slices.ContainsFunc(e.facts.next[prev], func(c int) bool {
+		return p.has(c) && e.facts.reach.ops[c].User() == user && !e.mark(c).founder
+	})
+}
+
+// judgeFinality checks what a checkpoint and an ack say against their own past, of which
+// before is the state.
+func (e *Entity) judgeFinality(before *State, o oplog.Op, body any) error {
 	if o.Family() != oplog.FamilyCheckpoint {
 		return nil
 	}
@@ -50,8 +69,7 @@ func (e *Entity) judgeFinality(o oplog.Op, body any) error {
 		if n, ok := f.reach.number[digestOf(b.Prev)]; ok {
 			prev = n
 		}
-		if slices.ContainsFunc(f.next[prev], func(c int) bool { return his(c) && !e.mark(c).founder }) &&
-			e.stateAt(append(slices.Clone(o.Parents()), o.Prev()), o.User()).Founder != o.User() {
+		if before.Founder != o.User() && e.waitsOf(o.User(), prev, p) {
 			return refuse("one of his waits for acks there") // each costs a fold
 		}
 		want := e.checkpointOf(p)

@@ -170,8 +170,8 @@ func (e *Entity) settledDrop(checkpoint keys.Digest) (int, error) {
 // all before it (docs/PROTOCOL.md §2.11).
 func (e *Entity) settledOf() (chain []int, settled []bool) {
 	f := e.facts
-	if f.settledAt == len(f.bodies) {
-		return f.chain, f.settled
+	if f.held.at == len(f.bodies) {
+		return f.held.chain, f.held.settled
 	}
 	all := f.reach.upTo(e.log.Heads(oplog.Control))
 	chain = e.closedAt(all).chain
@@ -196,7 +196,7 @@ func (e *Entity) settledOf() (chain []int, settled []bool) {
 			settled[i] = settled[i] && x.safe
 		}
 	}
-	f.settledAt, f.chain, f.settled = len(f.bodies), chain, settled
+	f.held = settlement{len(f.bodies), chain, settled}
 	return chain, settled
 }
 
@@ -246,11 +246,11 @@ func (e *Entity) safe(c int, others []int) bool {
 }
 
 // confirmed reports whether a final checkpoint has more than its founder's word: enough
-// masters acked it, or none of those who could has been one ever since.
+// masters acked it, or all those who could and have been some ever since.
 func (e *Entity) confirmed(p past, c int) bool {
 	final, acked := e.final(p, c)
-	author := e.facts.reach.ops[c].User()
-	couldAck := func(u keys.Digest) bool { return u != author && !e.wasOut(u, c) }
+	stand := e.facts.standers(c)
+	couldAck := func(u keys.Digest) bool { return !stand[u] && !e.wasOut(u, c) }
 	return acked || final && !slices.ContainsFunc(e.mark(c).masters, couldAck)
 }
 

@@ -28,15 +28,18 @@ func (e *Entity) WantsCheckpoint(user keys.Digest, ring Keyring, now time.Time) 
 	if m, ok := s.Member(user); !ok || m.Standing != Active || m.Role != Master || !ruleOf[s.Kind].policy || s.Ended || s.Frozen {
 		return NotDue
 	}
-	his := func(n int) bool { return f.reach.ops[n].User() == user }
-	if _, waits := e.Waits(ring); s.Founder != user && (waits || slices.ContainsFunc(e.unacked(), his)) {
-		return NotDue
+	tip := f.tip(s)
+	if s.Founder != user {
+		all := f.reach.upTo(e.log.Heads(oplog.Control))
+		if _, waits := e.Waits(ring); waits || e.waitsOf(user, tip, all) {
+			return NotDue
+		}
 	}
 	if len(e.Pending()) > 0 {
 		return DueBeside
 	}
 	due, open := NotDue, 0
-	tip := f.reach.number[s.Final.ID] // without one that of genesis, which is before all
+	tip = max(tip, 0) // without one genesis, which is before all
 	for n := tip + 1; n < len(f.bodies); n++ {
 		o := f.reach.ops[n]
 		if !f.reach.before(tip, n) || o.Family() == oplog.FamilyCheckpoint || s.Void[o.ID()] {
@@ -70,11 +73,7 @@ func (e *Entity) Waits(ring Keyring) (c oplog.Op, ok bool) {
 // id.
 func (e *Entity) unacked() (ns []int) {
 	f, s := e.facts, e.State()
-	tip := -1
-	if !s.Final.ID.IsZero() {
-		tip = f.reach.number[s.Final.ID]
-	}
-	for _, c := range f.next[tip] {
+	for _, c := range f.next[f.tip(s)] {
 		if !s.Void[f.reach.ops[c].ID()] {
 			ns = append(ns, c)
 		}
@@ -83,9 +82,17 @@ func (e *Entity) unacked() (ns []int) {
 	return ns
 }
 
+// tip is the last final checkpoint of a state, -1 for none.
+func (f *facts) tip(s *State) int {
+	if s.Final.ID.IsZero() {
+		return -1
+	}
+	return f.reach.number[s.Final.ID]
+}
+
 // WantsAck returns the checkpoint that a user, who has the keys of ring, should ack: one
 // that waits for it, or the last final one of somebody else, which then nobody can undo
-// alone; none that drops what he cannot check. The founder acks last: as long as that does
+// alone, or one before it that is not settled; none that drops what he cannot check. The founder acks last: as long as that does
 // not make it final he may have to go on without it, and nobody should stand for two.
 func (e *Entity) WantsAck(user keys.Digest, ring Keyring) (checkpoint keys.Digest, ok bool) {
 	f, s := e.facts, e.State()

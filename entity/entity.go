@@ -117,7 +117,7 @@ func (e *Entity) Add(o oplog.Op) (bool, error) {
 	if err := judge(before, o, body, known); err != nil {
 		return false, err
 	}
-	if err := e.judgeFinality(o, body); err != nil {
+	if err := e.judgeFinality(before, o, body); err != nil {
 		return false, err
 	}
 	if _, err := e.log.Append(o); err != nil {

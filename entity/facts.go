@@ -40,11 +40,15 @@ type facts struct {
 	goneBy map[keys.ID]int       // gone by device
 	goneAt int
 	causes map[int]*hunt // by void op, what makes it so
+	sure   []int         // the line of final checkpoints; nil until asked for, and after a change
+	held   settlement
+}
 
-	settledAt int    // how many ops there were
-	chain     []int  // the final checkpoints then
-	settled   []bool // of each, whether it was settled
-	sure      []int  // the line of final checkpoints; nil until asked for, and after a change
+// settlement is which final checkpoints were settled when there were so many ops.
+type settlement struct {
+	at      int
+	chain   []int
+	settled []bool
 }
 
 // clash is a removal with the ops beside it that it voids, in pieces.

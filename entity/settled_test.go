@@ -297,9 +297,58 @@ func TestOutIsNotClosed(t *testing.T) {
 	if m, _ := w.State().Member(w.who(t, "carl").user()); m.Role != entity.Master {
 		t.Fatal("carl is no owner: this proves nothing")
 	}
-	w.ack(t, "carl")
 	if got := w.settled(); len(got) > 0 {
-		t.Errorf("settled are %v, which only one of two others acked", got)
+		t.Errorf("settled are %v, which carl, who is an owner again, could still undo", got)
+	}
+	w.ack(t, "carl")
+	if got := w.settled(); !slices.Equal(got, []keys.Digest{c.ID()}) {
+		t.Errorf("settled are %v, want the first: who acked it does not undo it, and anna is gone", got)
+	}
+}
+
+// TestSettledByWhoStays: an owner acked, and the other one is gone for good.
+func TestSettledByWhoStays(t *testing.T) {
+	t.Parallel()
+	w := owners(t, "anna", "ben")
+	w.rubbish(t)
+	c := w.checkpoint(t, "founder")
+	w.ack(t, "ben")
+	w.demote(t, "anna")
+	if got := w.settled(); len(got) > 0 {
+		t.Errorf("settled are %v, which two of three stand for", got)
+	}
+	w.checkpoint(t, "founder")
+	if got := w.settled(); !slices.Equal(got, []keys.Digest{c.ID()}) {
+		t.Errorf("settled are %v, want the first", got)
+	}
+}
+
+// TestAttackManyHeads: a member signs so many ops beside a checkpoint that an ack cannot name
+// all heads. It names the checkpoint then, and the next one the last.
+func TestAttackManyHeads(t *testing.T) {
+	t.Parallel()
+	w := owners(t, "anna", "ben")
+	beside := w.clone(t)
+	waits := w.checkpoint(t, "anna")
+	dora := w.who(t, "dora")
+	for i, n := 0, 0; n < 2*oplog.MaxParents; i++ {
+		o := sign(t, dora, beside.draft(dora, oplog.Control, oplog.FamilyPolicy, 99, []int{i}))
+		if compare(o.ID(), waits.ID()) < 0 || i > 1000 { // of the heads the lowest are named
+			checkAdded(t, w.Entity, o)
+			n++
+		}
+	}
+	for _, name := range []string{"ben", "founder"} {
+		id, ok := w.WantsAck(w.who(t, name).user(), w.ring)
+		if !ok || id != waits.ID() {
+			t.Fatalf("%s should ack %v, %v", name, id, ok)
+		}
+		if _, err := w.Ack(w.who(t, name).author(), id); err != nil {
+			t.Fatalf("%s acks: %v", name, err)
+		}
+	}
+	if c := w.checkpoint(t, "ben"); w.State().Final.ID != waits.ID() || w.State().Final.Number != 1 {
+		t.Errorf("final is %+v, and %v", w.State().Final, c.ID())
 	}
 }
 

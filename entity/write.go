@@ -2,6 +2,7 @@ package entity
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"pttnode/keys"
@@ -24,7 +25,12 @@ func (e *Entity) Control(a Author, family oplog.Family, typ uint16, body any) (o
 	if e.State().Frozen && !takesAwayType(family, typ) {
 		return oplog.Op{}, ErrFrozen
 	}
-	o, err := oplog.Sign(a.Key, e.draft(a, oplog.Control, family, typ, keys.Marshal(body)))
+	return e.sign(e.draft(a, oplog.Control, family, typ, keys.Marshal(body)), a.Key)
+}
+
+// sign signs a draft and appends the op.
+func (e *Entity) sign(d oplog.Draft, key keys.Private) (oplog.Op, error) {
+	o, err := oplog.Sign(key, d)
 	if err != nil {
 		return oplog.Op{}, err
 	}
@@ -108,6 +114,16 @@ func (e *Entity) draft(a Author, s oplog.Strand, family oplog.Family, typ uint16
 		d.Seq, d.Prev = tip.Seq()+1, tip.ID()
 	}
 	return d
+}
+
+// see has a control op build on another one, though there are more heads than it may name.
+func (e *Entity) see(d *oplog.Draft, id keys.Digest) {
+	n, ok := e.facts.reach.number[id]
+	if !ok || e.facts.reach.upTo(append(slices.Clone(d.Parents), d.Prev)).has(n) {
+		return
+	}
+	d.Parents = append(slices.Clone(d.Parents[:min(len(d.Parents), oplog.MaxParents-1)]), id)
+	slices.SortFunc(d.Parents, compare)
 }
 
 // limitHeads returns the heads of a strand, of more than an op may name the

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -44,7 +45,8 @@ func (n *Node) closePasts() error {
 }
 
 // closePast makes a checkpoint of a board if it is due, and acks one of another owner.
-func (tx *tx) closePast(h *held) (failed error) {
+func (tx *tx) closePast(h *held) error {
+	var failed error
 	n, id := tx.n, h.ID()
 	why := h.WantsCheckpoint(n.user, h.ring, tx.now)
 	w, waits := n.wanted[id]
@@ -60,26 +62,32 @@ func (tx *tx) closePast(h *held) (failed error) {
 		n.wanted[id] = w
 		beside := why == entity.DueBeside && h.State().Founder == n.user // the others wait for a day each time
 		if tx.now.Sub(w.since) >= n.patience(h, w, tx.now) && !(beside && n.spending.over(besideOfBoard, id.String(), tx.now)) {
-			o, err := h.Checkpoint(tx.author(), h.ring)
-			if err != nil {
-				failed = err // an ack is not held up by it
-			} else {
-				tx.ops(h.Entity, o)
-			}
-			if beside {
-				n.spending.add(besideOfBoard, id.String(), tx.now)
-			}
-			delete(n.wanted, id)
+			failed = tx.checkpoint(h, beside) // an ack is not held up by it
 		}
 	}
 	if c, ok := h.WantsAck(n.user, h.ring); ok {
 		o, err := h.Ack(tx.author(), c)
 		if err != nil {
-			return err
+			return errors.Join(failed, err)
 		}
 		tx.ops(h.Entity, o)
 	}
 	return failed
+}
+
+// checkpoint makes a checkpoint of a board. beside says that it is for what is beside the
+// last one.
+func (tx *tx) checkpoint(h *held, beside bool) error {
+	o, err := h.Checkpoint(tx.author(), h.ring)
+	if err != nil {
+		return err
+	}
+	if beside {
+		tx.n.spending.add(besideOfBoard, h.ID().String(), tx.now)
+	}
+	delete(tx.n.wanted, h.ID())
+	tx.ops(h.Entity, o)
+	return nil
 }
 
 // patience is how long this owner waits with a checkpoint: the founder after a removal,
