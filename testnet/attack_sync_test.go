@@ -24,6 +24,7 @@ import (
 // member is an attacker who was let into Alice's board.
 type member struct {
 	*attacker
+	mu   sync.Mutex // of e, where streams read it while the test writes
 	e    *entity.Entity
 	ring entity.Keyring
 }
@@ -33,7 +34,7 @@ func (n *Net) member(index int, name string, to *Peer, link string) *member {
 	n.t.Helper()
 	a := n.attacker(index, name)
 	j := a.join(to, link)
-	return &member{a, j.Entity, j.Ring}
+	return &member{attacker: a, e: j.Entity, ring: j.Ring}
 }
 
 // aliceAndMallory is aliceAndBoard with mallory as a member, by a link.
@@ -293,7 +294,7 @@ func TestAttackO25(t *testing.T) {
 		}
 		a := n.attacker(0, "mallory")
 		inDev, inOther := a.join(alice, dev.Link), a.join(alice, inv.Link)
-		m := &member{a, inDev.Entity, inDev.Ring}
+		m := &member{attacker: a, e: inDev.Entity, ring: inDev.Ring}
 		if inOther.Entity.ID() != other.ID {
 			t.Fatal("joined something else")
 		}

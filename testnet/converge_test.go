@@ -115,7 +115,11 @@ func TestAttackG12(t *testing.T) {
 			alice.Stop()
 			pass(time.Minute + time.Duration(run)*7*time.Second) // all have been asked when it was new
 			for _, m := range honest {
-				if _, err := m.e.Add(m.article(m.key, "withheld", nil)); err != nil {
+				o := m.article(m.key, "withheld", nil)
+				m.mu.Lock()
+				_, err := m.e.Add(o)
+				m.mu.Unlock()
+				if err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -151,7 +155,10 @@ func (m *member) serve(s network.Stream) {
 	if typ, _, err := w.frame(); err != nil || typ != uint8(protocol.SyncHello) {
 		return
 	}
-	say(protocol.SyncVector, protocol.VectorFrame{Heads: m.e.Log().Vector()})
+	m.mu.Lock()
+	have := m.e.Log().Vector()
+	m.mu.Unlock()
+	say(protocol.SyncVector, protocol.VectorFrame{Heads: have})
 	if _, _, err := w.frame(); err != nil {
 		return
 	}
@@ -161,9 +168,11 @@ func (m *member) serve(s network.Stream) {
 		return
 	}
 	f := protocol.Ops{Ops: [][]byte{}}
+	m.mu.Lock()
 	for _, o := range m.e.Log().Lacks(v.Heads) {
 		f.Ops = append(f.Ops, o.Bytes())
 	}
+	m.mu.Unlock()
 	say(protocol.SyncOps, f)
 }
 

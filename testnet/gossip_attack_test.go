@@ -409,7 +409,7 @@ func TestAttackG4OneAddress(t *testing.T) {
 				// Named when they connect, as a node does: libp2p hears ten later changes of one network.
 				a.host.SetStreamHandler(pubsub.GossipSubID_v12, func(s network.Stream) { _ = s.Reset() })
 				j := a.join(alice, inv.Link)
-				last = n.gossips(&member{a, j.Entity, j.Ring}, alice)
+				last = n.gossips(&member{attacker: a, e: j.Entity, ring: j.Ring}, alice)
 				pass(200 * time.Millisecond)
 			}
 			pass(2 * time.Minute) // scores look at addresses once a minute
