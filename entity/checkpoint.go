@@ -15,11 +15,9 @@ import (
 // dead, if that can be found with ring. It fails with ErrNotAuthorized, ErrEnded or
 // ErrFrozen, or like Add.
 func (e *Entity) Checkpoint(a Author, ring Keyring) (oplog.Op, error) {
-	if e.State().Frozen {
-		return oplog.Op{}, ErrFrozen
-	}
+	last := e.State().Final.ID
 	d := e.draft(a, oplog.Control, oplog.FamilyCheckpoint, TypeCheckpoint, nil)
-	e.see(&d, e.State().Final.ID)
+	e.see(&d, last)
 	p := e.facts.reach.upTo(append(slices.Clone(d.Parents), d.Prev))
 	c := e.checkpointOf(p)
 	c.Heads = e.contentHeads()
@@ -29,18 +27,12 @@ func (e *Entity) Checkpoint(a Author, ring Keyring) (oplog.Op, error) {
 	}
 	e.reading.looked = time.Time{} // what is dead after this one is another matter
 	c.Drops, c.Content = uint64(len(stubs)), contentRoot(e.ID(), c.Heads, stubs)
-	d.Body = keys.Marshal(c)
-	return e.sign(d, a.Key)
+	return e.controlAfter(last, a, oplog.FamilyCheckpoint, TypeCheckpoint, c)
 }
 
 // Ack signs that a checkpoint was checked, and appends it. It fails as Checkpoint does.
 func (e *Entity) Ack(a Author, checkpoint keys.Digest) (oplog.Op, error) {
-	if e.State().Frozen {
-		return oplog.Op{}, ErrFrozen
-	}
-	d := e.draft(a, oplog.Control, oplog.FamilyCheckpoint, TypeAck, keys.Marshal(Ack{Checkpoint: checkpoint}))
-	e.see(&d, checkpoint)
-	return e.sign(d, a.Key)
+	return e.controlAfter(checkpoint, a, oplog.FamilyCheckpoint, TypeAck, Ack{Checkpoint: checkpoint})
 }
 
 // waitsOf reports whether a user has a checkpoint in a past that follows prev and waits, or

@@ -238,7 +238,7 @@ func (e *Entity) safe(c int, others []int) bool {
 				could++
 			}
 		}
-		if could > 1 && 3*could > 2*len(masters) { // one alone has no ack
+		if could > 1 && enough(could, masters) { // one alone has no ack
 			return false
 		}
 	}

@@ -92,8 +92,9 @@ func (f *facts) tip(s *State) int {
 
 // WantsAck returns the checkpoint that a user, who has the keys of ring, should ack: one
 // that waits for it, or the last final one of somebody else, which then nobody can undo
-// alone, or one before it that is not settled; none that drops what he cannot check. The founder acks last: as long as that does
-// not make it final he may have to go on without it, and nobody should stand for two.
+// alone, or one before it that is not settled; none that drops what he cannot check. The
+// founder acks last: as long as that does not make it final he may have to go on without
+// it, and nobody should stand for two.
 func (e *Entity) WantsAck(user keys.Digest, ring Keyring) (checkpoint keys.Digest, ok bool) {
 	f, s := e.facts, e.State()
 	m, is := s.Member(user)
@@ -123,7 +124,7 @@ func (e *Entity) finalWith(user keys.Digest, c int) bool {
 	final, _ := e.final(f.reach.upTo(e.log.Heads(oplog.Control)), c)
 	by, m := f.standers(c), e.mark(c).masters
 	by[user] = true
-	return final || 3*len(slices.DeleteFunc(slices.Clone(m), func(u keys.Digest) bool { return !by[u] })) > 2*len(m)
+	return final || enough(len(slices.DeleteFunc(slices.Clone(m), func(u keys.Digest) bool { return !by[u] })), m)
 }
 
 // heard reports whether an ack by a user helps a checkpoint: he was a master in its own past,

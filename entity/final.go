@@ -264,9 +264,12 @@ func (e *Entity) final(p past, c int) (final, acked bool) {
 			by = append(by, u)
 		}
 	}
-	acked = len(by) > 0 && 3*(len(by)+1) > 2*len(m.masters)
+	acked = len(by) > 0 && enough(len(by)+1, m.masters)
 	return acked || m.founder && !e.handedOn(p, c), acked
 }
+
+// enough reports whether so many are more than two thirds of some masters.
+func enough(n int, masters []keys.Digest) bool { return 3*n > 2*len(masters) }
 
 // handedOn reports whether a checkpoint's author hands his place on beside it. What
 // he did beside the checkpoint before is closed by that one.

@@ -38,6 +38,17 @@ func (w *world) settled() (ids []keys.Digest) {
 	return ids
 }
 
+func (w *world) checkSettled(t *testing.T, what string, want ...oplog.Op) {
+	t.Helper()
+	ids := []keys.Digest{}
+	for _, o := range want {
+		ids = append(ids, o.ID())
+	}
+	if got := w.settled(); !slices.Equal(got, ids) {
+		t.Errorf("%s: settled are %v, want %v", what, got, ids)
+	}
+}
+
 // ack has owners ack all that they should.
 func (w *world) ack(t *testing.T, names ...string) {
 	t.Helper()
@@ -230,16 +241,12 @@ func TestAttackUnsettle(t *testing.T) {
 			w.checkpoint(t, "founder")
 		}
 		w.promote(t, "emil", "fritz")
-		if got := w.settled(); !slices.Equal(got, []keys.Digest{c.ID()}) {
-			t.Fatalf("%s: settled are %v: this proves nothing", what, got)
-		}
+		w.checkSettled(t, what, c)
 		checkAdded(t, w.Entity, early.checkpoint(t, "ben"))
 		w.rubbish(t)
 		next := w.checkpoint(t, "founder")
 		w.ack(t, "emil", "fritz")
-		if got := w.settled(); !slices.Equal(got, []keys.Digest{c.ID(), next.ID()}) {
-			t.Errorf("%s: settled are %v, want both", what, got)
-		}
+		w.checkSettled(t, what+", shown", c, next)
 	}
 }
 
@@ -257,20 +264,14 @@ func TestAttackStandForTwo(t *testing.T) {
 	w.rubbish(t)
 	c := w.checkpoint(t, "founder")
 	w.ack(t, more...)
-	if got := w.settled(); !slices.Equal(got, []keys.Digest{c.ID()}) {
-		t.Fatalf("settled are %v: this proves nothing", got)
-	}
+	w.checkSettled(t, "before", c)
 	checkAdded(t, w.Entity, early.checkpoint(t, "ben"))
 	w.rubbish(t)
 	next := w.checkpoint(t, "founder")
 	w.ack(t, more[1:]...)
-	if got := w.settled(); !slices.Equal(got, []keys.Digest{c.ID()}) {
-		t.Errorf("settled are %v, want what was", got)
-	}
+	w.checkSettled(t, "shown", c)
 	w.ack(t, "anna")
-	if got := w.settled(); !slices.Equal(got, []keys.Digest{c.ID(), next.ID()}) {
-		t.Errorf("with an ack more settled are %v, want both", got)
-	}
+	w.checkSettled(t, "with an ack more", c, next)
 }
 
 // TestOutIsNotClosed: who is no owner any more by an act that may still turn out void may be
@@ -283,27 +284,19 @@ func TestOutIsNotClosed(t *testing.T) {
 	away := w.clone(t)
 	w.must(t, "anna", oplog.FamilyMaster, entity.TypeMasterRemove, entity.MasterRemove{User: w.who(t, "carl").user(), Cuts: []entity.Cut{}})
 	w.must(t, "anna", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
-	if got := w.settled(); len(got) > 0 {
-		t.Errorf("settled are %v", got)
-	}
+	w.checkSettled(t, "both out, and it is open")
 	closed := w.clone(t)
 	closed.checkpoint(t, "founder")
-	if got := closed.settled(); !slices.Equal(got, []keys.Digest{c.ID()}) {
-		t.Errorf("where it is closed settled are %v, want the first", got)
-	}
+	closed.checkSettled(t, "closed", c)
 	away.demote(t, "anna")
 	w.merge(t, away)
 	w.checkpoint(t, "founder")
 	if m, _ := w.State().Member(w.who(t, "carl").user()); m.Role != entity.Master {
 		t.Fatal("carl is no owner: this proves nothing")
 	}
-	if got := w.settled(); len(got) > 0 {
-		t.Errorf("settled are %v, which carl, who is an owner again, could still undo", got)
-	}
+	w.checkSettled(t, "carl is an owner again, and could still undo it")
 	w.ack(t, "carl")
-	if got := w.settled(); !slices.Equal(got, []keys.Digest{c.ID()}) {
-		t.Errorf("settled are %v, want the first: who acked it does not undo it, and anna is gone", got)
-	}
+	w.checkSettled(t, "he acked it, and anna is gone", c)
 }
 
 // TestSettledByWhoStays: an owner acked, and the other one is gone for good.
@@ -314,13 +307,9 @@ func TestSettledByWhoStays(t *testing.T) {
 	c := w.checkpoint(t, "founder")
 	w.ack(t, "ben")
 	w.demote(t, "anna")
-	if got := w.settled(); len(got) > 0 {
-		t.Errorf("settled are %v, which two of three stand for", got)
-	}
+	w.checkSettled(t, "two of three stand for it")
 	w.checkpoint(t, "founder")
-	if got := w.settled(); !slices.Equal(got, []keys.Digest{c.ID()}) {
-		t.Errorf("settled are %v, want the first", got)
-	}
+	w.checkSettled(t, "the third is gone", c)
 }
 
 // TestAttackManyHeads: a member signs so many ops beside a checkpoint that an ack cannot name
@@ -364,11 +353,7 @@ func TestSettledAgain(t *testing.T) {
 	w.promote(t, "anna", "carl")
 	w.rubbish(t)
 	c := w.checkpoint(t, "founder")
-	if got := w.settled(); len(got) > 0 {
-		t.Fatalf("settled are %v: this proves nothing", got)
-	}
+	w.checkSettled(t, "before")
 	w.ack(t, "anna", "ben", "carl", "founder")
-	if got := w.settled(); !slices.Equal(got, []keys.Digest{c.ID()}) {
-		t.Errorf("settled are %v, want the last", got)
-	}
+	w.checkSettled(t, "all acked what they should", c)
 }

@@ -22,15 +22,17 @@ type Keyring map[keys.Digest]keys.OpKey
 // Control signs a control operation with the given body at the present heads
 // and appends it. It fails with ErrFrozen, unless it only takes away, or like Add.
 func (e *Entity) Control(a Author, family oplog.Family, typ uint16, body any) (oplog.Op, error) {
+	return e.controlAfter(keys.Digest{}, a, family, typ, body)
+}
+
+// controlAfter is Control for an op that has another one in its past, unless its id is zero.
+func (e *Entity) controlAfter(id keys.Digest, a Author, family oplog.Family, typ uint16, body any) (oplog.Op, error) {
 	if e.State().Frozen && !takesAwayType(family, typ) {
 		return oplog.Op{}, ErrFrozen
 	}
-	return e.sign(e.draft(a, oplog.Control, family, typ, keys.Marshal(body)), a.Key)
-}
-
-// sign signs a draft and appends the op.
-func (e *Entity) sign(d oplog.Draft, key keys.Private) (oplog.Op, error) {
-	o, err := oplog.Sign(key, d)
+	d := e.draft(a, oplog.Control, family, typ, keys.Marshal(body))
+	e.see(&d, id)
+	o, err := oplog.Sign(a.Key, d)
 	if err != nil {
 		return oplog.Op{}, err
 	}

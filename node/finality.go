@@ -46,7 +46,6 @@ func (n *Node) closePasts() error {
 
 // closePast makes a checkpoint of a board if it is due, and acks one of another owner.
 func (tx *tx) closePast(h *held) error {
-	var failed error
 	n, id := tx.n, h.ID()
 	why := h.WantsCheckpoint(n.user, h.ring, tx.now)
 	w, waits := n.wanted[id]
@@ -58,6 +57,7 @@ func (tx *tx) closePast(h *held) error {
 	default:
 		w.why = why
 	}
+	var failed error
 	if why != entity.NotDue {
 		n.wanted[id] = w
 		beside := why == entity.DueBeside && h.State().Founder == n.user // the others wait for a day each time

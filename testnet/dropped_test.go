@@ -13,11 +13,10 @@ import (
 	"pttnode/oplog"
 )
 
-// later sets all clocks on by as long as it takes until a checkpoint drops what is dead,
-// and once more as long until that is gone.
-func later(n *Net) {
+// later sets all clocks on.
+func later(n *Net, by time.Duration) {
 	for _, p := range n.Peers {
-		p.Skew(time.Duration(p.skew.Load()) + entity.DropAfter)
+		p.Skew(time.Duration(p.skew.Load()) + by)
 	}
 }
 
@@ -115,7 +114,7 @@ func TestDropped(t *testing.T) {
 		erin.Stop()
 		rubbish(t, alice, bob)
 		before := pages(t, carol)
-		later(n)
+		later(n, entity.DropAfter)
 		pass(2 * time.Minute)
 		if got := droppedAt(alice); got != 0 {
 			t.Fatalf("%d dropped at once", got)
@@ -123,7 +122,7 @@ func TestDropped(t *testing.T) {
 		if got := finalOf(t, bob, "reading"); got != 1 {
 			t.Fatalf("checkpoint %d after two weeks with something dead, want 1", got)
 		}
-		later(n)
+		later(n, entity.DropAfter)
 		all := []*Peer{alice, bob, carol}
 		n.Until(5*time.Minute, "dropped", func() bool {
 			return !slices.ContainsFunc(all, func(p *Peer) bool { return droppedAt(p) < rubbishDead })
@@ -173,7 +172,7 @@ func TestNotDropped(t *testing.T) {
 		rubbish(t, alice, carol)
 		bob.Stop()
 		for range 3 {
-			later(n)
+			later(n, entity.DropAfter)
 			pass(5 * time.Minute)
 		}
 		if finalOf(t, carol, "reading") == 0 || droppedAt(alice)+droppedAt(carol) != 0 {
@@ -211,9 +210,9 @@ func dropCrash(t *testing.T, side string, k int, written bool) bool {
 		rubbish(t, alice, carol)
 	}
 	before := pages(t, alice)
-	later(n)
+	later(n, entity.DropAfter)
 	pass(2 * time.Minute)
-	later(n)
+	later(n, entity.DropAfter)
 	if side == "away" {
 		n.Until(5*time.Minute, "dropped", func() bool { return droppedAt(alice) == rubbishDead })
 	}

@@ -35,10 +35,7 @@ func TestFinality(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		alice, bob, carol, dave := n.Add("alice"), n.Add("bob"), n.Add("carol"), n.Add("dave")
-		newBoard(t, alice, "reading", "link")
-		for _, p := range []*Peer{bob, carol, dave} {
-			done(t, p, join(t, p, newLink(t, alice, node.InviteOptions{Kind: "board", Board: "reading", Auto: true}).Link))
-		}
+		members(t, alice, bob, carol, dave)
 		owner(t, n, alice, bob)
 		owner(t, n, alice, carol)
 		n.Settle()
@@ -102,10 +99,7 @@ func TestKeptLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		alice, bob, carol, dave := n.Add("alice"), n.Add("bob"), n.Add("carol"), n.Add("dave")
-		newBoard(t, alice, "reading", "link")
-		for _, p := range []*Peer{bob, carol} {
-			done(t, p, join(t, p, newLink(t, alice, node.InviteOptions{Kind: "board", Board: "reading", Auto: true}).Link))
-		}
+		members(t, alice, bob, carol)
 		owner(t, n, alice, bob)
 		owner(t, n, alice, carol)
 		n.Settle()
@@ -137,10 +131,7 @@ func TestFounderGoesOn(t *testing.T) {
 		story(t, what, func(t *testing.T) {
 			n := New(t, 20*time.Millisecond)
 			alice, bob, carol, dave := n.Add("alice"), n.Add("bob"), n.Add("carol"), n.Add("dave")
-			newBoard(t, alice, "reading", "link")
-			for _, p := range []*Peer{bob, carol, dave} {
-				done(t, p, join(t, p, newLink(t, alice, node.InviteOptions{Kind: "board", Board: "reading", Auto: true}).Link))
-			}
+			members(t, alice, bob, carol, dave)
 			owner(t, n, alice, bob)
 			owner(t, n, alice, carol)
 			n.Settle()
@@ -161,21 +152,16 @@ func TestFounderGoesOn(t *testing.T) {
 					t.Fatalf("%s: %s has %d checkpoints and acks, want %d", what, p.Name, got, want)
 				}
 			}
-			hours := func(h time.Duration) {
-				for _, p := range n.Peers {
-					p.Skew(time.Duration(p.skew.Load()) + h*time.Hour)
-				}
-			}
 			carol.Crash()
 			alice.Crash()
 			if _, err := bob.Node.RemoveMember(t.Context(), "reading", "dave"); err != nil {
 				t.Fatal(err)
 			}
 			pass(2 * time.Minute)
-			hours(26)
+			later(n, 26*time.Hour)
 			points(bob, "after a day", 1)
 			if away {
-				hours(25)
+				later(n, 25*time.Hour)
 			}
 			alice.Restart()
 			points(bob, "the founder would ack last", 1)
@@ -187,7 +173,7 @@ func TestFounderGoesOn(t *testing.T) {
 				t.Errorf("final up to %d, though acks may still come", got)
 			}
 			if !away {
-				hours(24)
+				later(n, 24*time.Hour)
 			}
 			n.Until(5*time.Minute, "the founder goes on", func() bool { return finalOf(t, alice, "reading") == 1 && finalOf(t, bob, "reading") == 1 })
 			points(bob, "bob acks hers", 3)
