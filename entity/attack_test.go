@@ -26,6 +26,8 @@ func TestAttackO1(t *testing.T) {
 	w := settle(t, entity.Board)
 	member, founder, stranger := w.who(t, "member"), w.who(t, "founder"), w.who(t, "stranger")
 	text := entity.Text{Text: "mine"}
+	w.post(t, "member", "he may")
+	w.post(t, "founder", "so may he, under the same heads and in the same epoch")
 	for _, signer := range []person{member, stranger, w.who(t, "master"), w.who(t, "gone")} {
 		checkRefused(t, w.Entity, as(t, w, signer, founder, oplog.FamilyPolicy, entity.TypeTitle, text), entity.ErrNotAuthorized)
 		d := w.draft(founder.by(signer.key), oplog.Content, oplog.FamilyArticle, entity.TypeArticleNew, []byte("sealed"))

@@ -32,13 +32,18 @@ type Entity struct {
 	judged  *judged           // what the last op was judged by, with it
 	settled *settled          // the state at the last final checkpoint that was folded
 	past    map[string]*State // states at older sets of heads
+	rights  map[keys.ID]right // what let the last content op of a device in
 
 	reading reading // of content
 }
 
+func newEntity(log *oplog.Log) *Entity {
+	return &Entity{log: log, facts: newFacts(), past: make(map[string]*State), rights: make(map[keys.ID]right)}
+}
+
 // New begins an entity from its genesis.
 func New(genesis oplog.Op) (*Entity, error) {
-	e := &Entity{log: oplog.NewLog(genesis.Entity()), facts: newFacts(), past: make(map[string]*State)}
+	e := newEntity(oplog.NewLog(genesis.Entity()))
 	if _, err := e.Add(genesis); err != nil {
 		return nil, err
 	}
@@ -48,7 +53,7 @@ func New(genesis oplog.Op) (*Entity, error) {
 // Open folds a log that was stored: its operations were judged before they were
 // stored and are not judged again.
 func Open(log *oplog.Log) (*Entity, error) {
-	e := &Entity{log: log, facts: newFacts(), past: make(map[string]*State)}
+	e := newEntity(log)
 	for o := range log.All(oplog.Control) {
 		body, _, err := decodeBody(o)
 		if err != nil {
@@ -210,6 +215,10 @@ func (e *Entity) judging(o oplog.Op, body any) *State {
 // order ops arrive, or honest ops that build on this one could not be appended
 // everywhere. Counts makes what is beyond a cut void.
 func (e *Entity) judgeContent(o oplog.Op) error {
+	r := right{o.User(), o.Epoch(), o.Auth()}
+	if last, ok := e.rights[o.Device()]; ok && last.user == r.user && last.epoch == r.epoch && slices.Equal(last.auth, r.auth) {
+		return nil
+	}
 	at := e.stateAt(o.Auth(), o.User())
 	switch {
 	case at.Ended:
@@ -220,7 +229,15 @@ func (e *Entity) judgeContent(o oplog.Op) error {
 	if n, ok := e.facts.epochs[o.Epoch()]; !ok || !e.facts.reach.upTo(o.Auth()).has(n) {
 		return fmt.Errorf("%w: content op %v in an unknown epoch", ErrNotAuthorized, o.ID())
 	}
+	e.rights[o.Device()] = r
 	return nil
+}
+
+// right is all that a content op of a device is judged by: what has it once is in, whenever
+// it comes, and most of a device's ops have that of the one before.
+type right struct {
+	user, epoch keys.Digest
+	auth        []keys.Digest
 }
 
 // stateAt returns what the past of a set of control heads says of a user. Zero ids

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -17,11 +18,11 @@ var ErrEncoding = errors.New("keys: not deterministic CBOR of this shape")
 // lengths and trailing bytes; because it accepts integers and lengths that are
 // not minimal, Unmarshal also encodes again and compares.
 var (
-	encoder = must(func() (cbor.EncMode, error) {
+	encoder = must(func() (cbor.UserBufferEncMode, error) {
 		o := cbor.CoreDetEncOptions()
 		o.NilContainers = cbor.NilContainerAsEmpty
 		o.TagsMd = cbor.TagsForbidden
-		return o.EncMode()
+		return o.UserBufferEncMode()
 	}())
 	decoder = must(cbor.DecOptions{
 		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
@@ -51,14 +52,28 @@ func Marshal(v any) []byte {
 	return b
 }
 
-// Unmarshal decodes b into v, a pointer to a zero struct. It fails with
-// ErrEncoding unless b is exactly what Marshal returns for the result.
+// Append appends to b what Marshal returns for v.
+func Append(b []byte, v any) []byte {
+	buf := bytes.NewBuffer(b)
+	if err := encoder.MarshalToBuffer(v, buf); err != nil {
+		panic(fmt.Sprintf("keys: Append %T: %v", v, err))
+	}
+	return buf.Bytes()
+}
+
+// scratch keeps what Unmarshal encodes into.
+var scratch = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// Unmarshal decodes b into v, a pointer to a zero struct, which keeps nothing of b. It
+// fails with ErrEncoding unless b is exactly what Marshal returns for the result.
 func Unmarshal(b []byte, v any) error {
 	if err := decoder.Unmarshal(b, v); err != nil {
 		return fmt.Errorf("%w: %T: %w", ErrEncoding, v, err)
 	}
-	again, err := encoder.Marshal(v)
-	if err != nil || !bytes.Equal(again, b) {
+	again := scratch.Get().(*bytes.Buffer)
+	defer scratch.Put(again)
+	again.Reset()
+	if err := encoder.MarshalToBuffer(v, again); err != nil || !bytes.Equal(again.Bytes(), b) {
 		return fmt.Errorf("%w: %T does not encode to the same bytes", ErrEncoding, v)
 	}
 	return nil

@@ -67,6 +67,9 @@ func TestCBORRoundTrip(t *testing.T) {
 		if again := keys.Marshal(got); !bytes.Equal(again, b) {
 			t.Errorf("Marshal of %+v twice = %x, then %x", want, b, again)
 		}
+		if behind := keys.Append([]byte("before"), got); !bytes.Equal(behind, append([]byte("before"), b...)) {
+			t.Errorf("Append of %+v = %x, want it behind what was there", got, behind)
+		}
 	}
 }
 

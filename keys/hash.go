@@ -21,7 +21,13 @@ var ErrText = errors.New("keys: not an id")
 var text = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 // String returns d as 52 characters of lower-case base32.
-func (d Digest) String() string { return text.EncodeToString(d[:]) }
+func (d Digest) String() string {
+	b, _ := d.AppendText(make([]byte, 0, 52)) // cannot fail
+	return string(b)
+}
+
+// AppendText appends the text form of d to b. It does not fail.
+func (d Digest) AppendText(b []byte) ([]byte, error) { return text.AppendEncode(b, d[:]), nil }
 
 // IsZero reports whether d is the zero value, which names nothing.
 func (d Digest) IsZero() bool { return d == Digest{} }

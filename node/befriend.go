@@ -115,7 +115,7 @@ func (n *Node) sendInfo(ctx context.Context, friend keys.Digest) error {
 
 func (n *Node) exchangeInfo(s *stream, body protocol.InfoBody) (protocol.InfoBody, error) {
 	m := protocol.SignInfo(n.device, s.peer, body)
-	if err := s.write(protocol.Frame(uint8(protocol.InitFriendInfo), keys.Marshal(m))); err != nil {
+	if err := s.send(uint8(protocol.InitFriendInfo), m); err != nil {
 		return protocol.InfoBody{}, err
 	}
 	typ, payload, err := s.read(infoLimit)
@@ -203,7 +203,7 @@ func (n *Node) answerInfo(s *stream, payload []byte) error {
 		return err
 	}
 	answer.Addrs = record
-	return s.write(protocol.Frame(uint8(protocol.InitFriendInfoAck), keys.Marshal(protocol.SignInfo(n.device, s.peer, answer))))
+	return s.send(uint8(protocol.InitFriendInfoAck), protocol.SignInfo(n.device, s.peer, answer))
 }
 
 var errNoFriend = errors.New("node: no such friendship")

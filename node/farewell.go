@@ -90,9 +90,9 @@ func (n *Node) serveRemoved(s *stream, eid, hash keys.Digest) (bool, error) {
 	}
 	vector := part.Vector()
 	if vector.Hash(eid) == hash {
-		return true, s.write(syncFrame(protocol.SyncEqual, protocol.No{}))
+		return true, s.sendSync(protocol.SyncEqual, protocol.No{})
 	}
-	if err := s.write(syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: vector})); err != nil {
+	if err := s.sendSync(protocol.SyncVector, protocol.VectorFrame{Heads: vector}); err != nil {
 		return true, err
 	}
 	if err := n.readOps(s, eid); err != nil {
@@ -187,7 +187,7 @@ func (n *Node) syncRemoved(ctx context.Context, device keys.ID, eid keys.Digest)
 	defer undo()
 	defer func() { s.finish(err) }()
 	vector := part.Vector()
-	if err := s.write(syncFrame(protocol.SyncHello, protocol.Hello{Entity: eid, Hash: vector.Hash(eid)})); err != nil {
+	if err := s.sendSync(protocol.SyncHello, protocol.Hello{Entity: eid, Hash: vector.Hash(eid)}); err != nil {
 		return err
 	}
 	typ, payload, err := s.read(syncLimit)
@@ -204,7 +204,7 @@ func (n *Node) syncRemoved(ctx context.Context, device keys.ID, eid keys.Digest)
 		if err := n.sendOps(s, eid, part.Lacks(theirs.Heads)); err != nil {
 			return err
 		}
-		if err := s.write(syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: vector})); err != nil {
+		if err := s.sendSync(protocol.SyncVector, protocol.VectorFrame{Heads: vector}); err != nil {
 			return err
 		}
 		if err := n.readOps(s, eid); err != nil {

@@ -125,12 +125,12 @@ func (g *gossip) validator(r *room) pubsub.ValidatorEx {
 // hear takes operations that gossip brought, in memory: it does not wait for the
 // disk. missing says that some build on what is not here.
 func (n *Node) hear(eid keys.Digest, from keys.ID, raws [][]byte) (verdict pubsub.ValidationResult, missing bool) {
-	raws = n.unknown(eid, raws)
-	if len(raws) == 0 {
+	batch := n.unknown(eid, oplog.Hash(raws))
+	if len(batch) == 0 {
 		return pubsub.ValidationIgnore, false
 	}
-	ops := oplog.ParseBatch(raws, nil)
-	if len(ops) < len(raws) {
+	ops := oplog.ParseBatch(batch, nil)
+	if len(ops) < len(batch) {
 		return pubsub.ValidationReject, false
 	}
 	verdict = pubsub.ValidationIgnore

@@ -194,7 +194,7 @@ func (n *Node) sendMeInfo(s *stream, body protocol.InfoBody) error {
 	}
 	body.Ops = [][]byte{}
 	m := protocol.SignInfo(n.device, s.peer, body)
-	return s.write(protocol.Frame(uint8(body.Step), keys.Marshal(m)))
+	return s.send(uint8(body.Step), m)
 }
 
 func (n *Node) readMeInfo(s *stream, step protocol.InfoStep) (protocol.InfoBody, error) {

@@ -112,7 +112,7 @@ func (n *Node) askKeys(ctx context.Context, device keys.ID, eid keys.Digest, epo
 	defer undo()
 	defer func() { s.finish(err) }()
 	ask := protocol.AskKeys{Entity: eid, Epochs: epochs}
-	if err := s.write(protocol.Frame(uint8(protocol.KeysAsk), keys.Marshal(ask))); err != nil {
+	if err := s.send(uint8(protocol.KeysAsk), ask); err != nil {
 		return err
 	}
 	typ, payload, err := s.read(protocol.KeysLimit)
@@ -189,12 +189,12 @@ func (n *Node) serveKeys(_ context.Context, s *stream) (err error) {
 	}
 	boxes, ok := n.boxesFor(s.peer, ask)
 	if !ok {
-		return s.write(protocol.Frame(uint8(protocol.KeysNo), keys.Marshal(protocol.No{})))
+		return s.send(uint8(protocol.KeysNo), protocol.No{})
 	}
 	if err := n.store.settled(); err != nil { // the op of an epoch is durable before its key is told
 		return err
 	}
-	return s.write(protocol.Frame(uint8(protocol.KeysBoxes), keys.Marshal(protocol.KeyBoxes{Boxes: boxes})))
+	return s.send(uint8(protocol.KeysBoxes), protocol.KeyBoxes{Boxes: boxes})
 }
 
 // boxesFor seals what a device asks for, or reports that it may not ask.

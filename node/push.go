@@ -166,7 +166,7 @@ func (n *Node) pushTo(ctx context.Context, device keys.ID, eid keys.Digest, ops 
 	undo := context.AfterFunc(ctx, func() { _ = s.Reset() }) // finish waits for the other side's half of the negotiation
 	defer undo()
 	chunk, _ := cutOps(ops) // what does not fit one frame comes by sync
-	err = s.write(protocol.Frame(uint8(protocol.SyncPush), keys.Marshal(protocol.Push{Entity: eid, Ops: chunk})))
+	err = s.send(uint8(protocol.SyncPush), protocol.Push{Entity: eid, Ops: chunk})
 	s.finish(err)
 	return err
 }

@@ -55,7 +55,7 @@ func (n *Node) openRanges(s *stream, eid keys.Digest, mine offer) error {
 	defer n.endComparing(s.peer)
 	first := n.firstRanges(eid, &mine)
 	first.Addrs = n.newRecord(s.peer)
-	if err := s.write(syncFrame(protocol.SyncRanges, first)); err != nil {
+	if err := s.sendSync(protocol.SyncRanges, first); err != nil {
 		return err
 	}
 	f, err := s.readRanges()
@@ -124,7 +124,7 @@ func (n *Node) reconcile(s *stream, eid keys.Digest, r *oplog.Reconciler, f prot
 			}
 			return n.sendNamed(s, eid, r.Lacking())
 		}
-		if err := s.write(syncFrame(protocol.SyncRanges, protocol.Ranges{Ranges: reply, Wants: wants, Lists: lists})); err != nil {
+		if err := s.sendSync(protocol.SyncRanges, protocol.Ranges{Ranges: reply, Wants: wants, Lists: lists}); err != nil {
 			return err
 		}
 		lists = nil

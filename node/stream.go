@@ -54,6 +54,8 @@ type stream struct {
 	r    *bufio.Reader
 	peer keys.ID
 
+	in, out []byte // where payloads are read to, and where frames are made
+
 	lists  *keys.Digest // up to which checkpoint the other side of a sync has the lists, as it says; nil for none
 	subnet string       // of an incoming stream's other end, "" if it does not matter
 }
@@ -98,8 +100,10 @@ func accepted(s network.Stream) (*stream, error) {
 	return &stream{Stream: s, rw: s, r: bufio.NewReader(s), peer: device, subnet: subnetOf(s.Conn())}, nil
 }
 
-// read reads one frame: its type and payload. The length is checked against the
-// type's limit, and reserved with the resource manager, before memory is taken.
+// read reads one frame: its type, and its payload, which is good until the next read. The
+// length is checked against the type's limit, and what it takes more than those before is
+// reserved with the resource manager, before memory is taken. It is the stream's until its
+// end, which releases it.
 func (s *stream) read(limit func(typ uint8) int) (typ uint8, payload []byte, err error) {
 	size, err := binary.ReadUvarint(s.r)
 	if err != nil {
@@ -118,11 +122,13 @@ func (s *stream) read(limit func(typ uint8) int) (typ uint8, payload []byte, err
 	if size > uint64(limit(typ)) {
 		return 0, nil, fmt.Errorf("%w: type %d of %d bytes", protocol.ErrFrame, typ, size)
 	}
-	if err := s.Scope().ReserveMemory(int(size), network.ReservationPriorityMedium); err != nil {
-		return 0, nil, fmt.Errorf("read frame: %w", err)
+	if more := int(size) - 1 - len(s.in); more > 0 {
+		if err := s.Scope().ReserveMemory(more, network.ReservationPriorityMedium); err != nil {
+			return 0, nil, fmt.Errorf("read frame: %w", err)
+		}
+		s.in = make([]byte, size-1)
 	}
-	defer s.Scope().ReleaseMemory(int(size))
-	payload = make([]byte, size-1)
+	payload = s.in[:size-1]
 	if _, err := io.ReadFull(s.r, payload); err != nil {
 		return 0, nil, fmt.Errorf("read frame: %w", err)
 	}
@@ -138,7 +144,13 @@ func (s *stream) readMessage() (protocol.Message, error) {
 	return protocol.Decode(append([]byte{typ}, payload...))
 }
 
-// write sends bytes that are already a frame, within ten seconds.
+// send writes the frame of v, one of the project's messages.
+func (s *stream) send(typ uint8, v any) error {
+	s.out = protocol.AppendFrame(s.out[:0], typ, v)
+	return s.write(s.out)
+}
+
+// write writes bytes that are already a frame, within ten seconds.
 func (s *stream) write(frame []byte) error {
 	if err := s.SetWriteDeadline(time.Now().Add(protocol.FrameTime)); err != nil {
 		return fmt.Errorf("write frame: %w", err)

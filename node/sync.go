@@ -135,7 +135,7 @@ func (n *Node) exchange(ctx context.Context, device keys.ID, eid keys.Digest, by
 	if err := n.sendOps(s, eid, lacks); err != nil {
 		return false, err
 	}
-	if err := s.write(syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: mine.vector, Lists: mine.lists})); err != nil {
+	if err := s.sendSync(protocol.SyncVector, protocol.VectorFrame{Heads: mine.vector, Lists: mine.lists}); err != nil {
 		return false, err
 	}
 	if err := n.readOps(s, eid); err != nil {
@@ -153,15 +153,11 @@ func (n *Node) ask(s *stream, eid keys.Digest, mine *offer, byRanges bool) error
 	same := n.hasAll(eid, s.peer, mine.hash)
 	n.mu.Unlock()
 	if !mine.byRanges || same && !byRanges {
-		return s.write(syncFrame(protocol.SyncHello, protocol.Hello{Entity: eid, Hash: mine.hash, Addrs: addrs}))
+		return s.sendSync(protocol.SyncHello, protocol.Hello{Entity: eid, Hash: mine.hash, Addrs: addrs})
 	}
 	first := n.firstRanges(eid, mine)
 	first.Entity, first.Hash, first.Addrs = &eid, &mine.hash, addrs
-	return s.write(syncFrame(protocol.SyncRanges, first))
-}
-
-func syncFrame(typ protocol.SyncType, v any) []byte {
-	return protocol.Frame(uint8(typ), keys.Marshal(v))
+	return s.sendSync(protocol.SyncRanges, first)
 }
 
 // serveSync is B's side: a push, or a sync.
@@ -206,7 +202,7 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 			return err
 		}
 		n.fetchSoon() // perhaps it is one that we miss, and that device of ours has it
-		return s.write(syncFrame(protocol.SyncNo, protocol.No{}))
+		return s.sendSync(protocol.SyncNo, protocol.No{})
 	}
 	n.mu.Lock()
 	n.linkSoon(s.peer) // it has its approval, else it would not know of our Me
@@ -217,7 +213,7 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 	switch {
 	case mine.hash == hello.Hash:
 		n.confirm(hello.Entity, s.peer, mine.hash)
-		return s.write(syncFrame(protocol.SyncEqual, protocol.No{}))
+		return s.sendSync(protocol.SyncEqual, protocol.No{})
 	case opening != nil:
 		return n.answerRanges(s, hello.Entity, mine, *opening)
 	case mine.byRanges:
@@ -229,7 +225,7 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 // serveVector is B's side of a sync by vectors.
 func (n *Node) serveVector(s *stream, eid keys.Digest, mine offer) error {
 	answer := protocol.VectorFrame{Heads: mine.vector, Addrs: n.newRecord(s.peer), Lists: mine.lists}
-	if err := s.write(syncFrame(protocol.SyncVector, answer)); err != nil {
+	if err := s.sendSync(protocol.SyncVector, answer); err != nil {
 		return err
 	}
 	if err := n.readOps(s, eid); err != nil {
@@ -299,6 +295,9 @@ func (n *Node) learnAddrs(device keys.ID, raw []byte) {
 		n.log.Debug("addresses", "err", err)
 	}
 }
+
+// sendSync writes a frame of a sync.
+func (s *stream) sendSync(typ protocol.SyncType, v any) error { return s.send(uint8(typ), v) }
 
 // readSync reads the next frame of a sync, which must be of type want, into v.
 func (s *stream) readSync(want protocol.SyncType, v any) error {

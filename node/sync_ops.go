@@ -43,7 +43,7 @@ func (n *Node) sendOps(s *stream, eid keys.Digest, ops []oplog.Op) error {
 		}
 		ops = ops[content:]
 		for _, d := range lists {
-			if err := s.write(syncFrame(protocol.SyncDropped, protocol.Dropped(d))); err != nil {
+			if err := s.sendSync(protocol.SyncDropped, protocol.Dropped(d)); err != nil {
 				return err
 			}
 		}
@@ -67,11 +67,11 @@ func (s *stream) writeOps(ops []oplog.Op, vouchers map[keys.Digest]oplog.Op, mor
 		for len(vouch) > 0 {
 			var f protocol.Vouchers
 			f.Ops, vouch = cutOps(vouch)
-			if err := s.write(syncFrame(protocol.SyncVouchers, f)); err != nil {
+			if err := s.sendSync(protocol.SyncVouchers, f); err != nil {
 				return err
 			}
 		}
-		if err := s.write(syncFrame(protocol.SyncOps, protocol.Ops{Ops: entriesOf(chunk), More: more || len(rest) > 0})); err != nil {
+		if err := s.sendSync(protocol.SyncOps, protocol.Ops{Ops: entriesOf(chunk), More: more || len(rest) > 0}); err != nil {
 			return err
 		}
 		if len(rest) == 0 {

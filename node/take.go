@@ -24,7 +24,7 @@ func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool,
 // parse returns what is authentic and not here of operations from a member, of which some
 // may be named by stubs.
 func (n *Node) parse(eid keys.Digest, raws [][]byte, stubs map[keys.Digest]oplog.Op) []oplog.Op {
-	return oplog.ParseBatch(n.unknown(eid, raws), stubs)
+	return oplog.ParseBatch(n.unknown(eid, oplog.Hash(raws)), stubs)
 }
 
 // takeParsed is take in memory, for operations that were parsed: finish, nil if there
@@ -134,25 +134,22 @@ func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused
 	return missing, refused, flooded
 }
 
-// unknown returns those of an entity's operations that are not here: a signature is
-// checked once, however often an op arrives.
-func (n *Node) unknown(eid keys.Digest, raws [][]byte) [][]byte {
+// unknown keeps those of an entity's operations that are not here: a signature is checked
+// once, however often an op arrives.
+func (n *Node) unknown(eid keys.Digest, batch []oplog.Hashed) []oplog.Hashed {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	h, ok := n.find(eid)
 	if !ok {
 		if _, missing := n.meLog.Entities[eid]; missing {
-			return raws
+			return batch
 		}
 		return nil
 	}
-	var out [][]byte
-	for _, raw := range raws {
-		if _, known := h.Log().Get(oplog.EntryID(raw)); !known {
-			out = append(out, raw)
-		}
-	}
-	return out
+	return slices.DeleteFunc(batch, func(o oplog.Hashed) bool {
+		_, known := h.Log().Get(o.ID)
+		return known
+	})
 }
 
 var (

@@ -7,6 +7,28 @@ import (
 	"pttnode/keys"
 )
 
+// Hashed is an entry of a batch, and the id of the op that it stands for if it is one.
+type Hashed struct {
+	ID  keys.Digest
+	Raw []byte // an op's bytes, or the id of a stub
+}
+
+// Hash hashes the entries of a batch, so that those that are known need not be parsed.
+func Hash(raws [][]byte) []Hashed {
+	out := make([]Hashed, len(raws))
+	for i, raw := range raws {
+		out[i] = Hashed{Raw: raw}
+		if out[i].isStub() {
+			out[i].ID = keys.Digest(raw)
+		} else {
+			out[i].ID = IDOf(raw)
+		}
+	}
+	return out
+}
+
+func (h Hashed) isStub() bool { return len(h.Raw) == len(keys.Digest{}) }
+
 // ParseBatch parses operations of any strands and devices as a peer sends them
 // and returns those that are authentic, in the order given. Control ops are
 // checked one by one. Content ops of one device that follow one another are
@@ -14,13 +36,13 @@ import (
 // after it is left out, as are malformed ones: a later batch brings them again if
 // they were authentic after all. An op of the result may thus have a bad signature
 // of its own; see Signed. 32 bytes are the id of one of stubs, which are authentic; a stub
-// makes no other op so. It keeps raws, which nobody may change any more.
-func ParseBatch(raws [][]byte, stubs map[keys.Digest]Op) []Op {
-	ops := make([]Op, 0, len(raws))
-	at := make(map[keys.Digest]int, len(raws)) // where in ops the content ops are; a chain may fork
-	chainOf := make([]int, 0, len(raws))       // the op before it in its chain, -1 for none
-	for _, raw := range raws {
-		o, err := decodeEntry(raw, stubs)
+// makes no other op so. It keeps the bytes, which nobody may change any more.
+func ParseBatch(batch []Hashed, stubs map[keys.Digest]Op) []Op {
+	ops := make([]Op, 0, len(batch))
+	at := make(map[keys.Digest]int, len(batch)) // where in ops the content ops are; a chain may fork
+	chainOf := make([]int, 0, len(batch))       // the op before it in its chain, -1 for none
+	for _, h := range batch {
+		o, err := h.decode(stubs)
 		if err != nil {
 			continue
 		}
@@ -59,14 +81,14 @@ func ParseBatch(raws [][]byte, stubs map[keys.Digest]Op) []Op {
 	return out
 }
 
-// decodeEntry is decodeOwn for an entry of a batch, which may be the id of a stub.
-func decodeEntry(raw []byte, stubs map[keys.Digest]Op) (Op, error) {
-	if len(raw) != len(keys.Digest{}) {
-		return decodeOwn(raw)
+// decode is decodeOwn for an entry of a batch, which may be the id of a stub.
+func (h Hashed) decode(stubs map[keys.Digest]Op) (Op, error) {
+	if !h.isStub() {
+		return decodeOwn(h.ID, h.Raw)
 	}
-	o, ok := stubs[keys.Digest(raw)]
+	o, ok := stubs[h.ID]
 	if !ok {
-		return Op{}, fmt.Errorf("%w: the stub of %x", ErrMissing, raw)
+		return Op{}, fmt.Errorf("%w: the stub of %v", ErrMissing, h.ID)
 	}
 	return o, nil
 }

@@ -49,7 +49,10 @@ func PutDropped(ctx context.Context, w datastore.Write, entity keys.Digest, d Dr
 }
 
 func opKey(entity, id keys.Digest) datastore.Key {
-	return datastore.RawKey(KeysOf(entity) + id.String())
+	b := append(make([]byte, 0, 128), opPrefix...)
+	b, _ = entity.AppendText(b) // it cannot fail
+	b, _ = id.AppendText(append(b, '/'))
+	return datastore.RawKey(string(b))
 }
 
 // KeysOf returns the prefix of the keys of an entity's ops.

@@ -15,7 +15,8 @@ import (
 type Log struct {
 	entity keys.Digest
 	ops    map[keys.Digest]Op
-	chains map[chain][]link
+	chains map[chain][]Op          // by seq; where it forks the op of the lowest id
+	beside map[spot][]keys.Digest  // the others there
 	heads  [2]map[keys.Digest]bool // by strand-1
 	forked map[chain]uint64        // lowest seq at which a device signed two ops
 	order  [2][]Op                 // cache of All; nil after an append out of order
@@ -30,15 +31,19 @@ type chain struct {
 	strand Strand
 }
 
-// link is the operations at one seq of a chain: one, or more where it forks.
-type link []keys.Digest
+// spot is one seq of a chain.
+type spot struct {
+	chain
+	seq uint64
+}
 
 // NewLog returns an empty log of the entity whose genesis has this id.
 func NewLog(entity keys.Digest) *Log {
 	return &Log{
 		entity: entity,
 		ops:    make(map[keys.Digest]Op),
-		chains: make(map[chain][]link),
+		chains: make(map[chain][]Op),
+		beside: make(map[spot][]keys.Digest),
 		heads:  [2]map[keys.Digest]bool{make(map[keys.Digest]bool), make(map[keys.Digest]bool)},
 		forked: make(map[chain]uint64),
 
@@ -60,26 +65,40 @@ func (l *Log) Get(id keys.Digest) (Op, bool) {
 
 // Missing returns what o builds on and the log does not have: prev, parents and
 // auth.
-func (l *Log) Missing(o Op) []keys.Digest { return l.missingAfter(o, nil) }
+func (l *Log) Missing(o Op) []keys.Digest {
+	missing, _ := l.look(o, nil)
+	return missing
+}
 
-func (l *Log) missingAfter(o Op, coming map[keys.Digest]Op) []keys.Digest {
-	var missing []keys.Digest
-	need := func(id keys.Digest) {
-		_, comes := coming[id]
-		if _, ok := l.ops[id]; !ok && !comes && !slices.Contains(missing, id) {
+// look returns what o builds on and neither the log nor coming has, and ErrChain when
+// what is there of prev, parents and auth is not what it must be.
+func (l *Log) look(o Op, coming map[keys.Digest]Op) (missing []keys.Digest, wrong error) {
+	get := func(id keys.Digest) (Op, bool) {
+		on, ok := l.ops[id]
+		if !ok {
+			on, ok = coming[id]
+		}
+		if !ok && !slices.Contains(missing, id) {
 			missing = append(missing, id)
 		}
+		return on, ok
 	}
 	if p := o.Prev(); !p.IsZero() {
-		need(p)
+		if prev, ok := get(p); ok && (prev.Device() != o.Device() || prev.Strand() != o.Strand() || prev.Seq()+1 != o.Seq()) {
+			wrong = fmt.Errorf("%w: %v seq %d after %v seq %d", ErrChain, o.ID(), o.Seq(), p, prev.Seq())
+		}
 	}
 	for _, id := range o.Parents() {
-		need(id)
+		if parent, ok := get(id); ok && parent.Strand() != o.Strand() {
+			wrong = fmt.Errorf("%w: parent %v is of the other strand", ErrChain, id)
+		}
 	}
 	for _, id := range o.Auth() {
-		need(id)
+		if auth, ok := get(id); ok && auth.Strand() != Control {
+			wrong = fmt.Errorf("%w: auth %v is not a control op", ErrChain, id)
+		}
 	}
-	return missing
+	return missing, wrong
 }
 
 // Check says whether o may be appended: ErrForeign for another entity's op,
@@ -92,32 +111,11 @@ func (l *Log) CheckAfter(o Op, coming map[keys.Digest]Op) error {
 	if o.Entity() != l.entity {
 		return fmt.Errorf("%w: %v of %v", ErrForeign, o.ID(), o.Entity())
 	}
-	if m := l.missingAfter(o, coming); len(m) > 0 {
-		return fmt.Errorf("%w: %v needs %d ops, first %v", ErrMissing, o.ID(), len(m), m[0])
+	missing, wrong := l.look(o, coming)
+	if len(missing) > 0 {
+		return fmt.Errorf("%w: %v needs %d ops, first %v", ErrMissing, o.ID(), len(missing), missing[0])
 	}
-	get := func(id keys.Digest) Op {
-		if o, ok := coming[id]; ok {
-			return o
-		}
-		return l.ops[id]
-	}
-	if p := o.Prev(); !p.IsZero() {
-		prev := get(p)
-		if prev.Device() != o.Device() || prev.Strand() != o.Strand() || prev.Seq()+1 != o.Seq() {
-			return fmt.Errorf("%w: %v seq %d after %v seq %d", ErrChain, o.ID(), o.Seq(), p, prev.Seq())
-		}
-	}
-	for _, id := range o.Parents() {
-		if get(id).Strand() != o.Strand() {
-			return fmt.Errorf("%w: parent %v is of the other strand", ErrChain, id)
-		}
-	}
-	for _, id := range o.Auth() {
-		if get(id).Strand() != Control {
-			return fmt.Errorf("%w: auth %v is not a control op", ErrChain, id)
-		}
-	}
-	return nil
+	return wrong
 }
 
 // Append adds o and reports whether it was new. It fails like Check and then
@@ -130,17 +128,7 @@ func (l *Log) Append(o Op) (bool, error) {
 		return false, err
 	}
 	l.ops[o.ID()] = o
-	c := chain{o.Device(), o.Strand()}
-	links := l.chains[c]
-	for uint64(len(links)) <= o.Seq() {
-		links = append(links, nil)
-	}
-	links[o.Seq()] = append(links[o.Seq()], o.ID())
-	slices.SortFunc(links[o.Seq()], compare)
-	l.chains[c] = links
-	if at, ok := l.forked[c]; len(links[o.Seq()]) > 1 && (!ok || o.Seq() < at) {
-		l.forked[c] = o.Seq()
-	}
+	l.link(o)
 	s := o.Strand() - 1
 	heads := l.heads[s]
 	for _, p := range o.Parents() {
@@ -155,6 +143,30 @@ func (l *Log) Append(o Op) (bool, error) {
 	heads[o.ID()] = true
 	l.places.add(o)
 	return true, nil
+}
+
+// link gives o, which is in ops, its place in its chain: behind prev, or beside others that
+// are.
+func (l *Log) link(o Op) {
+	c, seq := chain{o.Device(), o.Strand()}, o.Seq()
+	if seq == uint64(len(l.chains[c])) {
+		l.chains[c] = append(l.chains[c], o)
+		return
+	}
+	ids := append(l.At(c.device, c.strand, seq), o.ID())
+	slices.SortFunc(ids, compare)
+	l.chains[c][seq], l.beside[spot{c, seq}] = l.ops[ids[0]], ids[1:]
+	if lowest, ok := l.forked[c]; !ok || seq < lowest {
+		l.forked[c] = seq
+	}
+}
+
+// replace puts o in the place of what it has been so far, but for the order of its strand.
+func (l *Log) replace(o Op) {
+	l.ops[o.ID()] = o
+	if at := &l.chains[chain{o.Device(), o.Strand()}][o.Seq()]; at.ID() == o.ID() {
+		*at = o
+	}
 }
 
 // Heads returns the ops of a strand that no other names as parent, ascending.
@@ -178,20 +190,20 @@ func (l *Log) Widens(o Op) bool {
 // goes. It reports false for a device that wrote nothing. Where the chain forks
 // it is the op with the lowest id of the last seq.
 func (l *Log) Tip(device keys.ID, s Strand) (Op, bool) {
-	links := l.chains[chain{device, s}]
-	if len(links) == 0 {
+	ops := l.chains[chain{device, s}]
+	if len(ops) == 0 {
 		return Op{}, false
 	}
-	return l.ops[links[len(links)-1][0]], true
+	return ops[len(ops)-1], true
 }
 
 // At returns the ids of a device's ops at one seq: one, or more where it forks.
 func (l *Log) At(device keys.ID, s Strand, seq uint64) []keys.Digest {
-	links := l.chains[chain{device, s}]
-	if seq >= uint64(len(links)) {
+	c := chain{device, s}
+	if seq >= uint64(len(l.chains[c])) {
 		return nil
 	}
-	return slices.Clone(links[seq])
+	return append([]keys.Digest{l.chains[c][seq].ID()}, l.beside[spot{c, seq}]...)
 }
 
 // Forked returns the lowest seq at which a device signed two operations, and

@@ -204,7 +204,7 @@ func Sign(k keys.Private, d Draft) (Op, error) {
 	raw := keys.Marshal(env)
 	env.Sig = k.Sign(purposeOf(env.Family, env.Type), raw[:len(raw)-sigSize])
 	copy(raw[len(raw)-len(env.Sig):], env.Sig[:])
-	o, err := parse(raw, env)
+	o, err := build(IDOf(raw), raw, env, int32(len(env.Body)))
 	if err == nil {
 		o.signed = true
 	}

@@ -2,7 +2,6 @@ package oplog
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"fmt"
 
 	"pttnode/keys"
@@ -57,10 +56,10 @@ func follows(p, o Op) bool {
 }
 
 // decode parses raw, of which it keeps a copy, but for the signature.
-func decode(raw []byte) (Op, error) { return decodeOwn(bytes.Clone(raw)) }
+func decode(raw []byte) (Op, error) { return decodeOwn(IDOf(raw), bytes.Clone(raw)) }
 
-// decodeOwn is decode for bytes that it may keep.
-func decodeOwn(raw []byte) (Op, error) {
+// decodeOwn is decode for bytes that it may keep, and their hash.
+func decodeOwn(id keys.Digest, raw []byte) (Op, error) {
 	if len(raw) > MaxContent {
 		return Op{}, fmt.Errorf("%w: %d bytes", ErrTooLarge, len(raw))
 	}
@@ -75,15 +74,10 @@ func decodeOwn(raw []byte) (Op, error) {
 	if err != nil {
 		return Op{}, err
 	}
-	return parse(raw, env)
+	return build(id, raw, env, int32(len(env.Body)))
 }
 
-// parse checks the envelope's own rules and builds the Op around raw, which it
-// takes over.
-func parse(raw []byte, env envelope) (Op, error) {
-	return build(sha256.Sum256(raw), raw, env, int32(len(env.Body)))
-}
-
+// build checks the envelope's own rules and builds the Op around raw, which it takes over.
 func build(id keys.Digest, raw []byte, env envelope, body int32) (Op, error) {
 	o := &op{
 		id: id, raw: raw, parents: env.Parents, auth: env.Auth, seq: env.Seq, at: env.At, body: body,

@@ -3,7 +3,6 @@ package oplog
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"slices"
 
 	"pttnode/keys"
@@ -54,14 +53,6 @@ func (o Op) Entry() []byte {
 		return o.id[:]
 	}
 	return o.raw
-}
-
-// EntryID returns the id of the op that an entry of a batch stands for, if it is one.
-func EntryID(raw []byte) keys.Digest {
-	if len(raw) == len(keys.Digest{}) {
-		return keys.Digest(raw)
-	}
-	return IDOf(raw)
 }
 
 // Dropped is the list of what one checkpoint drops, ascending by id.
@@ -207,7 +198,9 @@ func (l *Log) Strip(d Dropped, stays func(Op) bool) (stripped []Op, err error) {
 		now[o.id] = o
 		stripped = append(stripped, o)
 	}
-	maps.Copy(l.ops, now)
+	for _, o := range stripped {
+		l.replace(o)
+	}
 	order := l.order[Content-1]
 	for i, o := range order {
 		if b, ok := now[o.id]; ok {

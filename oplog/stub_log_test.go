@@ -193,6 +193,9 @@ func checkStrip(rt *rapid.T, l *oplog.Log, d oplog.Dropped) {
 		if have, _ := l.Get(o.ID()); have != o || o.ID() != handedOut[i].ID() {
 			rt.Fatalf("at %d of the order is another op than the log has, or stood there before", i)
 		}
+		if tip, ok := l.Tip(o.Device(), oplog.Content); !ok || tip.Bare() != (listed[tip.ID()] || wasBare(handedOut, tip.ID())) {
+			rt.Fatalf("the tip of %v is listed %v and bare %v", o.Device(), listed[tip.ID()], tip.Bare())
+		}
 		if listed[o.ID()] != o.Bare() && !handedOut[i].Bare() {
 			rt.Fatalf("%v is listed %v and bare %v", o.ID(), listed[o.ID()], o.Bare())
 		}
@@ -209,6 +212,10 @@ func checkStrip(rt *rapid.T, l *oplog.Log, d oplog.Dropped) {
 	if again, err := l.Strip(d, nil); err != nil || len(again) != 0 {
 		rt.Fatalf("Strip again = %d ops, %v", len(again), err)
 	}
+}
+
+func wasBare(ops []oplog.Op, id keys.Digest) bool {
+	return slices.ContainsFunc(ops, func(o oplog.Op) bool { return o.ID() == id && o.Bare() })
 }
 
 // checkSync: another log finds out the same of one that was stripped as of the whole one,

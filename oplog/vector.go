@@ -37,24 +37,24 @@ func (v Vector) Hash(entity keys.Digest) keys.Digest {
 // Vector returns the tips of all chains.
 func (l *Log) Vector() Vector {
 	v := make(Vector, 0, len(l.chains))
-	for c, links := range l.chains {
+	for c, ops := range l.chains {
 		_, forked := l.forked[c]
 		if !forked {
-			last := uint64(len(links) - 1)
-			v = append(v, Head{c.device, c.strand, last, links[last][0]})
+			tip := ops[len(ops)-1]
+			v = append(v, Head{c.device, c.strand, tip.Seq(), tip.ID()})
 			continue
 		}
 		// The tips of a forked chain are the ops that no other names as prev.
 		named := make(map[keys.Digest]bool)
-		for _, ids := range links {
-			for _, id := range ids {
+		for seq := range uint64(len(ops)) {
+			for _, id := range l.At(c.device, c.strand, seq) {
 				named[l.ops[id].Prev()] = true
 			}
 		}
-		for seq, ids := range links {
-			for _, id := range ids {
+		for seq := range uint64(len(ops)) {
+			for _, id := range l.At(c.device, c.strand, seq) {
 				if !named[id] {
-					v = append(v, Head{c.device, c.strand, uint64(seq), id})
+					v = append(v, Head{c.device, c.strand, seq, id})
 				}
 			}
 		}
@@ -95,10 +95,10 @@ func (l *Log) Lacks(theirs Vector) []Op {
 		}
 	}
 	for c := range ahead {
-		links := l.chains[c]
-		if _, forked := l.forked[c]; !known[c] && !forked && uint64(len(links)) <= from[c] {
-			for _, ids := range links { // a longer chain of one history has all of ours
-				skip[ids[0]] = true
+		ops := l.chains[c]
+		if _, forked := l.forked[c]; !known[c] && !forked && uint64(len(ops)) <= from[c] {
+			for _, o := range ops { // a longer chain of one history has all of ours
+				skip[o.ID()] = true
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"testing"
 
 	"pttnode/keys"
@@ -24,6 +25,18 @@ func TestSyncSizes(t *testing.T) {
 		t.Errorf("hello, vector and the frame around operations of 50 authors take %d bytes, want at most 4,096", got)
 	} else {
 		t.Logf("equal: %d bytes; 50 authors: %d", hello+equal, got)
+	}
+}
+
+// TestAppendFrame: it makes the frame that Frame makes, behind what was there.
+func TestAppendFrame(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{0, 100, 120, 130, 20_000, 900_000} { // lengths of one, two and three bytes
+		v := Ops{Ops: [][]byte{make([]byte, size)}}
+		want := append([]byte("before"), Frame(uint8(SyncOps), keys.Marshal(v))...)
+		if got := AppendFrame([]byte("before"), uint8(SyncOps), v); !bytes.Equal(got, want) {
+			t.Errorf("the frame of %d bytes begins %x, want %x", size, got[:16], want[:16])
+		}
 	}
 }
 

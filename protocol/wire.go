@@ -35,9 +35,22 @@ func Encode(m Message) []byte { return Frame(uint8(m.frame()), keys.Marshal(m)) 
 
 // Frame returns one frame of any of this project's stream protocols.
 func Frame(typ uint8, payload []byte) []byte {
-	b := binary.AppendUvarint(make([]byte, 0, len(payload)+6), uint64(len(payload)+1))
+	b := binary.AppendUvarint(make([]byte, 0, len(payload)+frameHead), uint64(len(payload)+1))
 	b = append(b, typ)
 	return append(b, payload...)
+}
+
+// frameHead is the most bytes before a payload: its length, of 32 bits, and the type.
+const frameHead = 6
+
+// AppendFrame appends to b the frame of v, one of the project's messages: Frame for large
+// ones, which come one after the other.
+func AppendFrame(b []byte, typ uint8, v any) []byte {
+	at := len(b)
+	b = keys.Append(append(b, make([]byte, frameHead)...), v)
+	payload := b[at+frameHead:]
+	b = append(binary.AppendUvarint(b[:at], uint64(len(payload)+1)), typ)
+	return append(b, payload...) // a few bytes to the front
 }
 
 // Decode parses what follows a frame's length: type byte and CBOR. It fails with
