@@ -195,7 +195,7 @@ func TestAttackStubForgesText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range victim.Vouched(oplog.ParseBatch(oplog.Hash([][]byte{raw, bare[0].Entry()}), map[keys.Digest]oplog.Op{bare[0].ID(): bare[0]})) {
+	for _, o := range victim.Vouched(oplog.ParseBatch(oplog.HashAll([][]byte{raw, bare[0].Entry()}), map[keys.Digest]oplog.Op{bare[0].ID(): bare[0]})) {
 		_, _ = victim.Add(o)
 	}
 	if got := victim.texts(); slices.Contains(got, "words she never wrote") {
@@ -227,7 +227,7 @@ func TestAttackStubForksOthers(t *testing.T) {
 	for o := range w.Log().All(oplog.Content) {
 		oplog.Vouch(o, unsure, sure)
 	}
-	for _, o := range victim.Vouched(oplog.ParseBatch(oplog.Hash([][]byte{bare[0].Entry()}), sure)) {
+	for _, o := range victim.Vouched(oplog.ParseBatch(oplog.HashAll([][]byte{bare[0].Entry()}), sure)) {
 		_, _ = victim.Add(o)
 	}
 	if !victim.Counts(first) {
@@ -398,7 +398,7 @@ func TestVoucherStays(t *testing.T) {
 		return w.ring[epoch.ID].Seal(w.ID(), epoch.ID, keys.LP([]byte(keys.LabelContentAAD), aad, epoch.Commitment[:]), plain)
 	}
 	voucher := sign(t, w.who(t, "phone"), d)
-	for _, o := range w.Vouched(oplog.ParseBatch(oplog.Hash([][]byte{bad, voucher.Bytes()}), nil)) {
+	for _, o := range w.Vouched(oplog.ParseBatch(oplog.HashAll([][]byte{bad, voucher.Bytes()}), nil)) {
 		checkAdded(t, w.Entity, o)
 	}
 	w.write(t, "phone", entity.ArticleEdit{Article: a.ID(), Title: "three"})
@@ -601,7 +601,7 @@ func TestBadNeighbour(t *testing.T) {
 	d := w.draft(phone, oplog.Content, oplog.FamilyComment, 99, []byte("x"))
 	d.Prev, d.Parents, d.Seq = b, []keys.Digest{}, 2
 	m := sign(t, phone, d)
-	for _, o := range w.Vouched(oplog.ParseBatch(oplog.Hash([][]byte{raw, m.Bytes()}), nil)) {
+	for _, o := range w.Vouched(oplog.ParseBatch(oplog.HashAll([][]byte{raw, m.Bytes()}), nil)) {
 		checkAdded(t, w.Entity, o)
 	}
 	w.write(t, "dora", entity.ArticleDelete{Article: a.ID()})

@@ -30,3 +30,19 @@ func TestAcceptBesideEnd(t *testing.T) {
 		}
 	}
 }
+
+// TestWrittenAfterAcceptBesideEnd: what a friend writes in a friendship that did not end
+// after all is taken also by who has heard more of it before.
+func TestWrittenAfterAcceptBesideEnd(t *testing.T) {
+	t.Parallel()
+	w := settle(t, entity.Friend)
+	there := w.clone(t)
+	w.must(t, "founder", oplog.FamilyPolicy, entity.TypeEnd, entity.End{Reason: entity.EndNotAccepted})
+	checkAdded(t, w.Entity, there.must(t, "other", oplog.FamilyMember, entity.TypeAccept, entity.Accept{}))
+	for _, who := range []string{"founder", "other"} {
+		post := w.clone(t).post(t, who, "we are friends")
+		late := w.clone(t)
+		late.rekey(t)
+		checkAdded(t, late.Entity, post)
+	}
+}

@@ -298,7 +298,7 @@ func (e *Entity) partial(p past, v *verdict, users ...keys.Digest) *State {
 		return e.foldBy(p, v)
 	}
 	ns := slices.Clone(f.general)
-	for _, u := range users {
+	for _, u := range slices.Concat(f.founded.Parties, users) { // whether a friendship ended rests on both
 		ns = append(ns, f.about[u]...)
 	}
 	for u := range f.handed {

@@ -31,7 +31,7 @@ func TestVouched(t *testing.T) {
 			}
 			raws, prev = append(raws, raw), oplog.IDOf(raw)
 		}
-		return oplog.ParseBatch(oplog.Hash(raws), nil)
+		return oplog.ParseBatch(oplog.HashAll(raws), nil)
 	}
 	for _, c := range []struct {
 		name         string
@@ -79,7 +79,7 @@ func TestVouchedCascade(t *testing.T) {
 		o := sign(t, w.who(t, "founder"), honest)
 		checkAdded(t, w.Entity, o)
 		pair("master", 0, o.ID())
-		ops := oplog.ParseBatch(oplog.Hash(slices.Concat(bad, good)), nil)
+		ops := oplog.ParseBatch(oplog.HashAll(slices.Concat(bad, good)), nil)
 		if len(ops) != 2*(c.length+1) {
 			t.Fatalf("ParseBatch = %d ops, want %d", len(ops), 2*(c.length+1))
 		}

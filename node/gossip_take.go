@@ -125,7 +125,7 @@ func (g *gossip) validator(r *room) pubsub.ValidatorEx {
 // hear takes operations that gossip brought, in memory: it does not wait for the
 // disk. missing says that some build on what is not here.
 func (n *Node) hear(eid keys.Digest, from keys.ID, raws [][]byte) (verdict pubsub.ValidationResult, missing bool) {
-	batch := n.unknown(eid, oplog.Hash(raws))
+	batch := n.unknown(eid, oplog.HashAll(raws))
 	if len(batch) == 0 {
 		return pubsub.ValidationIgnore, false
 	}

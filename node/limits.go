@@ -47,7 +47,7 @@ const (
 	maxBehind     = 16                     // devices named that do not have everything
 	readAhead     = 2                      // frames of one sync that are taken and not written yet
 	memTable      = 8 << 20                // bytes that the store gathers before it writes a table: keys are hashes, so each table is merged with all others
-	lowTables     = 32                     // at half as many new tables they are merged, at twice as many all writes stop; by default 4
+	lowTables     = 32                     // pebble merges new tables when there are half as many, and stops all writes at twice as many; by default 4
 )
 
 // Bounds on connections. A connection costs 50 to 100 KiB; the limits of libp2p

@@ -139,8 +139,8 @@ func TestServeJoinLimits(t *testing.T) {
 			continue
 		}
 		l := newLine(protocol.Frame(typ, make([]byte, 1000)), false)
-		if err := n.serveJoin(t.Context(), l.stream(keys.ID{3})); err == nil || len(l.sent()) != 0 || l.reserved != 0 {
-			t.Errorf("a frame %d first: %v, answered with %x, %d bytes taken", typ, err, l.sent(), l.reserved)
+		if err := n.serveJoin(t.Context(), l.stream(keys.ID{3})); err == nil || len(l.sent()) != 0 || l.most != 0 {
+			t.Errorf("a frame %d first: %v, answered with %x, %d bytes taken", typ, err, l.sent(), l.most)
 		}
 		if _, in, err := n.answerJoin(keys.ID{3}, typ, []byte{0xa0}); err == nil || in != nil {
 			t.Errorf("a frame %d looked up: %v, %v", typ, in, err)

@@ -54,8 +54,6 @@ type stream struct {
 	r    *bufio.Reader
 	peer keys.ID
 
-	in, out []byte // where payloads are read to, and where frames are made
-
 	lists  *keys.Digest // up to which checkpoint the other side of a sync has the lists, as it says; nil for none
 	subnet string       // of an incoming stream's other end, "" if it does not matter
 }
@@ -100,11 +98,14 @@ func accepted(s network.Stream) (*stream, error) {
 	return &stream{Stream: s, rw: s, r: bufio.NewReader(s), peer: device, subnet: subnetOf(s.Conn())}, nil
 }
 
-// read reads one frame: its type, and its payload, which is good until the next read. The
-// length is checked against the type's limit, and what it takes more than those before is
-// reserved with the resource manager, before memory is taken. It is the stream's until its
-// end, which releases it.
+// read reads one frame: its type and payload. The length is checked against the
+// type's limit, and reserved with the resource manager, before memory is taken.
 func (s *stream) read(limit func(typ uint8) int) (typ uint8, payload []byte, err error) {
+	return s.readTo(nil, limit)
+}
+
+// readTo is read where the payload takes the place of what is in buf, if it has room.
+func (s *stream) readTo(buf []byte, limit func(typ uint8) int) (typ uint8, payload []byte, err error) {
 	size, err := binary.ReadUvarint(s.r)
 	if err != nil {
 		if errors.Is(err, io.EOF) {
@@ -122,13 +123,14 @@ func (s *stream) read(limit func(typ uint8) int) (typ uint8, payload []byte, err
 	if size > uint64(limit(typ)) {
 		return 0, nil, fmt.Errorf("%w: type %d of %d bytes", protocol.ErrFrame, typ, size)
 	}
-	if more := int(size) - 1 - len(s.in); more > 0 {
-		if err := s.Scope().ReserveMemory(more, network.ReservationPriorityMedium); err != nil {
-			return 0, nil, fmt.Errorf("read frame: %w", err)
-		}
-		s.in = make([]byte, size-1)
+	if err := s.Scope().ReserveMemory(int(size), network.ReservationPriorityMedium); err != nil {
+		return 0, nil, fmt.Errorf("read frame: %w", err)
 	}
-	payload = s.in[:size-1]
+	defer s.Scope().ReleaseMemory(int(size))
+	if payload = buf[:0]; uint64(cap(buf)) < size-1 {
+		payload = make([]byte, 0, size-1)
+	}
+	payload = payload[:size-1]
 	if _, err := io.ReadFull(s.r, payload); err != nil {
 		return 0, nil, fmt.Errorf("read frame: %w", err)
 	}
@@ -146,8 +148,7 @@ func (s *stream) readMessage() (protocol.Message, error) {
 
 // send writes the frame of v, one of the project's messages.
 func (s *stream) send(typ uint8, v any) error {
-	s.out = protocol.AppendFrame(s.out[:0], typ, v)
-	return s.write(s.out)
+	return s.write(protocol.Frame(typ, keys.Marshal(v)))
 }
 
 // write writes bytes that are already a frame, within ten seconds.

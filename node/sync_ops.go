@@ -55,6 +55,11 @@ func (n *Node) sendOps(s *stream, eid keys.Digest, ops []oplog.Op) error {
 // it; more says that others follow the last.
 func (s *stream) writeOps(ops []oplog.Op, vouchers map[keys.Digest]oplog.Op, more bool) error {
 	sent := make(map[keys.Digest]bool)
+	var buf []byte
+	send := func(typ protocol.SyncType, v any) error {
+		buf = protocol.AppendFrame(buf[:0], uint8(typ), v)
+		return s.write(buf)
+	}
 	for {
 		chunk, rest := oplog.CutBatch(ops, syncChunk, protocol.MaxSync-frameHead)
 		var vouch []oplog.Op
@@ -67,11 +72,11 @@ func (s *stream) writeOps(ops []oplog.Op, vouchers map[keys.Digest]oplog.Op, mor
 		for len(vouch) > 0 {
 			var f protocol.Vouchers
 			f.Ops, vouch = cutOps(vouch)
-			if err := s.sendSync(protocol.SyncVouchers, f); err != nil {
+			if err := send(protocol.SyncVouchers, f); err != nil {
 				return err
 			}
 		}
-		if err := s.sendSync(protocol.SyncOps, protocol.Ops{Ops: entriesOf(chunk), More: more || len(rest) > 0}); err != nil {
+		if err := send(protocol.SyncOps, protocol.Ops{Ops: entriesOf(chunk), More: more || len(rest) > 0}); err != nil {
 			return err
 		}
 		if len(rest) == 0 {
@@ -133,11 +138,13 @@ func (n *Node) readFrames(s *stream, eid keys.Digest, frames chan<- frame) error
 	here := sync.OnceValue(func() []oplog.Dropped { kept, _ := n.keptLists(eid); return kept }) // that came earlier
 	lists := make(map[keys.Digest]bool)
 	unsure, stubs := make(map[keys.Digest]oplog.Op), make(map[keys.Digest]oplog.Op)
+	var buf []byte
 	for {
-		typ, payload, err := s.read(syncLimit)
+		typ, payload, err := s.readTo(buf, syncLimit)
 		if err != nil {
 			return err
 		}
+		buf = payload
 		switch protocol.SyncType(typ) {
 		case protocol.SyncOps:
 			var f protocol.Ops

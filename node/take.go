@@ -24,7 +24,7 @@ func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool,
 // parse returns what is authentic and not here of operations from a member, of which some
 // may be named by stubs.
 func (n *Node) parse(eid keys.Digest, raws [][]byte, stubs map[keys.Digest]oplog.Op) []oplog.Op {
-	return oplog.ParseBatch(n.unknown(eid, oplog.Hash(raws)), stubs)
+	return oplog.ParseBatch(n.unknown(eid, oplog.HashAll(raws)), stubs)
 }
 
 // takeParsed is take in memory, for operations that were parsed: finish, nil if there
@@ -147,7 +147,7 @@ func (n *Node) unknown(eid keys.Digest, batch []oplog.Hashed) []oplog.Hashed {
 		return nil
 	}
 	return slices.DeleteFunc(batch, func(o oplog.Hashed) bool {
-		_, known := h.Log().Get(o.ID)
+		_, known := h.Log().Get(o.ID())
 		return known
 	})
 }

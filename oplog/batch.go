@@ -7,27 +7,30 @@ import (
 	"pttnode/keys"
 )
 
-// Hashed is an entry of a batch, and the id of the op that it stands for if it is one.
+// Hashed is an entry of a batch whose id is known.
 type Hashed struct {
-	ID  keys.Digest
-	Raw []byte // an op's bytes, or the id of a stub
+	id  keys.Digest
+	raw []byte // an op's bytes, or the id of a stub
 }
 
-// Hash hashes the entries of a batch, so that those that are known need not be parsed.
-func Hash(raws [][]byte) []Hashed {
+// HashAll hashes the entries of a batch, so that those that are here need not be parsed.
+func HashAll(raws [][]byte) []Hashed {
 	out := make([]Hashed, len(raws))
 	for i, raw := range raws {
-		out[i] = Hashed{Raw: raw}
+		out[i].raw = raw
 		if out[i].isStub() {
-			out[i].ID = keys.Digest(raw)
+			out[i].id = keys.Digest(raw)
 		} else {
-			out[i].ID = IDOf(raw)
+			out[i].id = IDOf(raw)
 		}
 	}
 	return out
 }
 
-func (h Hashed) isStub() bool { return len(h.Raw) == len(keys.Digest{}) }
+// ID returns the id of the op that the entry stands for, if it stands for one.
+func (h Hashed) ID() keys.Digest { return h.id }
+
+func (h Hashed) isStub() bool { return len(h.raw) == len(keys.Digest{}) }
 
 // ParseBatch parses operations of any strands and devices as a peer sends them
 // and returns those that are authentic, in the order given. Control ops are
@@ -84,11 +87,11 @@ func ParseBatch(batch []Hashed, stubs map[keys.Digest]Op) []Op {
 // decode is decodeOwn for an entry of a batch, which may be the id of a stub.
 func (h Hashed) decode(stubs map[keys.Digest]Op) (Op, error) {
 	if !h.isStub() {
-		return decodeOwn(h.ID, h.Raw)
+		return decodeOwn(h.id, h.raw)
 	}
-	o, ok := stubs[h.ID]
+	o, ok := stubs[h.id]
 	if !ok {
-		return Op{}, fmt.Errorf("%w: the stub of %v", ErrMissing, h.ID)
+		return Op{}, fmt.Errorf("%w: the stub of %v", ErrMissing, h.id)
 	}
 	return o, nil
 }

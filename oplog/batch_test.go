@@ -52,12 +52,12 @@ func TestParseBatch(t *testing.T) {
 			}
 			raws = append(raws, raw)
 		}
-		if got := d.Names(oplog.ParseBatch(oplog.Hash(raws), nil)); got != c.want {
+		if got := d.Names(oplog.ParseBatch(oplog.HashAll(raws), nil)); got != c.want {
 			t.Errorf("%s: ParseBatch(%s, %s bad) = %q, want %q", c.name, c.give, c.bad, got, c.want)
 		}
 	}
 	garbage := [][]byte{nil, {0xff}, make([]byte, oplog.MaxContent+1), newer(d.Op("a0").Bytes()), d.Op("a0").Bytes(), bytes.Repeat([]byte{0xaf}, 200)}
-	if got := d.Names(oplog.ParseBatch(oplog.Hash(garbage), nil)); got != "a0" {
+	if got := d.Names(oplog.ParseBatch(oplog.HashAll(garbage), nil)); got != "a0" {
 		t.Errorf("ParseBatch of garbage and a0 = %q, want a0", got)
 	}
 }
@@ -100,7 +100,7 @@ func TestParseBatchNamed(t *testing.T) {
 		{"a control op named by the next", [][]byte{control, sign(t, "C", next).Bytes()}, 1},
 		{"named by what is not authentic", [][]byte{first, flip(same)}, 0},
 	} {
-		if got := oplog.ParseBatch(oplog.Hash(c.raws), nil); len(got) != c.want {
+		if got := oplog.ParseBatch(oplog.HashAll(c.raws), nil); len(got) != c.want {
 			t.Errorf("%s: ParseBatch = %d ops, want %d", c.name, len(got), c.want)
 		}
 	}
@@ -149,7 +149,7 @@ func TestParseBatchStubs(t *testing.T) {
 			}
 		}
 		var got []string
-		for _, o := range oplog.ParseBatch(oplog.Hash(raws), stubs) {
+		for _, o := range oplog.ParseBatch(oplog.HashAll(raws), stubs) {
 			name := d.Names([]oplog.Op{o})
 			if o.Bare() {
 				name += "~"
@@ -165,11 +165,11 @@ func TestParseBatchStubs(t *testing.T) {
 	}
 	known := list[0].ID()
 	for name, raws := range map[string][][]byte{"a byte less": {known[:31]}, "a byte more": {append(known[:], 0)}} {
-		if got := oplog.ParseBatch(oplog.Hash(raws), stubs); len(got) != 0 {
+		if got := oplog.ParseBatch(oplog.HashAll(raws), stubs); len(got) != 0 {
 			t.Errorf("an id of %s: ParseBatch = %d ops", name, len(got))
 		}
 	}
-	if got := oplog.ParseBatch(oplog.Hash([][]byte{known[:]}), nil); len(got) != 0 {
+	if got := oplog.ParseBatch(oplog.HashAll([][]byte{known[:]}), nil); len(got) != 0 {
 		t.Errorf("an id where there are no stubs: ParseBatch = %d ops", len(got))
 	}
 }
@@ -204,7 +204,7 @@ func TestParseBatchNamedByStub(t *testing.T) {
 		if c.turn {
 			raws = [][]byte{list[0].Entry(), first, second}
 		}
-		got := oplog.ParseBatch(oplog.Hash(raws), map[keys.Digest]oplog.Op{c.namer.ID(): list[0]})
+		got := oplog.ParseBatch(oplog.HashAll(raws), map[keys.Digest]oplog.Op{c.namer.ID(): list[0]})
 		if len(got) != c.want {
 			t.Errorf("%s: ParseBatch = %d ops, want %d", c.name, len(got), c.want)
 		}
@@ -240,7 +240,7 @@ func TestParseBatchSharedStubs(t *testing.T) {
 					raws = append(raws, bytes.Clone(o.Bytes()))
 				}
 			}
-			if got := d.Names(oplog.ParseBatch(oplog.Hash(raws), stubs)); got != "A0 a0 a1 a2 a3 a4" {
+			if got := d.Names(oplog.ParseBatch(oplog.HashAll(raws), stubs)); got != "A0 a0 a1 a2 a3 a4" {
 				t.Errorf("ParseBatch = %q", got)
 			}
 		})

@@ -50,7 +50,7 @@ func TestCutBatch(t *testing.T) {
 			for _, o := range chunk {
 				raws = append(raws, o.Entry())
 			}
-			parsed := oplog.ParseBatch(oplog.Hash(raws), stubs)
+			parsed := oplog.ParseBatch(oplog.HashAll(raws), stubs)
 			if len(parsed) != len(chunk) {
 				rt.Fatalf("of %d ops in a piece %d are authentic", len(chunk), len(parsed))
 			}
@@ -92,7 +92,7 @@ func TestCutBatchStubs(t *testing.T) {
 	for _, o := range list {
 		stubs[o.ID()] = o
 	}
-	parsed := oplog.ParseBatch(oplog.Hash([][]byte{bad, good.Bytes()}), stubs)
+	parsed := oplog.ParseBatch(oplog.HashAll([][]byte{bad, good.Bytes()}), stubs)
 	if len(parsed) != 2 {
 		t.Fatalf("ParseBatch = %d ops, want 2", len(parsed))
 	}
@@ -162,7 +162,7 @@ func hostile(t *testing.T, rt *rapid.T, genesis oplog.Op) *oplog.Log {
 		raws, ids = append(raws, raw), append(ids, sum(raw))
 	}
 	log := oplog.NewLog(genesis.ID())
-	ops := oplog.ParseBatch(oplog.Hash(raws), nil)
+	ops := oplog.ParseBatch(oplog.HashAll(raws), nil)
 	if left := log.AppendAll(ops); len(ops) != len(raws) || len(left) > 0 {
 		rt.Fatalf("of %d ops %d are authentic, %d of them do not fit", len(raws), len(ops), len(left))
 	}
@@ -179,7 +179,7 @@ func TestCutBatchRoom(t *testing.T) {
 	bad := flip(sign(t, "A", d).Bytes())
 	d.Seq, d.Prev = 1, sum(bad)
 	good := sign(t, "A", d)
-	parsed := oplog.ParseBatch(oplog.Hash([][]byte{bad, other.Bytes(), good.Bytes()}), nil)
+	parsed := oplog.ParseBatch(oplog.HashAll([][]byte{bad, other.Bytes(), good.Bytes()}), nil)
 	if len(parsed) != 3 {
 		t.Fatalf("ParseBatch = %d ops, want 3", len(parsed))
 	}

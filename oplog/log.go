@@ -73,6 +73,11 @@ func (l *Log) Missing(o Op) []keys.Digest {
 // look returns what o builds on and neither the log nor coming has, and ErrChain when
 // what is there of prev, parents and auth is not what it must be.
 func (l *Log) look(o Op, coming map[keys.Digest]Op) (missing []keys.Digest, wrong error) {
+	fault := func(format string, args ...any) {
+		if wrong == nil {
+			wrong = fmt.Errorf("%w: "+format, append([]any{ErrChain}, args...)...)
+		}
+	}
 	get := func(id keys.Digest) (Op, bool) {
 		on, ok := l.ops[id]
 		if !ok {
@@ -85,17 +90,17 @@ func (l *Log) look(o Op, coming map[keys.Digest]Op) (missing []keys.Digest, wron
 	}
 	if p := o.Prev(); !p.IsZero() {
 		if prev, ok := get(p); ok && (prev.Device() != o.Device() || prev.Strand() != o.Strand() || prev.Seq()+1 != o.Seq()) {
-			wrong = fmt.Errorf("%w: %v seq %d after %v seq %d", ErrChain, o.ID(), o.Seq(), p, prev.Seq())
+			fault("%v seq %d after %v seq %d", o.ID(), o.Seq(), p, prev.Seq())
 		}
 	}
 	for _, id := range o.Parents() {
 		if parent, ok := get(id); ok && parent.Strand() != o.Strand() {
-			wrong = fmt.Errorf("%w: parent %v is of the other strand", ErrChain, id)
+			fault("parent %v is of the other strand", id)
 		}
 	}
 	for _, id := range o.Auth() {
 		if auth, ok := get(id); ok && auth.Strand() != Control {
-			wrong = fmt.Errorf("%w: auth %v is not a control op", ErrChain, id)
+			fault("auth %v is not a control op", id)
 		}
 	}
 	return missing, wrong

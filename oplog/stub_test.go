@@ -64,8 +64,8 @@ func TestStub(t *testing.T) {
 		if b.Body() != nil || b.Bytes() != nil {
 			t.Errorf("%s: the stub's op has a body %x of bytes %x", name, b.Body(), b.Bytes())
 		}
-		if h := oplog.Hash([][]byte{o.Entry(), b.Entry()}); h[0].ID != o.ID() || h[1].ID != o.ID() || len(b.Entry()) != 32 {
-			t.Errorf("%s: entries of %d and %d bytes for %v and %v, want %v", name, len(o.Entry()), len(b.Entry()), h[0].ID, h[1].ID, o.ID())
+		if h := oplog.HashAll([][]byte{o.Entry(), b.Entry()}); h[0].ID() != o.ID() || h[1].ID() != o.ID() || len(b.Entry()) != 32 {
+			t.Errorf("%s: entries of %d and %d bytes for %v and %v, want %v", name, len(o.Entry()), len(b.Entry()), h[0].ID(), h[1].ID(), o.ID())
 		}
 		if diff := cmp.Diff(s, oplog.StubOf(b)); diff != "" {
 			t.Errorf("%s: the stub of a bare op is another (-want +got):\n%s", name, diff)

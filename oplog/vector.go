@@ -38,7 +38,7 @@ func (v Vector) Hash(entity keys.Digest) keys.Digest {
 func (l *Log) Vector() Vector {
 	v := make(Vector, 0, len(l.chains))
 	for c, ops := range l.chains {
-		_, forked := l.forked[c]
+		from, forked := l.forked[c]
 		if !forked {
 			tip := ops[len(ops)-1]
 			v = append(v, Head{c.device, c.strand, tip.Seq(), tip.ID()})
@@ -46,15 +46,19 @@ func (l *Log) Vector() Vector {
 		}
 		// The tips of a forked chain are the ops that no other names as prev.
 		named := make(map[keys.Digest]bool)
-		for seq := range uint64(len(ops)) {
-			for _, id := range l.At(c.device, c.strand, seq) {
+		for _, o := range ops[from:] {
+			named[o.Prev()] = true
+			for _, id := range l.beside[spot{c, o.Seq()}] {
 				named[l.ops[id].Prev()] = true
 			}
 		}
-		for seq := range uint64(len(ops)) {
-			for _, id := range l.At(c.device, c.strand, seq) {
+		for _, o := range ops[from:] {
+			if !named[o.ID()] {
+				v = append(v, Head{c.device, c.strand, o.Seq(), o.ID()})
+			}
+			for _, id := range l.beside[spot{c, o.Seq()}] {
 				if !named[id] {
-					v = append(v, Head{c.device, c.strand, seq, id})
+					v = append(v, Head{c.device, c.strand, o.Seq(), id})
 				}
 			}
 		}

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"reflect"
 	"testing"
 
 	"pttnode/keys"
@@ -31,11 +32,42 @@ func TestSyncSizes(t *testing.T) {
 // TestAppendFrame: it makes the frame that Frame makes, behind what was there.
 func TestAppendFrame(t *testing.T) {
 	t.Parallel()
+	used := bytes.Repeat([]byte{0xff}, 50_000)
 	for _, size := range []int{0, 100, 120, 130, 20_000, 900_000} { // lengths of one, two and three bytes
 		v := Ops{Ops: [][]byte{make([]byte, size)}}
-		want := append([]byte("before"), Frame(uint8(SyncOps), keys.Marshal(v))...)
-		if got := AppendFrame([]byte("before"), uint8(SyncOps), v); !bytes.Equal(got, want) {
-			t.Errorf("the frame of %d bytes begins %x, want %x", size, got[:16], want[:16])
+		want := Frame(uint8(SyncOps), keys.Marshal(v))
+		if got := AppendFrame([]byte("before"), uint8(SyncOps), v); !bytes.Equal(got, append([]byte("before"), want...)) {
+			t.Errorf("behind others the frame of %d bytes is another: of %d bytes, want %d", size, len(got)-6, len(want))
+		}
+		if got := AppendFrame(used[:0], uint8(SyncOps), v); !bytes.Equal(got, want) {
+			t.Errorf("in a buffer that was used the frame of %d bytes is another: of %d bytes, want %d", size, len(got), len(want))
+		}
+	}
+}
+
+// TestDecodeSyncKeepsNothing: the bytes may be changed after it; the next payload takes
+// their place.
+func TestDecodeSyncKeepsNothing(t *testing.T) {
+	t.Parallel()
+	id, some := keys.Digest{1}, bytes.Repeat([]byte{7}, 100)
+	for _, v := range []any{
+		&Hello{Entity: id, Hash: id, Addrs: some},
+		&VectorFrame{Heads: oplog.Vector{{Device: keys.ID{2}, Strand: oplog.Content, Seq: 3, ID: id}}, Addrs: some, Lists: &id},
+		&Ranges{Entity: &id, Hash: &id, Salt: &oplog.Salt{3}, Ranges: some, Wants: some, Addrs: some, Lists: &id},
+		&Dropped{Checkpoint: id, Stubs: []oplog.Stub{{ID: id, Envelope: some}}},
+		&Vouchers{Ops: [][]byte{some, some}},
+		&Ops{Ops: [][]byte{some, some}, More: true},
+		&Push{Entity: id, Ops: [][]byte{some, some}},
+	} {
+		want := keys.Marshal(v)
+		payload := bytes.Clone(want)
+		got := reflect.New(reflect.TypeOf(v).Elem()).Interface()
+		if err := DecodeSync(payload, got); err != nil {
+			t.Errorf("%T: %v", v, err)
+		}
+		clear(payload)
+		if !bytes.Equal(keys.Marshal(got), want) {
+			t.Errorf("%T changes with the bytes it was decoded from", v)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 // in, on every node the same; the junior knows that he is out, and what he did is void.
 // It needs nobody who is a member for both.
 func TestOwnersRemoveEachOther(t *testing.T) {
+	t.Parallel()
 	for _, alone := range []bool{false, true} {
 		story(t, map[bool]string{false: "with the founder", true: "alone"}[alone], func(t *testing.T) { ownersRemoveEachOther(t, alone) })
 	}

@@ -51,6 +51,7 @@ func agree(t *testing.T, article string, peers []*Peer, parts ...string) string 
 // between them is cut. When it is healed, everybody shows the same one and has the
 // other beside it, until its author, who has seen both, edits it again.
 func TestEditsApart(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		alice, bob := n.Add("alice"), n.Add("bob")
@@ -105,6 +106,7 @@ func TestEditsApart(t *testing.T) {
 // TestDeletedApart: an owner deletes an article while its author, who does not hear of
 // it, edits it and others comment. It is deleted for all.
 func TestDeletedApart(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		alice, bob, carol := n.Add("alice"), n.Add("bob"), n.Add("carol")

@@ -45,6 +45,7 @@ func behind(p *Peer) bool {
 // so it lets the second user in. When all have met, both admissions are void everywhere,
 // and both users know: the link was good for none.
 func TestAttackO30(t *testing.T) {
+	t.Parallel()
 	story(t, "a member first", func(t *testing.T) {
 		n, alice, bob, carol, dave, link := usedTwice(t)
 		dave.Start()

@@ -78,6 +78,7 @@ func (r *relay) multiaddr() string { return "/ip4/" + r.addr.IP.String() + "/udp
 // TestAttackH5: everything goes through a relay that the link names instead of the
 // issuer. The join works and the relay learns nothing, also when it spoils packets.
 func TestAttackH5(t *testing.T) {
+	t.Parallel()
 	for name, spoil := range map[string]func(int, []byte){
 		"forwards": nil,
 		"flips bits too": func(count int, p []byte) {
@@ -135,6 +136,7 @@ func TestAttackH5(t *testing.T) {
 // TestAttackH2: what an honest requester sent, sent again by somebody else and by
 // himself.
 func TestAttackH2(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()
@@ -199,6 +201,7 @@ func (n *Net) impostor(index int, key keys.Private, answer func(requester keys.I
 // TestAttackH3: an ACK-CHALLENGE that answered another challenge, from who has the
 // issuer's device key and stands at its address.
 func TestAttackH3(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()
@@ -238,6 +241,7 @@ func withAddr(t *testing.T, text, addr string) invite.Link {
 
 // TestAttackH4: somebody with an identity of his own between the two.
 func TestAttackH4(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()
@@ -294,6 +298,7 @@ func TestAttackH4(t *testing.T) {
 // TestAttackH22: the same claimant 64 times at once: one admit, and a good answer
 // to each.
 func TestAttackH22(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()
@@ -366,6 +371,7 @@ func TestAttackH22(t *testing.T) {
 // TestAttackH23: a link that expired by a second is expired, and stays so when the
 // issuer's clock is set back, before and after a restart.
 func TestAttackH23(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		bob, carol := n.Add("bob"), n.Add("carol")
@@ -419,6 +425,7 @@ func TestAttackH23(t *testing.T) {
 
 // TestAttackH24: the link is revoked between the request and its approval.
 func TestAttackH24(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 100*time.Millisecond)
 		alice, bob, carol := n.Add("alice"), n.Add("bob"), n.Add("carol")
@@ -462,6 +469,7 @@ func TestAttackH24(t *testing.T) {
 // TestAttackH26: the link with another device in the issuer's place: an honest one
 // of a friend, and a malicious one that has the link.
 func TestAttackH26(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()
@@ -549,6 +557,7 @@ func records(t *testing.T, p *Peer) []invite.Record {
 // TestAttackH34: the thief of a store and of the key that seals it has the invite's
 // record. He can use the link no more than who never saw it.
 func TestAttackH34(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		inv := boardLink(t, alice, node.InviteOptions{Auto: true})
@@ -608,6 +617,7 @@ func TestAttackH34(t *testing.T) {
 // TestAttackH35: the thief of a device key without the store cannot pose as the
 // issuer of its links.
 func TestAttackH35(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()
@@ -653,6 +663,7 @@ func proofOf(t *testing.T, p *Peer, board keys.Digest) (entity.Proof, protocol.C
 // TestAttackH36: names that are too long or hostile, up to the views. What a screen
 // shows of them is stripped by api and cmd, which have tests of their own.
 func TestAttackH36(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()
@@ -697,6 +708,7 @@ func TestAttackH36(t *testing.T) {
 
 // TestAttackH40: a link that is bound to one user, used by another.
 func TestAttackH40(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 100*time.Millisecond)
 		alice, bob, carol := n.Add("alice"), n.Add("bob"), n.Add("carol")
@@ -724,6 +736,7 @@ func TestAttackH40(t *testing.T) {
 // TestAttackG8: addresses in a link and in a join are hints. A peer record of a
 // third party, or an endless one, is not taken.
 func TestAttackG8(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()

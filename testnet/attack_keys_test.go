@@ -55,6 +55,7 @@ func epochOf(t *testing.T, p *Peer) keys.Digest {
 // TestAttackKeysAsked: who was removed, who never was a member and who asks for what
 // is not here get no key, and one answer; a newcomer gets none from before his time.
 func TestAttackKeysAsked(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()
@@ -103,6 +104,7 @@ func TestAttackKeysAsked(t *testing.T) {
 
 // TestAttackKeysRate: a member cannot have a node seal keys without end.
 func TestAttackKeysRate(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()
@@ -125,6 +127,7 @@ func TestAttackKeysRate(t *testing.T) {
 // TestAttackRemovedRate: who was removed cannot have a node go through a log for him
 // without end, and is told that he is out all the same.
 func TestAttackRemovedRate(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()
@@ -156,6 +159,7 @@ func TestAttackRemovedRate(t *testing.T) {
 // that was not asked for, or what does not open, gives nothing; nobody writes with it,
 // and the true key is taken when it comes.
 func TestAttackKeysAnswered(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, bob, m := bobAndMallory(t)
 		n.Unchecked()
@@ -216,6 +220,7 @@ func TestAttackKeysAnswered(t *testing.T) {
 // TestAttackRemovedSync: who was removed is told of it by sync and of nothing after it,
 // brings no content, and brings what he did beside it.
 func TestAttackRemovedSync(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()

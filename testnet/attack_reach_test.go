@@ -27,6 +27,7 @@ import (
 // TestAttackG3: 20 sybils of one /24 have a link and waste joins. Together they get
 // what one network gets; who comes from elsewhere joins meanwhile.
 func TestAttackG3(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()
@@ -217,6 +218,7 @@ func TestAttackG11(t *testing.T) {
 // TestAttackG13: somebody connects and goes a thousand times a second. One address
 // has its rate; an honest join works meanwhile.
 func TestAttackG13(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()

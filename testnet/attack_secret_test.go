@@ -258,6 +258,7 @@ func shown(t *testing.T, p *Peer) map[string][]byte {
 // no key, no link's secret and no seed stands in any store, log, view, event or
 // error. The one place of a link is the answer that made it; an op-key has none.
 func TestSecretsStayInside(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 100*time.Millisecond)
 		n.Unchecked()

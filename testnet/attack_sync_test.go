@@ -207,6 +207,7 @@ func boardID(t *testing.T, p *Peer) keys.Digest {
 
 // TestAttackO1: a member pushes what others are said to have written.
 func TestAttackO1(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, bob, m := bobAndMallory(t)
 		n.Unchecked()
@@ -258,6 +259,7 @@ func idBytes(id keys.ID) []byte { return id[:] }
 
 // TestAttackO2: what a non-member signed himself, pushed by him and by a member.
 func TestAttackO2(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()
@@ -280,6 +282,7 @@ func TestAttackO2(t *testing.T) {
 
 // TestAttackO25: an operation of one board, pushed as another's.
 func TestAttackO25(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()
@@ -371,6 +374,7 @@ func TestAttackO8(t *testing.T) {
 // TestAttackG10: what is not shared and what does not exist look the same, to a
 // stranger and to a member of something else.
 func TestAttackG10(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()
@@ -427,6 +431,7 @@ func TestAttackG10(t *testing.T) {
 // TestAttackSyncFrames: a member who does not keep to the order of a sync, or who
 // goes on for ever.
 func TestAttackSyncFrames(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()
@@ -488,6 +493,7 @@ func TestAttackSyncFrames(t *testing.T) {
 
 // TestAttackLeaver: who left gets nothing more and brings nothing more.
 func TestAttackLeaver(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()

@@ -325,6 +325,7 @@ func joinStreams(p *Peer, id libprotocol.ID) int {
 // TestAttackH1: a flood of JOINs with unknown iids. Each gets the same three
 // bytes, nothing is kept of any, and an honest join beside them ends.
 func TestAttackH1(t *testing.T) {
+	t.Parallel()
 	each := 850
 	if testing.Short() {
 		each = 40
@@ -394,6 +395,7 @@ func TestAttackH1(t *testing.T) {
 // TestAttackH13: a length far beyond what follows. No memory is taken for it and
 // the stream is reset. See also the test of this name in node.
 func TestAttackH13(t *testing.T) {
+	t.Parallel()
 	lengths := map[string][]byte{
 		"2^31":                      binary.AppendUvarint(nil, 1<<31),
 		"2^63":                      binary.AppendUvarint(nil, 1<<63),
@@ -445,6 +447,7 @@ func TestAttackH13(t *testing.T) {
 // TestAttackH14: one byte every nine seconds. The deadline is the frame's and not
 // the byte's.
 func TestAttackH14(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		a := n.attacker(0, "mallory")
@@ -502,6 +505,7 @@ func TestAttackH14(t *testing.T) {
 // TestAttackH15: many streams that say nothing. Each peer may hold four, each for
 // ten seconds, and an honest join still ends.
 func TestAttackH15(t *testing.T) {
+	t.Parallel()
 	attackers := 90 // enough to hold all join streams of the host
 	if testing.Short() {
 		attackers = 10
@@ -547,6 +551,7 @@ func TestAttackH15(t *testing.T) {
 // TestAttackH16: without the secret, over real streams: five tries a minute for a
 // peer, ten for the link, whoever makes them.
 func TestAttackH16(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		inv, other := boardLink(t, alice, node.InviteOptions{}), boardLink(t, alice, node.InviteOptions{Auto: true})
@@ -607,6 +612,7 @@ func TestAttackH16(t *testing.T) {
 
 // TestAttackOutOfPlace: frames that do not belong where they come.
 func TestAttackOutOfPlace(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()

@@ -12,6 +12,7 @@ import (
 // TestInviterAway: the requester waits for days, always says for what and until
 // when, and is in when the inviter is back.
 func TestInviterAway(t *testing.T) {
+	t.Parallel()
 	for _, at := range []string{"before the request", "after the request"} {
 		story(t, at, func(t *testing.T) {
 			n := New(t, rtt)
@@ -78,6 +79,7 @@ func TestInviterAway(t *testing.T) {
 
 // TestInviterGone: members who met through alice find each other without her.
 func TestInviterGone(t *testing.T) {
+	t.Parallel()
 	story(t, "crashed at once", func(t *testing.T) {
 		n := New(t, rtt)
 		alice, bob, carol := n.Add("alice"), n.Add("bob"), n.Add("carol")
@@ -108,6 +110,7 @@ func TestInviterGone(t *testing.T) {
 // TestOldBackup: a node on an old copy of its store stops writing when it meets
 // what it wrote since.
 func TestOldBackup(t *testing.T) {
+	t.Parallel()
 	story(t, "articles", func(t *testing.T) {
 		n := New(t, rtt)
 		store := NewFailStore()
@@ -146,6 +149,7 @@ func TestOldBackup(t *testing.T) {
 // TestIdle: when nothing changes a round is one exchange of equal hashes for each
 // shared entity, and writes nothing.
 func TestIdle(t *testing.T) {
+	t.Parallel()
 	story(t, "friends with a board", func(t *testing.T) {
 		n := New(t, rtt)
 		stores := map[string]*FailStore{"alice": NewFailStore(), "bob": NewFailStore()}

@@ -93,6 +93,7 @@ func eachAlone(raws [][]byte) (out [][][]byte) {
 // every way on which it can come: all who are honest have the same of it, first as
 // much as came to one of them, and all of it once another has it whole.
 func TestBadSignatureEverywhere(t *testing.T) {
+	t.Parallel()
 	for _, way := range []struct {
 		name  string
 		want  [4]int                                              // ops, by chain
@@ -188,6 +189,7 @@ func nothingToSay(t *testing.T, n *Net) {
 // TestBadSignatureLater: who was away, and a device that is linked later, get it from
 // another honest member, also where it takes frames of one op each.
 func TestBadSignatureLater(t *testing.T) {
+	t.Parallel()
 	for _, size := range []int{100, 200 << 10} {
 		story(t, fmt.Sprint(size), func(t *testing.T) {
 			n, alice, bob, m := bobAndMallory(t)
@@ -213,6 +215,7 @@ func TestBadSignatureLater(t *testing.T) {
 // TestBadSignatureUnvouched: an op with a bad signature is named by a good one that
 // nobody can take. Then nobody has it, and nobody has to relay what others reject.
 func TestBadSignatureUnvouched(t *testing.T) {
+	t.Parallel()
 	for what, spoil := range map[string]func(d *oplog.Draft){
 		"builds on nothing":   func(d *oplog.Draft) { d.Parents = []keys.Digest{keys.Digest(random(32))} },
 		"in an unknown epoch": func(d *oplog.Draft) { d.Epoch = keys.Digest{7} },
@@ -243,6 +246,7 @@ func TestBadSignatureUnvouched(t *testing.T) {
 // TestBadSignatureFarApart: between a bad op and the one that names it stand, in the
 // order of a log, more others than a frame takes, which build on the bad one or not.
 func TestBadSignatureFarApart(t *testing.T) {
+	t.Parallel()
 	for what, onIt := range map[string]bool{"others build on it": true, "others stand beside it": false} {
 		story(t, what, func(t *testing.T) {
 			n, alice, bob, m := bobAndMallory(t)
@@ -295,6 +299,7 @@ func TestBadSignatureFarApart(t *testing.T) {
 // the sync that follows it, has the same of a chain with a bad signature as those who
 // were there.
 func TestBadSignatureNewcomer(t *testing.T) {
+	t.Parallel()
 	for i, c := range chains {
 		story(t, c.name, func(t *testing.T) {
 			n, alice := aliceAndBoard(t)

@@ -9,6 +9,7 @@ import (
 )
 
 func TestCancel(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"board", "friend"} {
 		story(t, kind+" before the approval", func(t *testing.T) {
 			p := newPair(t, kind, node.InviteOptions{})
@@ -82,6 +83,7 @@ func TestCancel(t *testing.T) {
 
 // TestDecideTwice: a decision that is made again, as by two clicks, changes nothing.
 func TestDecideTwice(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"board", "friend"} {
 		story(t, kind, func(t *testing.T) {
 			p := newPair(t, kind, node.InviteOptions{})
@@ -105,6 +107,7 @@ func TestDecideTwice(t *testing.T) {
 // TestQuickApproval: a program approves in the moment it hears of a request,
 // perhaps before the run that made it waits for the decision.
 func TestQuickApproval(t *testing.T) {
+	t.Parallel()
 	for run := range 20 {
 		story(t, fmt.Sprint(run), func(t *testing.T) {
 			p := newPair(t, "board", node.InviteOptions{})

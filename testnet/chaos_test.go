@@ -92,6 +92,7 @@ func (c *chaos) calm() {
 // people join and write, and then leaves them alone: everybody ends where he
 // wanted to be, with all that was written.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("long")
 	}

@@ -23,6 +23,7 @@ const syncPeriod = 36 * time.Second
 // TestPartitionOf20: without gossip, two halves of a board that were cut off from each
 // other have the same within one period after a member of one has reached the other.
 func TestPartitionOf20(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("20 members, with -short")
 	}
@@ -75,6 +76,7 @@ func TestPartitionOf20(t *testing.T) {
 // everything, and pass nothing on; the two others answer when they are asked. It has what
 // they have within two minutes.
 func TestAttackG12(t *testing.T) {
+	t.Parallel()
 	for run := range 5 {
 		story(t, fmt.Sprint(run), func(t *testing.T) {
 			n := New(t, 100*time.Millisecond)
@@ -179,6 +181,7 @@ func (m *member) serve(s network.Stream) {
 // TestConfirmed: who is known to have everything, and who is behind, and that finding it
 // out costs nothing while nothing happens.
 func TestConfirmed(t *testing.T) {
+	t.Parallel()
 	story(t, "", func(t *testing.T) {
 		n, alice, bob, carol := bobAndCarol(t)
 		view := func(p *Peer) node.BoardView {

@@ -116,6 +116,7 @@ func crashAt(t *testing.T, kind string, auto bool, side string, k int, written b
 // lives: what was not stored is told to nobody, so that after a restart with a
 // disk that works everything goes on.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	for _, j := range joins {
 		for _, side := range []string{"alice", "bob"} {
 			t.Run(j.name+"/"+side, func(t *testing.T) {
@@ -175,6 +176,7 @@ func fullDiskAt(t *testing.T, kind string, auto bool, side string, k int) bool {
 
 // TestCrashMakingInvite: a link whose record is not durable is not shown.
 func TestCrashMakingInvite(t *testing.T) {
+	t.Parallel()
 	for _, written := range []bool{false, true} {
 		t.Run(fmt.Sprintf("written=%v", written), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -204,6 +206,7 @@ func TestCrashMakingInvite(t *testing.T) {
 // TestApprovalNotDurable: an approval whose write failed is no approval; after
 // the restart the request is as new as before.
 func TestApprovalNotDurable(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"board", "friend"} {
 		t.Run(kind, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -233,6 +236,7 @@ func TestApprovalNotDurable(t *testing.T) {
 // TestRevokedWhileReserved: alice takes the link back while bob's request waits;
 // he hears it at once, after a restart of hers, or after one of his.
 func TestRevokedWhileReserved(t *testing.T) {
+	t.Parallel()
 	for _, who := range []string{"nobody", "alice", "bob", "bob is off"} {
 		t.Run(who, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -278,6 +282,7 @@ func TestRevokedWhileReserved(t *testing.T) {
 // gets removed, and no key. Bob's node comes back from a backup made while he
 // waited; meanwhile he joined and left.
 func TestLeftBeforePickUp(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, "board", node.InviteOptions{})
 		_ = p.ask(t)

@@ -105,6 +105,7 @@ const (
 // any more, of those who were there and of those who were not, everybody reads the same
 // board as before, and somebody new does, from whomever he has it.
 func TestDropped(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		alice, bob, carol, erin := n.Add("alice"), n.Add("bob"), n.Add("carol"), n.Add("erin")
@@ -163,6 +164,7 @@ func TestDropped(t *testing.T) {
 // TestNotDropped: nothing goes while an owner has not acked, and what goes later is whole
 // until then.
 func TestNotDropped(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		alice, bob, carol := n.Add("alice"), n.Add("bob"), n.Add("carol")

@@ -82,6 +82,7 @@ func requestOf(t *testing.T, p *Peer, id string) node.RequestView {
 // TestRestartWhileWaiting: either side, or both, are killed again and again while a
 // person is asked: the same request waits, under the same code.
 func TestRestartWhileWaiting(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"board", "friend", "device"} {
 		for _, who := range []string{"issuer", "requester", "both"} {
 			story(t, kind+"/"+who, func(t *testing.T) {
@@ -120,6 +121,7 @@ func TestRestartWhileWaiting(t *testing.T) {
 // TestPartition cuts the two from each other at every stage of each join, for five
 // minutes.
 func TestPartition(t *testing.T) {
+	t.Parallel()
 	for _, j := range allJoins {
 		stages := 8 // in steps of half a way: before each frame
 		if j.kind == "device" {
@@ -148,6 +150,7 @@ func TestPartition(t *testing.T) {
 
 // TestLoss joins while the network loses up to three packets of ten.
 func TestLoss(t *testing.T) {
+	t.Parallel()
 	for _, j := range allJoins {
 		for run := range 12 {
 			story(t, fmt.Sprintf("%s/%d", j.name, run), func(t *testing.T) {
@@ -168,6 +171,7 @@ func TestLoss(t *testing.T) {
 // TestSkew: two clocks three hours apart; whether a link is still good is for its
 // maker to say.
 func TestSkew(t *testing.T) {
+	t.Parallel()
 	const off = 3 * time.Hour
 	for _, j := range allJoins {
 		for _, skews := range [][2]time.Duration{{off, 0}, {-off, 0}, {0, off}, {0, -off}, {off, -off}, {-off, off}} {
@@ -200,6 +204,7 @@ func TestSkew(t *testing.T) {
 // TestClockJumps: one side's clock is set while the device's request waits, by more
 // than its claim may wait: both sides end in one state.
 func TestClockJumps(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"board", "friend", "device"} {
 		for _, who := range []string{"issuer", "requester"} {
 			for _, off := range []time.Duration{8 * 24 * time.Hour, -3 * time.Hour} {

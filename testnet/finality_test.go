@@ -32,6 +32,7 @@ func owner(t *testing.T, n *Net, by, whom *Peer) {
 // After ten minutes the founder's checkpoint is everywhere, and the others have acked it;
 // what the senior signs as if he had not heard changes nothing.
 func TestFinality(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		alice, bob, carol, dave := n.Add("alice"), n.Add("bob"), n.Add("carol"), n.Add("dave")
@@ -96,6 +97,7 @@ func TestFinality(t *testing.T) {
 // TestKeptLater: what an owner did beside a checkpoint that he had not heard of counts
 // soon after he is back.
 func TestKeptLater(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		alice, bob, carol, dave := n.Add("alice"), n.Add("bob"), n.Add("carol"), n.Add("dave")
@@ -127,6 +129,7 @@ func TestKeptLater(t *testing.T) {
 // The founder makes the next one without it after a day, though not before acks that are
 // there had time to come.
 func TestFounderGoesOn(t *testing.T) {
+	t.Parallel()
 	for what, away := range map[string]bool{"she is there": false, "she is away": true} {
 		story(t, what, func(t *testing.T) {
 			n := New(t, 20*time.Millisecond)
@@ -193,6 +196,7 @@ func TestFounderGoesOn(t *testing.T) {
 // back, which he does not hear. The admission is void; it was approved, so he writes it
 // again.
 func TestAdmittedAgain(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		alice, bob, dave := n.Add("alice"), n.Add("bob"), n.Add("dave")
@@ -219,6 +223,7 @@ func TestAdmittedAgain(t *testing.T) {
 // TestFounderAway: the founder is away for more than a day. Then another owner makes the
 // checkpoint, one alone, and it is final when more than two thirds of the owners have it.
 func TestFounderAway(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("a day of five nodes")
 	}

@@ -8,6 +8,7 @@ import (
 )
 
 func TestBothAddEachOther(t *testing.T) {
+	t.Parallel()
 	// Bob says yes so long after alice: each leaves another one of the two
 	// friendships, and the other request, at another point of its way. After an hour:
 	// he never answers.
@@ -59,6 +60,7 @@ func TestBothAddEachOther(t *testing.T) {
 // TestBothAddEachOtherCut cuts the network while two friendships of one pair become
 // one.
 func TestBothAddEachOtherCut(t *testing.T) {
+	t.Parallel()
 	for after := time.Duration(0); after < 3*rtt; after += rtt / 4 {
 		story(t, after.String(), func(t *testing.T) {
 			n := New(t, rtt)
@@ -84,6 +86,7 @@ func TestBothAddEachOtherCut(t *testing.T) {
 }
 
 func TestFriendshipNotAccepted(t *testing.T) {
+	t.Parallel()
 	story(t, "ended and begun again", func(t *testing.T) {
 		n := New(t, rtt)
 		alice, bob := n.Add("alice"), n.Add("bob")

@@ -261,6 +261,7 @@ func TestAttackG1(t *testing.T) {
 // TestAttackG1Rate: no more than a bounded rate is read from one member, whatever
 // he sends.
 func TestAttackG1Rate(t *testing.T) {
+	t.Parallel()
 	story(t, "", func(t *testing.T) {
 		n, alice, bob, m := boardOfThree(t)
 		before, start := gossiped(alice), time.Now()
@@ -290,6 +291,7 @@ func TestAttackG1Rate(t *testing.T) {
 // TestAttackG2: after four invalid messages nobody listens to who sent them, after
 // three everybody still does.
 func TestAttackG2(t *testing.T) {
+	t.Parallel()
 	for what, bad := range map[string]func(m *gossiper) []byte{
 		"noise":     func(*gossiper) []byte { return random(200) },
 		"too short": func(*gossiper) []byte { return random(3) },
@@ -396,6 +398,7 @@ func TestAttackG4(t *testing.T) {
 // TestAttackG4OneAddress: members who come from one address, more than a household
 // has, are heard by nobody, and as many as that are.
 func TestAttackG4OneAddress(t *testing.T) {
+	t.Parallel()
 	for count, want := range map[int]int{8: 1, 24: 0} {
 		story(t, fmt.Sprint(count), func(t *testing.T) {
 			n, alice := aliceAndBoard(t)
@@ -429,6 +432,7 @@ func TestAttackG4OneAddress(t *testing.T) {
 // TestAttackG5: who is no member hears no topic and no message: not when he asks,
 // not when he knows a topic's name, and not while he asks to join.
 func TestAttackG5(t *testing.T) {
+	t.Parallel()
 	story(t, "", func(t *testing.T) {
 		n, alice, bob, m := boardOfThree(t)
 		inv := boardLink(t, alice, node.InviteOptions{Uses: 5}) // a person decides
@@ -478,6 +482,7 @@ func TestAttackG5(t *testing.T) {
 // TestAttackG5OtherTopic: a member of one board who knows the name of another's
 // topic hears nothing that is said there.
 func TestAttackG5OtherTopic(t *testing.T) {
+	t.Parallel()
 	story(t, "", func(t *testing.T) {
 		n, alice, bob, m := boardOfThree(t)
 		newBoard(t, alice, "secret", "link")
@@ -513,6 +518,7 @@ func TestAttackG5OtherTopic(t *testing.T) {
 // brings nothing more: neither one who shares nothing else, nor one who gossips on
 // elsewhere.
 func TestAttackG6(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		what               string
 		elsewhere, removed bool
@@ -574,6 +580,7 @@ func TestAttackG6(t *testing.T) {
 // TestAttackG6NoOwner: while no owner is there to change the key, the others write with
 // one that who left has; he hears nothing of it all the same.
 func TestAttackG6NoOwner(t *testing.T) {
+	t.Parallel()
 	story(t, "", func(t *testing.T) {
 		n, alice, bob, m := boardOfThree(t)
 		carol := n.Add("carol")
@@ -618,6 +625,7 @@ func TestAttackG6NoOwner(t *testing.T) {
 // TestAttackGossipReplay: old payloads, and old operations in new ones, go no
 // further, however late they come.
 func TestAttackGossipReplay(t *testing.T) {
+	t.Parallel()
 	story(t, "", func(t *testing.T) {
 		n, alice, bob, m := boardOfThree(t)
 		o := m.writes("once")
@@ -647,6 +655,7 @@ func TestAttackGossipReplay(t *testing.T) {
 
 // TestAttackGossipHeads: heads that nobody has cost a sync at a time, and no more.
 func TestAttackGossipHeads(t *testing.T) {
+	t.Parallel()
 	story(t, "", func(t *testing.T) {
 		n, alice, bob, m := boardOfThree(t)
 		silent := m.leavesUnanswered()
@@ -664,6 +673,7 @@ func TestAttackGossipHeads(t *testing.T) {
 // TestAttackGossipOwnOps: an operation signed with a node's own key that its store
 // does not have, brought by gossip: nothing is written there any more.
 func TestAttackGossipOwnOps(t *testing.T) {
+	t.Parallel()
 	story(t, "", func(t *testing.T) {
 		n, alice, bob, m := boardOfThree(t)
 		served(t, n, alice, bob, "before")
@@ -683,6 +693,7 @@ func TestAttackGossipOwnOps(t *testing.T) {
 // order, and nobody is asked for what is on its way. What one member pushes is not
 // pushed back to him.
 func TestGossipInOrder(t *testing.T) {
+	t.Parallel()
 	story(t, "", func(t *testing.T) {
 		n, _, bob, m := boardOfThree(t)
 		var mu sync.Mutex

@@ -14,6 +14,7 @@ import (
 // TestGossipBurst: hundreds of messages that come in one moment are all checked and all
 // passed on: none is lost in a queue, so nobody asks for a sync.
 func TestGossipBurst(t *testing.T) {
+	t.Parallel()
 	for what, deaf := range map[string]time.Duration{"at once": 0, "to one who hears nothing for two seconds": 2 * time.Second} {
 		story(t, what, func(t *testing.T) { gossipBurst(t, deaf) })
 	}
@@ -55,6 +56,7 @@ const newcomerTime = 61 * time.Second
 // gossip's heartbeat, of a second, he came: he joined the topic when he knew who was
 // in it. That pushes would bring it too is taken away here.
 func TestGossipNewcomerMesh(t *testing.T) {
+	t.Parallel()
 	for phase := range 10 {
 		story(t, fmt.Sprint(phase), func(t *testing.T) {
 			n, alice, _, m := boardOfThree(t)

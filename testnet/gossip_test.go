@@ -63,6 +63,7 @@ func carried(t *testing.T, n *Net, from, to *Peer, title string, size int) (goss
 // half a round trip, and not by a stream of its own. They get there on the
 // connection over which they came as strangers.
 func TestGossipCarries(t *testing.T) {
+	t.Parallel()
 	story(t, "board", func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		inv := boardLink(t, alice, node.InviteOptions{Auto: true, Uses: 2})
@@ -94,6 +95,7 @@ func TestGossipCarries(t *testing.T) {
 // member to whom he named its topic before she knew of his admission hears him all
 // the same, and he her.
 func TestGossipFriendComes(t *testing.T) {
+	t.Parallel()
 	story(t, "", func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		inv := boardLink(t, alice, node.InviteOptions{Auto: true, Uses: 2})
@@ -129,6 +131,7 @@ func TestGossipFriendComes(t *testing.T) {
 // TestGossipEdge: what fits a payload of 16 KiB comes by gossip; what does not is
 // announced by its heads and comes by a sync, at once.
 func TestGossipEdge(t *testing.T) {
+	t.Parallel()
 	story(t, "", func(t *testing.T) {
 		n, alice, bob, carol := bobAndCarol(t)
 		pass(2 * time.Minute) // newcomers are pushed to as well
@@ -163,6 +166,7 @@ func TestGossipEdge(t *testing.T) {
 // TestNoGossip: without gossip, at all nodes or at some, everybody comes to the
 // same, and nobody is spoken to who does not speak it.
 func TestNoGossip(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		silent []bool // alice, bob, carol
@@ -201,6 +205,7 @@ func TestNoGossip(t *testing.T) {
 // TestGossipHeals: members who were cut off from one another, on a network that
 // loses packets, come to the same when it is mended.
 func TestGossipHeals(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(3) {
 		story(t, fmt.Sprint(seed), func(t *testing.T) {
 			n, alice := aliceAndBoard(t)

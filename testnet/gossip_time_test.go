@@ -29,6 +29,7 @@ func percentile(all []time.Duration, share float64) time.Duration {
 // TestFirstArticleAfterJoin: who has just joined reads what a member writes then
 // within a round trip and 30 ms, also from a member whom he is not connected to.
 func TestFirstArticleAfterJoin(t *testing.T) {
+	t.Parallel()
 	var all []time.Duration
 	first := func(t *testing.T, n *Net, writer, joiner *Peer) {
 		t.Helper()
@@ -86,6 +87,7 @@ type bareGossip struct {
 // TestGossipLatency: to fifty members an article comes as soon as a message of bare
 // gossipsub comes to as many hosts, connected in the same way on the same network.
 func TestGossipLatency(t *testing.T) {
+	t.Parallel()
 	const members, degree, messages, size = 50, 8, 20, 1000
 	if testing.Short() {
 		t.Skip("long")

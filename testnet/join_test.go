@@ -9,6 +9,7 @@ import (
 )
 
 func TestBoardAuto(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 100*time.Millisecond)
 		alice, bob := n.Add("alice"), n.Add("bob")
@@ -45,6 +46,7 @@ func TestBoardAuto(t *testing.T) {
 }
 
 func TestFriendByHand(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 100*time.Millisecond)
 		alice, bob := n.Add("alice"), n.Add("bob")

@@ -132,6 +132,7 @@ func (p *linkPair) status(q *Peer) string {
 // TestLinkStatuses kills the phone at each of its statuses, and the laptop while
 // the phone has it: both show the same one, and the linking goes on from there.
 func TestLinkStatuses(t *testing.T) {
+	t.Parallel()
 	next := map[string]string{"init": "internal_pending", "internal_pending": "sync", "sync": "alive"}
 	for _, status := range []string{"init", "internal_pending", "sync"} {
 		for _, side := range []string{"laptop", "phone", "both"} {
@@ -175,6 +176,7 @@ func TestLinkStatuses(t *testing.T) {
 // before a dial could have crossed another: the phone does not wait for the dead
 // connection.
 func TestLinkKilledAtOnce(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := newLinkPair(t, func(*linkPair) {})
 		p.net.Until(time.Minute, "a code", func() bool {

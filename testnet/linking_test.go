@@ -58,6 +58,7 @@ func aliveDevice(p *Peer, name string) bool {
 // TestLinkDevice: a second device gets profile, personal board, friends, boards and
 // history, and writes with them.
 func TestLinkDevice(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, "friend", node.InviteOptions{})
 		_ = p.ask(t)
@@ -91,6 +92,7 @@ func TestLinkDevice(t *testing.T) {
 // TestFollow: what one device of alice joins, makes, reads, renames, decides or
 // leaves appears on the other.
 func TestFollow(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		laptop, bob, carol := n.Add("alice"), n.Add("bob"), n.Add("carol")
@@ -168,6 +170,7 @@ func TestFollow(t *testing.T) {
 // TestPhoneAway: the phone is off during ten articles and a new friendship, then
 // on again.
 func TestPhoneAway(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		laptop, bob := n.Add("alice"), n.Add("bob")
@@ -195,6 +198,7 @@ func TestPhoneAway(t *testing.T) {
 // ends on both sides, and the right code does not help any more. The code of
 // another link, and of another device, are wrong ones.
 func TestAttackH33(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		alice := n.Add("alice")
@@ -246,6 +250,7 @@ func TestAttackH33(t *testing.T) {
 // TestAttackH39: a friend link relabelled as a device link names an invite that does
 // not exist; and a device link is not opened where other links are.
 func TestAttackH39(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		alice, bob := n.Add("alice"), n.Add("bob")
@@ -282,6 +287,7 @@ func relabel(t *testing.T, link string, kind entity.Kind) string {
 // TestAttackDeviceOffline: only the device that decides on the set makes device
 // links; what it made, no other device lets in.
 func TestAttackDeviceOffline(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		laptop := n.Add("alice")
@@ -336,6 +342,7 @@ func TestAttackDeviceOffline(t *testing.T) {
 // TestAcceptedWhileAway: a device that was away while a friend accepted does not end
 // the friendship when it comes back after the claim's deadline: it cannot know.
 func TestAcceptedWhileAway(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, rtt)
 		laptop, bob := n.Add("alice"), n.Add("bob")
@@ -368,6 +375,7 @@ func TestAcceptedWhileAway(t *testing.T) {
 // TestPhoneWithoutLaptop: friends and members are found from the phone when the
 // laptop is off for good, though neither ever had the phone's address from it.
 func TestPhoneWithoutLaptop(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		laptop, bob, carol := n.Add("alice"), n.Add("bob"), n.Add("carol")

@@ -14,6 +14,7 @@ import (
 // is found within seconds of its return, not when QUIC gives up the connection of
 // old: a person waits in front of both.
 func TestLinkReturns(t *testing.T) {
+	t.Parallel()
 	for name, kill := range map[string]func(t *testing.T, laptop, phone *Peer){
 		"laptop": func(t *testing.T, laptop, phone *Peer) {
 			laptop.Restart()

@@ -31,6 +31,7 @@ func rangesFrame(f protocol.Ranges) []byte {
 // TestAttackRangesAccess: who may not have an entity is told the same for ranges as for
 // a hello, whether he was a member, or it is not there.
 func TestAttackRangesAccess(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()
@@ -69,6 +70,7 @@ func TestAttackRangesAccess(t *testing.T) {
 // TestAttackRangesFormer: who left one board and shares another one gets the same no for
 // the one he left as for one that is not there.
 func TestAttackRangesFormer(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()
@@ -86,6 +88,7 @@ func TestAttackRangesFormer(t *testing.T) {
 // TestAttackRangesAtOnce: a member who begins many exchanges of ranges and ends none has two,
 // and another member is served beside him; who ends one gets another one.
 func TestAttackRangesAtOnce(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()
@@ -125,6 +128,7 @@ func TestAttackRangesAtOnce(t *testing.T) {
 // TestAttackRangesFrames: a member who does not keep to the order of ranges, who goes on
 // for ever, or who has them compared all the time.
 func TestAttackRangesFrames(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()
@@ -183,6 +187,7 @@ func TestAttackRangesFrames(t *testing.T) {
 // TestRangesRepair: where the vectors differ and neither side has what the other lacks,
 // ranges are compared, once in a round, and what they bring is taken.
 func TestRangesRepair(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()

@@ -22,6 +22,7 @@ func (p *Peer) connections(a *attacker) int {
 // TestStrangerIsSentAway: who shares nothing with us may stay while it joins, and a
 // minute without.
 func TestStrangerIsSentAway(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()
@@ -50,6 +51,7 @@ func TestStrangerIsSentAway(t *testing.T) {
 // TestStrangerHasOneConnection: of several the newest stays: who was killed and is
 // back is not locked out by what is left of it.
 func TestStrangerHasOneConnection(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		n.Unchecked()
@@ -82,6 +84,7 @@ func (p *Peer) protects(other *Peer) bool {
 // TestProtected: whose connections are not trimmed, and no longer when the reason is
 // gone.
 func TestProtected(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, bob, carol := bobAndCarol(t)
 		befriend(t, bob, carol)
@@ -160,6 +163,7 @@ func isDone(p *Peer, request string) func() bool {
 // TestNewAddressDialsAnew: when our addresses have changed, what waits is tried at
 // once.
 func TestNewAddressDialsAnew(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, bob, r := waitsLong(t)
 		e, err := bob.Host.EventBus().Emitter(new(event.EvtLocalAddressesUpdated))
@@ -177,6 +181,7 @@ func TestNewAddressDialsAnew(t *testing.T) {
 // TestSleepDialsAnew: the same after the machine slept, which shows in the two
 // clocks, by the next round.
 func TestSleepDialsAnew(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, bob, r := waitsLong(t)
 		bob.Skew(time.Hour)
@@ -187,6 +192,7 @@ func TestSleepDialsAnew(t *testing.T) {
 // TestLeaverDialsNobody: once somebody has heard of it, a member who left dials
 // nobody of the board, and until then he does.
 func TestLeaverDialsNobody(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		bob := n.Add("bob")
@@ -222,6 +228,7 @@ func TestLeaverDialsNobody(t *testing.T) {
 // TestPendingAndHungUp: an issuer that answers that one has to wait, and hangs up,
 // is not asked again without pauses.
 func TestPendingAndHungUp(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice := aliceAndBoard(t)
 		bob := n.Add("bob")

@@ -52,6 +52,7 @@ func keysHeld(t *testing.T, p *Peer, eid keys.Digest) int {
 // TestRemove: who is removed hears that he is, and nothing after it; the others have a
 // new key at once and write on.
 func TestRemove(t *testing.T) {
+	t.Parallel()
 	for _, gossip := range []bool{true, false} {
 		story(t, map[bool]string{true: "gossip", false: "no gossip"}[gossip], func(t *testing.T) {
 			n := New(t, 20*time.Millisecond)
@@ -105,6 +106,7 @@ func operations(t *testing.T, p *Peer, eid keys.Digest) (control, content int) {
 // TestRejoin: who was removed comes back by a link that was made for it, not by one
 // from before, and not by one that asks nobody.
 func TestRejoin(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, bob, carol := threeOnBoard(t)
 		old := newLink(t, alice, node.InviteOptions{Kind: "board", Board: "reading", Uses: 5})
@@ -130,6 +132,7 @@ func TestRejoin(t *testing.T) {
 // TestKeyFromAnyMember: the owner who changed the key is gone before most have it;
 // whoever has it hands it on, and one who was away reads everything.
 func TestKeyFromAnyMember(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, _, carol := threeOnBoard(t)
 		dave := n.Add("dave")
@@ -152,6 +155,7 @@ func TestKeyFromAnyMember(t *testing.T) {
 // TestLeaveRotates: after a member has gone by himself the others write on, and an owner
 // changes the key when he is there.
 func TestLeaveRotates(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, bob, carol := threeOnBoard(t)
 		eid := readingID(t, alice)
@@ -183,6 +187,7 @@ func TestLeaveRotates(t *testing.T) {
 // TestRotationInTurn: two owners do not both change the key: the senior does, and the
 // junior only when the senior is not there.
 func TestRotationInTurn(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, bob, carol := threeOnBoard(t)
 		eid := readingID(t, alice)
@@ -214,6 +219,7 @@ func TestRotationInTurn(t *testing.T) {
 // TestHistoryPolicies: from its join on, or for some time back, a newcomer has the
 // keys, whatever ciphertext it gets.
 func TestHistoryPolicies(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, board, invite string
 		want                []string
@@ -257,6 +263,7 @@ func TestHistoryPolicies(t *testing.T) {
 // TestRotationOnSchedule: a key that is written with is changed after a week, one that
 // is not stays.
 func TestRotationOnSchedule(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		alice := n.Add("alice")
@@ -279,6 +286,7 @@ func TestRotationOnSchedule(t *testing.T) {
 // TestDeleteBoard: a board that was deleted is written in no more; it leaves the list
 // of who deleted it at once, and of others when they want.
 func TestDeleteBoard(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, bob, _ := threeOnBoard(t)
 		if err := bob.Node.DeleteBoard(t.Context(), "reading"); code(err) != "not_owner" {
@@ -311,6 +319,7 @@ func TestDeleteBoard(t *testing.T) {
 
 // TestTransfer: a founder hands a board on, stays a member, and may leave then.
 func TestTransfer(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, bob, carol := threeOnBoard(t)
 		if err := alice.Node.LeaveBoard(t.Context(), "reading"); code(err) != "last_owner" {
@@ -339,6 +348,7 @@ func TestTransfer(t *testing.T) {
 // TestLostKey: a member whose store has lost a key gets it again from another one, and
 // reads what it could not.
 func TestLostKey(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		_, alice, bob, carol := threeOnBoard(t)
 		eid := readingID(t, alice)
@@ -371,6 +381,7 @@ func TestLostKey(t *testing.T) {
 // TestStopBesideOneKilled: a node that has just told a killed one something stops at
 // once; the transport believes in that one for half a minute.
 func TestStopBesideOneKilled(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, _, carol := threeOnBoard(t)
 		n.Unchecked()

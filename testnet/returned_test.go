@@ -11,6 +11,7 @@ import (
 // TestIssuerReturns: an issuer that was killed while a friend's request waits is
 // found within seconds of its return, not when the old connection times out.
 func TestIssuerReturns(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		alice, bob := n.Add("alice"), n.Add("bob")

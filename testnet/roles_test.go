@@ -26,6 +26,7 @@ func role(p *Peer, board, name string) string {
 // TestRoles: a second owner, made one by the founder's phone, lets somebody in; a
 // reader does not write; an owner who is one no more lets nobody in.
 func TestRoles(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		alice, bob, carol, dave := n.Add("alice"), n.Add("bob"), n.Add("carol"), n.Add("dave")
@@ -65,6 +66,7 @@ func TestRoles(t *testing.T) {
 // between them is cut and the other one lets somebody in. When it is healed, he was
 // never let in, on every node the same.
 func TestOwnersApart(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		alice, bob, carol, dave := n.Add("alice"), n.Add("bob"), n.Add("carol"), n.Add("dave")

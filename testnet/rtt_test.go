@@ -20,6 +20,7 @@ func within(t *testing.T, what string, took time.Duration, trips float64) {
 // TestRoundTripsOfAPerson measures what people wait for beside the joins that
 // TestRoundTrips measures: the code, the answer, an article.
 func TestRoundTripsOfAPerson(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"board", "friend"} {
 		story(t, kind, func(t *testing.T) {
 			n := New(t, simulatedRTT)

@@ -107,7 +107,7 @@ func (s *stored) authentic() error {
 				raws = append(raws, o.Entry())
 			}
 		}
-		if got := len(oplog.ParseBatch(oplog.Hash(raws), stubs)); got != len(raws) {
+		if got := len(oplog.ParseBatch(oplog.HashAll(raws), stubs)); got != len(raws) {
 			return fmt.Errorf("of %d operations of %v %d are authentic", len(raws), id, got)
 		}
 	}

@@ -120,6 +120,7 @@ func members(t *testing.T, alice *Peer, others ...*Peer) {
 const rtt = 40 * time.Millisecond
 
 func TestPolicies(t *testing.T) {
+	t.Parallel()
 	story(t, "friends", func(t *testing.T) {
 		n := New(t, rtt)
 		alice, bob, carol := n.Add("alice"), n.Add("bob"), n.Add("carol")
@@ -145,6 +146,7 @@ func TestPolicies(t *testing.T) {
 }
 
 func TestLinkEnds(t *testing.T) {
+	t.Parallel()
 	setup := func(t *testing.T, o node.InviteOptions) (n *Net, alice, bob, carol *Peer, v node.InviteView) {
 		n = New(t, rtt)
 		alice, bob, carol = n.Add("alice"), n.Add("bob"), n.Add("carol")
@@ -233,6 +235,7 @@ func TestLinkEnds(t *testing.T) {
 
 // TestRacers is H21 in small: eight joiners, one use.
 func TestRacers(t *testing.T) {
+	t.Parallel()
 	for _, auto := range []bool{true, false} {
 		story(t, fmt.Sprintf("auto=%v", auto), func(t *testing.T) {
 			n := New(t, rtt)
@@ -268,6 +271,7 @@ func TestRacers(t *testing.T) {
 
 // TestTwoLinks: one claimant, two links to the same thing.
 func TestTwoLinks(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"board", "friend"} {
 		story(t, kind, func(t *testing.T) {
 			n := New(t, rtt)
@@ -311,6 +315,7 @@ func TestTwoLinks(t *testing.T) {
 }
 
 func TestLeave(t *testing.T) {
+	t.Parallel()
 	story(t, "board", func(t *testing.T) {
 		n := New(t, rtt)
 		alice, bob, carol := n.Add("alice"), n.Add("bob"), n.Add("carol")

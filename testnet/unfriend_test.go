@@ -34,6 +34,7 @@ func personalKeys(t *testing.T, p, of *Peer) int {
 // TestRemoveFriend: who is no friend any more reads nothing new of the other, on either
 // side, also where he did not see the end for long; and both can be friends again.
 func TestRemoveFriend(t *testing.T) {
+	t.Parallel()
 	for _, away := range []bool{false, true} {
 		story(t, map[bool]string{false: "there", true: "away"}[away], func(t *testing.T) {
 			n := New(t, 20*time.Millisecond)
@@ -82,6 +83,7 @@ func TestRemoveFriend(t *testing.T) {
 // TestBlock: a blocked user is asked for nothing and let in nowhere, on all devices of
 // who blocked him, until he is unblocked.
 func TestBlock(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		alice, bob := n.Add("alice"), n.Add("bob")
@@ -117,6 +119,7 @@ func TestBlock(t *testing.T) {
 // TestFriendEndsItFromAPhone: what one device ends, another does not end again: the
 // other side is removed once.
 func TestFriendEndsItFromAPhone(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t, 20*time.Millisecond)
 		alice, bob := n.Add("alice"), n.Add("bob")

@@ -29,6 +29,7 @@ func (p *linkPair) asks(t *testing.T) node.RequestView {
 // phone cannot reach it until long after the ten minutes that a claim waits. Neither
 // ends by its own clock: when they meet again both end in one state.
 func TestLinkUnheard(t *testing.T) {
+	t.Parallel()
 	for _, away := range []string{"off", "cut off"} {
 		for _, long := range []time.Duration{20 * time.Minute, 2 * time.Hour} {
 			for _, c := range []struct {
@@ -111,6 +112,7 @@ func TestLinkUnheard(t *testing.T) {
 // inviter says yes, or the requester cancels, and neither can tell the other for eight
 // days.
 func TestJoinUnheard(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("eight days of virtual time, many times")
 	}
@@ -171,6 +173,7 @@ func TestJoinUnheard(t *testing.T) {
 
 // TestLinkWithdrawnElsewhere: the user's other devices show the same of it.
 func TestLinkWithdrawnElsewhere(t *testing.T) {
+	t.Parallel()
 	story(t, "a tablet", func(t *testing.T) {
 		n := New(t, rtt)
 		laptop := n.Add("alice")

@@ -57,6 +57,7 @@ func (m *member) pushAll(to *Peer, raws [][]byte) {
 // and with him nobody else; a chain of as many is taken at once, also beside what one
 // wrote oneself.
 func TestAttackO23(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()
@@ -97,6 +98,7 @@ func TestAttackO23(t *testing.T) {
 // devices. What he writes does nothing until the founder's next checkpoint, which does not come
 // in each round for that; for the first of it, it comes at once.
 func TestAttackBesideAgain(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()

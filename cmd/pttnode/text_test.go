@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"pgregory.net/rapid"
+
 	"pttnode/node"
 )
 
@@ -59,20 +61,24 @@ func TestStrip(t *testing.T) {
 	}
 }
 
-func FuzzStrip(f *testing.F) {
-	f.Add("a\x1b]0;x\nb\u009b1m\u202e\xff")
-	f.Fuzz(func(t *testing.T, s string) {
+// TestStripAny: whatever comes, what a terminal would obey is gone. Not a fuzz test: for
+// these everything that the command is built from would be compiled anew.
+func TestStripAny(t *testing.T) {
+	t.Parallel()
+	obeyed := rapid.SampledFrom([]string{"\x1b]0;x", "\n", "\u009b1m", "\u202e", "\u2066", "\x7f", "\xff", "\xc2", "\x9b"})
+	rapid.Check(t, func(rt *rapid.T) {
+		s := strings.Join(rapid.SliceOf(rapid.OneOf(obeyed, rapid.String())).Draw(rt, "text"), "")
 		got := strip(s)
 		if !utf8.ValidString(got) {
-			t.Errorf("strip(%q) = %q, which is not UTF-8", s, got)
+			rt.Fatalf("strip(%q) = %q, which is not UTF-8", s, got)
 		}
 		for _, r := range got {
 			if r != '\n' && r != '\t' && (r < 0x20 || r >= 0x7f && r <= 0x9f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069) {
-				t.Errorf("strip(%q) = %q, which has %U", s, got, r)
+				rt.Fatalf("strip(%q) = %q, which has %U", s, got, r)
 			}
 		}
 		if strip(got) != got {
-			t.Errorf("strip(%q) is not done at once", s)
+			rt.Fatalf("strip(%q) is not done at once", s)
 		}
 	})
 }
