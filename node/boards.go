@@ -115,18 +115,20 @@ func (n *Node) formerBoard(ref string) (h *held, how string) {
 	}
 	var former []*held
 	for _, h := range n.entities {
-		if _, ok := h.State().Member(n.user); ok && h.State().Kind == entity.Board {
+		if h.State().Kind == entity.Board {
 			former = append(former, h)
 		}
 	}
 	if h, err = n.pickBoard(ref, former); err != nil {
 		return nil, ""
 	}
-	m, _ := h.State().Member(n.user)
-	switch m.Standing {
-	case entity.Removed:
+	m, ok := h.State().Member(n.user)
+	switch {
+	case !ok:
+		return h, "who let you in could not, as it turned out"
+	case m.Standing == entity.Removed:
 		return h, "you were removed from it"
-	case entity.Gone:
+	case m.Standing == entity.Gone:
 		return h, "you have left it"
 	}
 	return h, "it has ended"

@@ -123,6 +123,15 @@ func (n *Node) nameOf(user keys.Digest) string {
 	return keys.Fingerprint(user)
 }
 
+// nameOr is nameOf where a user is known, else what he is said to be called.
+func (n *Node) nameOr(user keys.Digest, called string) string {
+	name := n.nameOf(user)
+	if called != "" && name == keys.Fingerprint(user) {
+		return called
+	}
+	return name
+}
+
 // Rename changes our name.
 func (n *Node) Rename(_ context.Context, name string) error {
 	if !ValidName(name) {

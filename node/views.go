@@ -275,7 +275,7 @@ type WhyView struct {
 	UserID keys.Digest `json:"user_id"`
 	Name   string      `json:"name"`
 	Role   string      `json:"role"`
-	State  string      `json:"state"` // active, removed, left
+	State  string      `json:"state"` // active, removed, left; void: let in by nothing that counts
 	Valid  bool        `json:"valid"` // is a member now
 	Chain  []WhyOp     `json:"chain"`
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"encoding/hex"
+	"errors"
 	"slices"
 
 	"pttnode/entity"
@@ -22,7 +23,11 @@ func (n *Node) Why(board, member string) (WhyView, error) {
 	if err != nil {
 		return WhyView{}, err
 	}
-	m, err := pick("member", member, n.members(h), func(m MemberView) []string { return []string{m.Name, m.UserID.String()} })
+	names := func(m MemberView) []string { return []string{m.Name, m.UserID.String()} }
+	m, err := pick("member", member, n.members(h), names)
+	if e, ok := errors.AsType[*Error](err); ok && e.Code == "not_found" { // their names are those of members where somebody wants that
+		m, err = pick("member", member, n.neverIn(h), names)
+	}
 	if err != nil {
 		return WhyView{}, err
 	}
@@ -30,6 +35,25 @@ func (n *Node) Why(board, member string) (WhyView, error) {
 		Entity: h.ID(), UserID: m.UserID, Name: m.Name, Role: m.Role, State: m.State,
 		Valid: m.State == entity.Active.String(), Chain: n.whyChain(h, m.UserID),
 	}, nil
+}
+
+// neverIn returns those whom only void operations let into a board.
+func (n *Node) neverIn(h *held) []MemberView {
+	s := h.State()
+	var out []MemberView
+	for o := range h.Log().All(oplog.Control) {
+		body, _ := h.Describe(o, h.ring)
+		a, ok := body.(*entity.Admit)
+		if !ok || slices.ContainsFunc(out, func(m MemberView) bool { return m.UserID == a.Party.User }) {
+			continue
+		}
+		if _, member := s.Member(a.Party.User); !member {
+			out = append(out, MemberView{
+				UserID: a.Party.User, Name: n.nameOr(a.Party.User, a.Party.Name), Role: a.Role.String(), Since: o.At(), State: "void",
+			})
+		}
+	}
+	return out
 }
 
 // whyChain collects what was said of user, then of whoever said it, until nobody
@@ -62,6 +86,7 @@ func (w WhyOp) grants(user keys.Digest) bool {
 func (n *Node) whyOp(h *held, o oplog.Op) (WhyOp, bool) {
 	body, typ := h.Describe(o, h.ring)
 	w := WhyOp{Op: o.ID(), Type: typ, Member: o.User(), By: o.User(), Device: o.Device(), At: o.At(), OK: h.Counts(o), Final: h.Final(o)}
+	called := ""
 	switch b := body.(type) {
 	case *entity.Genesis, *entity.Leave, *entity.Accept:
 	case *entity.MasterAdd:
@@ -70,7 +95,7 @@ func (n *Node) whyOp(h *held, o oplog.Op) (WhyOp, bool) {
 		}
 		w.Member = b.Party.User
 	case *entity.Admit:
-		w.Member = b.Party.User
+		w.Member, called = b.Party.User, b.Party.Name
 		if b.Ref != nil {
 			w.Invite = n.inviteOf(*b.Ref)
 		}
@@ -87,7 +112,7 @@ func (n *Node) whyOp(h *held, o oplog.Op) (WhyOp, bool) {
 	default:
 		return w, false
 	}
-	w.MemberName, w.ByName = n.nameOf(w.Member), n.nameOf(w.By)
+	w.MemberName, w.ByName = n.nameOr(w.Member, called), n.nameOf(w.By)
 	return w, true
 }
 

@@ -1,7 +1,9 @@
 package testnet
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,7 +69,19 @@ func ownersRemoveEachOther(t *testing.T, alone bool) {
 	if events, _ := dave.Node.Events(0, 0); !slices.ContainsFunc(events, func(e node.Event) bool { return e.Type == "member.void" }) {
 		t.Error("dave's journal does not say that he is a member no more")
 	}
+	_, err := dave.Node.Board("reading")
+	if e, ok := errors.AsType[*node.Error](err); !ok || e.Code != "not_found" || !strings.HasPrefix(e.Detail["gone"], "who let you in could not") {
+		t.Errorf("dave asks for the board: %v, want to be told why it is gone", err)
+	}
 	write(t, alice, "reading", "healed")
+	for _, p := range append(in, dave) {
+		w, err := p.Node.Why("reading", "dave")
+		if err != nil || w.State != "void" || w.Valid || !slices.ContainsFunc(w.Chain, func(o node.WhyOp) bool {
+			return o.Type == "admit" && o.By == bob.User() && o.MemberName == "dave" && !o.OK
+		}) {
+			t.Errorf("%s does not say why dave is no member: %+v, %v", p.Name, w, err)
+		}
+	}
 	for _, p := range in {
 		reads(t, p, "reading", "healed", 5*time.Minute)
 		reads(t, p, "reading", "at alice's", time.Minute)

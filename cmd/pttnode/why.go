@@ -35,6 +35,8 @@ func (a *app) sayWhy(w node.WhyView) {
 		a.say("%s was a member here, as %s, and has left:\n\n", quoted(w.Name), w.Role)
 	case w.State == "removed":
 		a.say("%s was a member here, as %s, and was removed:\n\n", quoted(w.Name), w.Role)
+	case w.State == "void":
+		a.say("%s is no member here: what let them in does not count:\n\n", quoted(w.Name))
 	default:
 		a.say("%s was a member here, as %s, and is not any more:\n\n", quoted(w.Name), w.Role)
 	}
