@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -62,7 +63,7 @@ func whyWords(o node.WhyOp) string {
 		return "made the board"
 	case "admit":
 		s := "let in " + o.MemberName
-		if o.Invite != "" {
+		if strings.HasPrefix(o.Invite, "i-") { // the ref of another's tells nobody anything
 			s += " through " + o.Invite
 		}
 		return s
