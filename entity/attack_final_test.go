@@ -43,6 +43,31 @@ func (w *world) standing(t *testing.T, name string) entity.Standing {
 	return m.Standing
 }
 
+// TestAttackO12: a removed junior signs as if he had not heard: he removes the senior who
+// removed him, and lets somebody in. Neither has an effect, with a checkpoint or without.
+func TestAttackO12(t *testing.T) {
+	t.Parallel()
+	for _, closed := range []bool{false, true} {
+		w := owners(t, "anna", "ben")
+		behind := w.clone(t)
+		w.remove(t, "anna", "ben")
+		if closed {
+			w.checkpoint(t, "founder")
+		}
+		back := behind.remove(t, "ben", "anna")
+		sybil := behind.must(t, "ben", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: w.who(t, "sybil").party(), Role: entity.Member, Ref: &w.ref})
+		checkAdded(t, w.Entity, back)
+		checkAdded(t, w.Entity, sybil)
+		if w.Counts(back) || w.Counts(sybil) {
+			t.Errorf("closed %v: his removal counts %v, his admission %v", closed, w.Counts(back), w.Counts(sybil))
+		}
+		if w.standing(t, "anna") != entity.Active || w.standing(t, "ben") != entity.Removed || w.standing(t, "sybil") != 0 {
+			t.Errorf("closed %v: anna %v, ben %v, sybil %v", closed, w.standing(t, "anna"), w.standing(t, "ben"), w.standing(t, "sybil"))
+		}
+		checkAgrees(t, w.Entity)
+	}
+}
+
 // TestAttackO13: a removed owner, senior to who removed him, keeps his key and acts as if
 // he had not heard. Before a final checkpoint he takes his remover down; beside one he does
 // nothing, at once and at the next.
@@ -116,6 +141,37 @@ func TestAttackO14(t *testing.T) {
 				t.Errorf("of %d, closed with %q: %v", n, first, err)
 			}
 		}
+	}
+}
+
+// TestAttackO15: somebody is removed by one owner, and beside that removed and let in again
+// by another, or made an owner: he is out, until he is let in by who has heard of it.
+func TestAttackO15(t *testing.T) {
+	t.Parallel()
+	for _, again := range []bool{false, true} {
+		w := owners(t, "anna", "ben")
+		w.admit(t, "carl", entity.Member)
+		there := w.clone(t)
+		w.remove(t, "anna", "carl")
+		party := w.who(t, "carl").party()
+		var beside []oplog.Op
+		if again {
+			beside = append(beside, there.remove(t, "ben", "carl"),
+				there.must(t, "ben", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: party, Role: entity.Member, Ref: &w.ref}))
+		} else {
+			beside = append(beside, there.must(t, "ben", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party}))
+		}
+		for _, o := range beside {
+			checkAdded(t, w.Entity, o)
+		}
+		if add := beside[len(beside)-1]; w.standing(t, "carl") != entity.Removed || w.Counts(add) {
+			t.Errorf("let in again %v: carl is %v, the op counts %v", again, w.standing(t, "carl"), w.Counts(add))
+		}
+		checkAgrees(t, w.Entity)
+		if w.admit(t, "carl", entity.Member); w.standing(t, "carl") != entity.Active {
+			t.Errorf("let in again %v, and by who has heard of all: carl is %v", again, w.standing(t, "carl"))
+		}
+		checkAgrees(t, w.Entity)
 	}
 }
 

@@ -43,6 +43,24 @@ func TestAttackO1(t *testing.T) {
 	}
 }
 
+// TestAttackH25: who is no owner any more lets nobody in, neither by an op that says so nor
+// by one that is signed as if he had not heard.
+func TestAttackH25(t *testing.T) {
+	t.Parallel()
+	w := settle(t, entity.Board)
+	m, guest := w.who(t, "master"), newPerson(t, "guest")
+	before := w.clone(t)
+	admit := entity.Admit{Party: guest.party(), Role: entity.Member, Ref: &w.ref}
+	w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterRemove, entity.MasterRemove{User: m.user()})
+	checkRefused(t, w.Entity, as(t, w, m, m, oplog.FamilyMember, entity.TypeAdmit, admit), entity.ErrNotAuthorized)
+	unheard := as(t, before, m, m, oplog.FamilyMember, entity.TypeAdmit, admit)
+	checkAdded(t, before.Entity, unheard)
+	checkAdded(t, w.Entity, unheard)
+	if _, in := w.State().Member(guest.user()); in || w.Counts(unheard) || !before.Counts(unheard) {
+		t.Errorf("beside his demotion: guest in %v, counts %v, and %v where it is not known", in, w.Counts(unheard), before.Counts(unheard))
+	}
+}
+
 // TestAttackO2: a valid signature by somebody who is no member, in either strand,
 // whatever it says.
 func TestAttackO2(t *testing.T) {

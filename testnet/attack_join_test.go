@@ -466,6 +466,72 @@ func TestAttackH24(t *testing.T) {
 	})
 }
 
+// TestAttackH25: an owner loses his place between a request and its approval. He lets
+// nobody in any more, and who asked is told; where he has not heard of it, what he does is
+// void on every node.
+func TestAttackH25(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"he has heard", "he has heard, and was restarted", "he has not heard"} {
+		heard, restarted := name != "he has not heard", name == "he has heard, and was restarted"
+		story(t, name, func(t *testing.T) {
+			n := New(t, 100*time.Millisecond)
+			alice, bob, carol := n.Add("alice"), n.Add("bob"), n.Add("carol")
+			newBoard(t, alice, "dev", "link")
+			done(t, bob, join(t, bob, newLink(t, alice, node.InviteOptions{Kind: "board", Board: "dev", Auto: true}).Link))
+			if _, err := alice.Node.SetRole(t.Context(), "dev", "bob", "owner"); err != nil {
+				t.Fatal(err)
+			}
+			n.Until(time.Minute, "bob an owner", func() bool { return role(bob, "dev", "bob") == "owner active" })
+			inv := newLink(t, bob, node.InviteOptions{Kind: "board", Board: "dev", Uses: 3})
+			r := n.opens(carol, inv.Link, "waiting_approval")
+			in := slices.DeleteFunc(bob.Node.Requests(), func(r node.RequestView) bool { return r.Direction != "in" })
+			if len(in) != 1 {
+				t.Fatalf("bob has %+v", in)
+			}
+			if !heard {
+				n.Settle()
+				n.Partition(alice, bob)
+				n.Partition(alice, carol)
+				pass(time.Minute)
+			}
+			if _, err := alice.Node.SetRole(t.Context(), "dev", "bob", "member"); err != nil {
+				t.Fatal(err)
+			}
+			if heard {
+				n.Until(time.Minute, "bob a member", func() bool { return role(bob, "dev", "bob") == "member active" })
+				if restarted {
+					bob.Restart()
+				}
+				if _, err := bob.Node.Approve(t.Context(), in[0].ID); code(err) != "not_owner" {
+					t.Errorf("approve after the demotion: %v, want not_owner", err)
+				}
+				state, reason := "rejected", "not_owner"
+				if restarted { // she has to come back, and he cannot prove any more that he may invite
+					state, reason = "failed", "invite_unknown"
+				}
+				if r = n.reaches(carol, r.ID, state); r.Reason != reason {
+					t.Errorf("carol: %+v, want %s", r, reason)
+				}
+			} else {
+				if _, err := bob.Node.Approve(t.Context(), in[0].ID); err != nil {
+					t.Fatal(err)
+				}
+				n.reaches(carol, r.ID, "done")
+				n.Unchecked() // an approved request whose admit is void
+				n.Heal()
+				n.Until(5*time.Minute, "carol told that she was never let in", func() bool {
+					events, _ := carol.Node.Events(0, 0)
+					return slices.ContainsFunc(events, func(e node.Event) bool { return e.Type == "member.void" })
+				})
+			}
+			n.Until(5*time.Minute, "carol a member for nobody", func() bool {
+				return role(alice, "dev", "carol") == "nobody" && role(bob, "dev", "carol") == "nobody" && role(bob, "dev", "bob") == "member active" &&
+					len(carol.Node.Boards()) == 1
+			})
+		})
+	}
+}
+
 // TestAttackH26: the link with another device in the issuer's place: an honest one
 // of a friend, and a malicious one that has the link.
 func TestAttackH26(t *testing.T) {
