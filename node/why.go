@@ -25,7 +25,7 @@ func (n *Node) Why(board, member string) (WhyView, error) {
 	}
 	names := func(m MemberView) []string { return []string{m.Name, m.UserID.String()} }
 	m, err := pick("member", member, n.members(h), names)
-	if e, ok := errors.AsType[*Error](err); ok && e.Code == "not_found" { // their names are those of members where somebody wants that
+	if e, ok := errors.AsType[*Error](err); ok && e.Code == "not_found" { // only then: whoever let them in chose their names
 		m, err = pick("member", member, n.neverIn(h), names)
 	}
 	if err != nil {
