@@ -43,21 +43,29 @@ func (w *world) standing(t *testing.T, name string) entity.Standing {
 	return m.Standing
 }
 
+// behindRemoval is a board in which anna, the senior of two owners, or ben removes the other, and
+// what that one signs as if he had not heard: a removal in turn, and an admission.
+func behindRemoval(t *testing.T, remover, removed string, closed bool) (w *world, back, sybil oplog.Op) {
+	t.Helper()
+	w = owners(t, "anna", "ben")
+	behind := w.clone(t)
+	w.remove(t, remover, removed)
+	if closed {
+		w.checkpoint(t, "founder")
+	}
+	back = behind.remove(t, removed, remover)
+	sybil = behind.must(t, removed, oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: w.who(t, "sybil").party(), Role: entity.Member, Ref: &w.ref})
+	checkAdded(t, w.Entity, back)
+	checkAdded(t, w.Entity, sybil)
+	return w, back, sybil
+}
+
 // TestAttackO12: a removed junior signs as if he had not heard: he removes the senior who
 // removed him, and lets somebody in. Neither has an effect, with a checkpoint or without.
 func TestAttackO12(t *testing.T) {
 	t.Parallel()
 	for _, closed := range []bool{false, true} {
-		w := owners(t, "anna", "ben")
-		behind := w.clone(t)
-		w.remove(t, "anna", "ben")
-		if closed {
-			w.checkpoint(t, "founder")
-		}
-		back := behind.remove(t, "ben", "anna")
-		sybil := behind.must(t, "ben", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: w.who(t, "sybil").party(), Role: entity.Member, Ref: &w.ref})
-		checkAdded(t, w.Entity, back)
-		checkAdded(t, w.Entity, sybil)
+		w, back, sybil := behindRemoval(t, "anna", "ben", closed)
 		if w.Counts(back) || w.Counts(sybil) {
 			t.Errorf("closed %v: his removal counts %v, his admission %v", closed, w.Counts(back), w.Counts(sybil))
 		}
@@ -74,16 +82,7 @@ func TestAttackO12(t *testing.T) {
 func TestAttackO13(t *testing.T) {
 	t.Parallel()
 	for _, closed := range []bool{false, true} {
-		w := owners(t, "anna", "ben")
-		behind := w.clone(t)
-		w.remove(t, "ben", "anna")
-		if closed {
-			w.checkpoint(t, "founder")
-		}
-		back := behind.remove(t, "anna", "ben")
-		sybil := behind.must(t, "anna", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: w.who(t, "sybil").party(), Role: entity.Member, Ref: &w.ref})
-		checkAdded(t, w.Entity, back)
-		checkAdded(t, w.Entity, sybil)
+		w, back, _ := behindRemoval(t, "ben", "anna", closed)
 		for range 2 {
 			if got := w.Counts(back); got == closed {
 				t.Errorf("closed %v: the removed owner's removal counts: %v", closed, got)
