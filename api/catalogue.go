@@ -48,6 +48,7 @@ var catalogue = []Entry{
 	{"denied", "the keys of this home do not open", "was it the right passphrase? pttnode up --passphrase-file FILE", ExitDenied, http.StatusForbidden},
 	{"locked", "this home is already in use[ by process {holder}]", "use the running node: pttnode status · or stop it: pttnode down", ExitLocked, http.StatusConflict},
 	{"bad_config", "the configuration is wrong[: {detail}]", "mend it and start again", ExitConfig, http.StatusInternalServerError},
+	{"data_older", "the data was written by an older pttnode, in a format that this one cannot read", "pttnode 0.1 reads it; for this version begin anew: pttnode init --home DIR", ExitConfig, http.StatusConflict},
 	{"data_newer", "the data was written by a newer pttnode", "upgrade this one", ExitConfig, http.StatusConflict},
 	{"linking", "this device is not linked to anybody yet", "see how far it is: pttnode requests list · go on with it: pttnode up", ExitNotRunning, http.StatusConflict},
 	{"not_found", "cannot find that[ {what}][: {name}][; {gone}]", "the lists show what there is", ExitNotFound, http.StatusNotFound},
@@ -64,6 +65,7 @@ var catalogue = []Entry{
 	{"link_incomplete", "the link is incomplete or has a typo", "copy it again, up to its last character", ExitInvite, http.StatusUnprocessableEntity},
 	{"link_newer", "a newer pttnode made this link", "upgrade this node", ExitInvite, http.StatusUnprocessableEntity},
 	{"link_kind", "this link is of the wrong kind[: it is a {kind} link]", "ask for a new link[ · to link this device: pttnode invite device, where you are already · a {kind} link opens with: pttnode join]", ExitInvite, http.StatusUnprocessableEntity},
+	{"link_several", "this text holds more than one link", "open one of them alone", ExitInvite, http.StatusUnprocessableEntity},
 	{"link_own", "this is your own invite", "send it to somebody else · withdraw it: pttnode invite revoke ID", ExitInvite, http.StatusConflict},
 	{"device_link_here", "this is a device link: whoever opens it becomes you", "open it on your new device only, with pttnode init --device, and never as an argument; if you typed it here, your shell remembers it: withdraw it where you made it", ExitInvite, http.StatusUnprocessableEntity},
 

@@ -16,27 +16,18 @@ func owners(t *testing.T, names ...string) *world {
 	t.Helper()
 	w := found(t, entity.Board)
 	for _, name := range names {
-		w.admit(t, name, entity.Member)
-		party := w.who(t, name).party()
-		w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
+		w.Admit(t, name, entity.Member)
+		party := w.Who(t, name).Party()
+		w.Must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: party})
 	}
-	w.admit(t, "dora", entity.Member)
+	w.Admit(t, "dora", entity.Member)
 	return w
-}
-
-func (w *world) checkpoint(t *testing.T, name string) oplog.Op {
-	t.Helper()
-	o, err := w.Checkpoint(w.who(t, name).author(), w.ring)
-	if err != nil {
-		t.Fatalf("%s makes a checkpoint: %v", name, err)
-	}
-	return o
 }
 
 // standing is how somebody stands, for messages too.
 func (w *world) standing(t *testing.T, name string) entity.Standing {
 	t.Helper()
-	m, ok := w.State().Member(w.who(t, name).user())
+	m, ok := w.State().Member(w.Who(t, name).User())
 	if !ok {
 		return 0
 	}
@@ -51,10 +42,10 @@ func behindRemoval(t *testing.T, remover, removed string, closed bool) (w *world
 	behind := w.clone(t)
 	w.remove(t, remover, removed)
 	if closed {
-		w.checkpoint(t, "founder")
+		w.Close(t, "founder")
 	}
 	back = behind.remove(t, removed, remover)
-	sybil = behind.must(t, removed, oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: w.who(t, "sybil").party(), Role: entity.Member, Ref: &w.ref})
+	sybil = behind.Must(t, removed, oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: w.Who(t, "sybil").Party(), Role: entity.Member, Ref: &w.Ref})
 	checkAdded(t, w.Entity, back)
 	checkAdded(t, w.Entity, sybil)
 	return w, back, sybil
@@ -94,7 +85,7 @@ func TestAttackO13(t *testing.T) {
 				t.Errorf("the next checkpoint keeps %v", w.Pending())
 			}
 			if closed {
-				w.checkpoint(t, "founder")
+				w.Close(t, "founder")
 			}
 		}
 		checkAgrees(t, w.Entity)
@@ -120,7 +111,7 @@ func TestAttackO14(t *testing.T) {
 			i := slices.Index(ring, first)
 			if i >= 0 {
 				checkAdded(t, w.Entity, removals[i])
-				w.checkpoint(t, "founder")
+				w.Close(t, "founder")
 			}
 			for j, o := range removals {
 				if j != i {
@@ -128,7 +119,7 @@ func TestAttackO14(t *testing.T) {
 				}
 			}
 			if i >= 0 {
-				w.checkpoint(t, "founder")
+				w.Close(t, "founder")
 				victim := ring[(i+1)%n]
 				if w.standing(t, victim) != entity.Removed || w.Counts(removals[(i+1)%n]) || n == 2 && w.standing(t, first) != entity.Active {
 					t.Errorf("of %d, closed with %s: %s is %v, his removal counts %v", n, first, victim, w.standing(t, victim), w.Counts(removals[(i+1)%n]))
@@ -149,16 +140,16 @@ func TestAttackO15(t *testing.T) {
 	t.Parallel()
 	for _, again := range []bool{false, true} {
 		w := owners(t, "anna", "ben")
-		w.admit(t, "carl", entity.Member)
+		w.Admit(t, "carl", entity.Member)
 		there := w.clone(t)
 		w.remove(t, "anna", "carl")
-		party := w.who(t, "carl").party()
+		party := w.Who(t, "carl").Party()
 		var beside []oplog.Op
 		if again {
 			beside = append(beside, there.remove(t, "ben", "carl"),
-				there.must(t, "ben", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: party, Role: entity.Member, Ref: &w.ref}))
+				there.Must(t, "ben", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: party, Role: entity.Member, Ref: &w.Ref}))
 		} else {
-			beside = append(beside, there.must(t, "ben", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party}))
+			beside = append(beside, there.Must(t, "ben", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: party}))
 		}
 		for _, o := range beside {
 			checkAdded(t, w.Entity, o)
@@ -167,7 +158,7 @@ func TestAttackO15(t *testing.T) {
 			t.Errorf("let in again %v: carl is %v, the op counts %v", again, w.standing(t, "carl"), w.Counts(add))
 		}
 		checkAgrees(t, w.Entity)
-		if w.admit(t, "carl", entity.Member); w.standing(t, "carl") != entity.Active {
+		if w.Admit(t, "carl", entity.Member); w.standing(t, "carl") != entity.Active {
 			t.Errorf("let in again %v, and by who has heard of all: carl is %v", again, w.standing(t, "carl"))
 		}
 		checkAgrees(t, w.Entity)
@@ -180,27 +171,27 @@ func TestAttackO21(t *testing.T) {
 	t.Parallel()
 	for _, acked := range []bool{false, true} {
 		w := owners(t, "anna")
-		phone := newDevice("phone").key
-		party := w.who(t, "founder").party()
+		phone := newDevice("phone").Key
+		party := w.Who(t, "founder").Party()
 		party.Devices = sorted(append(party.Devices, phone.ID()))
-		w.must(t, "founder", oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party})
-		w.people["phone"] = w.who(t, "founder").by(phone)
+		w.Must(t, "founder", oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party})
+		w.People["phone"] = w.Who(t, "founder").By(phone)
 		stolen := w.clone(t)
 		w.remove(t, "anna", "dora")
-		c := w.checkpoint(t, "founder")
+		c := w.Close(t, "founder")
 		if acked {
-			if id, ok := w.WantsAck(w.who(t, "anna").user(), w.ring); !ok || id != c.ID() {
+			if id, ok := w.WantsAck(w.Who(t, "anna").User()); !ok || id != c.ID() {
 				t.Fatalf("anna should ack %v, %v, want %v", id, ok, c.ID())
 			}
-			if _, err := w.Ack(w.who(t, "anna").author(), c.ID()); err != nil {
+			if _, err := w.Ack(w.Who(t, "anna").Author(), c.ID()); err != nil {
 				t.Fatalf("Ack: %v", err)
 			}
 		}
 		var rivals []oplog.Op
 		for i := range 8 { // of which about half have a lower id
 			thief := stolen.clone(t)
-			thief.must(t, "phone", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: fmt.Sprint(i)})
-			rivals = append(rivals, thief.checkpoint(t, "phone"))
+			thief.Must(t, "phone", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: fmt.Sprint(i)})
+			rivals = append(rivals, thief.Close(t, "phone"))
 			for _, o := range all(thief.Entity) {
 				if _, err := w.Add(o); err != nil {
 					t.Fatalf("Add: %v", err)
@@ -227,19 +218,19 @@ func TestAttackO21(t *testing.T) {
 func TestAttackO22(t *testing.T) {
 	t.Parallel()
 	w := owners(t, "anna", "ben", "carl", "dan", "emil") // six owners: five are more than two thirds
-	c := w.checkpoint(t, "anna")
+	c := w.Close(t, "anna")
 	late := w.clone(t)
 	sybils := []string{"s1", "s2", "s3", "s4"}
 	for _, s := range sybils {
-		w.must(t, "anna", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: w.who(t, s).party(), Role: entity.Member, Ref: &w.ref})
-		party := w.who(t, s).party()
-		w.must(t, "anna", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
+		w.Must(t, "anna", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: w.Who(t, s).Party(), Role: entity.Member, Ref: &w.Ref})
+		party := w.Who(t, s).Party()
+		w.Must(t, "anna", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: party})
 	}
 	for i, name := range append(sybils, "ben", "carl", "dan", "emil") {
 		if !w.State().Final.ID.IsZero() {
 			t.Errorf("final with %d acks", i)
 		}
-		if _, err := w.Ack(w.who(t, name).author(), c.ID()); err != nil {
+		if _, err := w.Ack(w.Who(t, name).Author(), c.ID()); err != nil {
 			t.Fatalf("Ack of %s: %v", name, err)
 		}
 	}
@@ -247,60 +238,46 @@ func TestAttackO22(t *testing.T) {
 		t.Errorf("with five of six owners: final is %+v, want %v", got, c.ID())
 	}
 	for _, name := range []string{"dora", "s1", "stranger"} {
-		if _, err := late.Ack(w.who(t, name).author(), c.ID()); err == nil {
+		if _, err := late.Ack(w.Who(t, name).Author(), c.ID()); err == nil {
 			t.Errorf("an ack of %s, who was no owner, was taken", name)
 		}
 	}
 	w = owners(t, "anna")
-	w.post(t, "dora", "one")
-	first := w.checkpoint(t, "founder")
+	w.Post(t, "dora", "one")
+	first := w.Close(t, "founder")
 	behind := w.clone(t)
-	w.checkpoint(t, "founder")
-	kept := behind.must(t, "anna", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "late"})
+	w.Close(t, "founder")
+	kept := behind.Must(t, "anna", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "late"})
 	checkAdded(t, w.Entity, kept)
 	right := w.NextCheckpoint()
-	f := w.who(t, "founder")
+	f := w.Who(t, "founder")
 	prev := right.Prev
 	old := first.ID()
-	tip := right.Heads[0]
 	for what, change := range map[string]func(*entity.Checkpoint){
-		"number":           func(c *entity.Checkpoint) { c.Number++ },
-		"number again":     func(c *entity.Checkpoint) { c.Number-- },
-		"no prev":          func(c *entity.Checkpoint) { c.Prev = []byte{} },
-		"older prev":       func(c *entity.Checkpoint) { c.Prev = old[:] },
-		"half a prev":      func(c *entity.Checkpoint) { c.Prev = prev[:16] },
-		"members":          func(c *entity.Checkpoint) { c.Members[0]++ },
-		"epochs":           func(c *entity.Checkpoint) { c.Epochs[0]++ },
-		"refs":             func(c *entity.Checkpoint) { c.Refs[0]++ },
-		"content":          func(c *entity.Checkpoint) { c.Content[0]++ },
-		"keeps nothing":    func(c *entity.Checkpoint) { c.Keeps = nil },
-		"keeps more":       func(c *entity.Checkpoint) { c.Keeps = append(c.Keeps, old) },
-		"other heads":      func(c *entity.Checkpoint) { c.Heads[0].Seq++ },
-		"heads of control": func(c *entity.Checkpoint) { c.Heads[0].Strand = oplog.Control },
-		"heads of many": func(c *entity.Checkpoint) {
-			c.Heads = nil
-			for i := range oplog.MaxParents + 1 {
-				c.Heads = append(c.Heads, oplog.Head{Device: keys.ID{byte(i)}, Strand: oplog.Content, ID: keys.Digest{1}})
-			}
-		},
-		"heads twice": func(c *entity.Checkpoint) { c.Heads = append(c.Heads, tip) },
+		"number":        func(c *entity.Checkpoint) { c.Number++ },
+		"number again":  func(c *entity.Checkpoint) { c.Number-- },
+		"no prev":       func(c *entity.Checkpoint) { c.Prev = []byte{} },
+		"older prev":    func(c *entity.Checkpoint) { c.Prev = old[:] },
+		"half a prev":   func(c *entity.Checkpoint) { c.Prev = prev[:16] },
+		"members":       func(c *entity.Checkpoint) { c.Members[0]++ },
+		"epochs":        func(c *entity.Checkpoint) { c.Epochs[0]++ },
+		"refs":          func(c *entity.Checkpoint) { c.Refs[0]++ },
+		"keeps nothing": func(c *entity.Checkpoint) { c.Keeps = nil },
+		"keeps more":    func(c *entity.Checkpoint) { c.Keeps = append(c.Keeps, old) },
 	} {
 		c := right
-		c.Keeps, c.Heads = slices.Clone(right.Keeps), slices.Clone(right.Heads)
+		c.Keeps = slices.Clone(right.Keeps)
 		change(&c)
-		if what != "content" && what != "other heads" {
-			c.Content = w.ContentRoot(c.Heads)
-		}
-		checkRefused(t, w.Entity, sign(t, f, w.draft(f, oplog.Control, oplog.FamilyCheckpoint, entity.TypeCheckpoint, c)), entity.ErrNotAuthorized)
+		checkRefused(t, w.Entity, sign(t, f, w.Draft(f, oplog.Control, oplog.FamilyCheckpoint, entity.TypeCheckpoint, c)), entity.ErrNotAuthorized)
 		if t.Failed() {
 			t.Fatalf("with %s", what)
 		}
 	}
-	checkAdded(t, w.Entity, sign(t, f, w.draft(f, oplog.Control, oplog.FamilyCheckpoint, entity.TypeCheckpoint, right)))
+	checkAdded(t, w.Entity, sign(t, f, w.Draft(f, oplog.Control, oplog.FamilyCheckpoint, entity.TypeCheckpoint, right)))
 	for _, kind := range []entity.Kind{entity.Friend, entity.Profile} {
 		w := settle(t, kind)
-		f := w.who(t, "founder")
-		checkRefused(t, w.Entity, sign(t, f, w.draft(f, oplog.Control, oplog.FamilyCheckpoint, entity.TypeCheckpoint, w.NextCheckpoint())), entity.ErrNotAuthorized)
+		f := w.Who(t, "founder")
+		checkRefused(t, w.Entity, sign(t, f, w.Draft(f, oplog.Control, oplog.FamilyCheckpoint, entity.TypeCheckpoint, w.NextCheckpoint())), entity.ErrNotAuthorized)
 	}
 }
 
@@ -311,16 +288,16 @@ func TestAttackSignedTwiceBelow(t *testing.T) {
 	t.Parallel()
 	w := owners(t, "anna")
 	behind := w.clone(t)
-	admit := w.must(t, "anna", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: w.who(t, "erin").party(), Role: entity.Member, Ref: &w.ref})
-	c := w.checkpoint(t, "founder")
-	after := w.must(t, "anna", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "hers"})
-	twice := behind.must(t, "anna", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "twice"})
-	anna := w.who(t, "anna")
+	admit := w.Must(t, "anna", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: w.Who(t, "erin").Party(), Role: entity.Member, Ref: &w.Ref})
+	c := w.Close(t, "founder")
+	after := w.Must(t, "anna", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "hers"})
+	twice := behind.Must(t, "anna", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "twice"})
+	anna := w.Who(t, "anna")
 	checkAdded(t, w.Entity, twice)
 	parents := []keys.Digest{c.ID(), twice.ID()}
 	slices.SortFunc(parents, compare)
 	upon := sign(t, anna, oplog.Draft{
-		Entity: w.ID(), User: anna.user(), Strand: oplog.Control, Family: oplog.FamilyPolicy, Type: entity.TypeTitle, Parents: parents,
+		Entity: w.ID(), User: anna.User(), Strand: oplog.Control, Family: oplog.FamilyPolicy, Type: entity.TypeTitle, Parents: parents,
 		Seq: twice.Seq() + 1, Prev: twice.ID(), At: now, Body: keys.Marshal(entity.Text{Text: "upon"}),
 	})
 	checkAdded(t, w.Entity, upon)
@@ -346,17 +323,17 @@ func TestAttackO23(t *testing.T) {
 		t.Skip("times mean nothing under the race detector")
 	}
 	w := owners(t, "anna")
-	anna, dora := w.who(t, "anna"), w.who(t, "dora")
+	anna, dora := w.Who(t, "anna"), w.Who(t, "dora")
 	heads, last := w.Log().Heads(oplog.Control), oplog.Op{}
 	next := nextEpoch(w)
 	next.Depth, next.Replaces = 2, epochs(w)
 	var flood []oplog.Op
 	for i := range 5_000 {
-		d := oplog.Draft{Entity: w.ID(), User: anna.user(), Strand: oplog.Control, Family: oplog.FamilyMember, Parents: heads, At: now}
+		d := oplog.Draft{Entity: w.ID(), User: anna.User(), Strand: oplog.Control, Family: oplog.FamilyMember, Parents: heads, At: now}
 		if i%2 == 0 {
-			d.Type, d.Body = entity.TypeRemove, keys.Marshal(entity.Remove{User: dora.user(), Epoch: next})
+			d.Type, d.Body = entity.TypeRemove, keys.Marshal(entity.Remove{User: dora.User(), Epoch: next})
 		} else {
-			d.Type, d.Body = entity.TypeAdmit, keys.Marshal(entity.Admit{Party: dora.party(), Role: entity.Member, Ref: &w.ref})
+			d.Type, d.Body = entity.TypeAdmit, keys.Marshal(entity.Admit{Party: dora.Party(), Role: entity.Member, Ref: &w.Ref})
 		}
 		if i > 0 {
 			d.Seq, d.Prev = last.Seq()+1, last.ID()
@@ -370,7 +347,7 @@ func TestAttackO23(t *testing.T) {
 		for range 3 {
 			e := w.clone(t)
 			if closed {
-				e.checkpoint(t, "founder")
+				e.Close(t, "founder")
 			}
 			start := time.Now()
 			for i, o := range flood {
@@ -402,18 +379,18 @@ func TestAttackManyAdmits(t *testing.T) {
 	side := w.clone(t)
 	var flood []oplog.Op
 	for i := range 1000 {
-		party := w.who(t, "dora").party()
+		party := w.Who(t, "dora").Party()
 		party.User, party.Devices = keys.Digest{1, byte(i), byte(i >> 8)}, devices(1)
 		party.Devices[0][31] = byte(i)
 		party.Devices[0][30] = byte(i>>8) + 1
-		flood = append(flood, side.must(t, "anna", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: party, Role: entity.Member, Ref: &w.ref, Epochs: []keys.Digest{}}))
+		flood = append(flood, side.Must(t, "anna", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: party, Role: entity.Member, Ref: &w.Ref, Epochs: []keys.Digest{}}))
 	}
 	w.remove(t, "founder", "anna")
 	for _, o := range flood {
 		checkAdded(t, w.Entity, o)
 	}
-	w.rekey(t)
-	w.rekey(t)
+	w.Rekey(t)
+	w.Rekey(t)
 	checkFold(t, w, flood)
 	if w.State().NeedsEpoch() {
 		t.Error("an epoch that has seen all of them is not clean")
@@ -424,11 +401,11 @@ func TestAttackManyAdmits(t *testing.T) {
 // It is his own affair, and everybody's node has to find out what it comes to.
 func TestAttackManyDrops(t *testing.T) {
 	w := owners(t, "anna")
-	dora, phone := w.who(t, "dora"), newDevice("phone")
-	party, both := dora.party(), dora.party()
-	both.Devices = sorted([]keys.ID{dora.key.ID(), phone.key.ID()})
+	dora, phone := w.Who(t, "dora"), newDevice("phone")
+	party, both := dora.Party(), dora.Party()
+	both.Devices = sorted([]keys.ID{dora.Key.ID(), phone.Key.ID()})
 	list := func(w *world, p person, d entity.Devices) oplog.Op {
-		o := sign(t, p, w.draft(p, oplog.Control, oplog.FamilyMember, entity.TypeDevices, d))
+		o := sign(t, p, w.Draft(p, oplog.Control, oplog.FamilyMember, entity.TypeDevices, d))
 		checkAdded(t, w.Entity, o)
 		return o
 	}
@@ -436,10 +413,10 @@ func TestAttackManyDrops(t *testing.T) {
 	side := w.clone(t)
 	var flood []oplog.Op
 	for range 1000 {
-		flood = append(flood, list(side, dora.by(phone.key), entity.Devices{Party: both, Cuts: []entity.Cut{}}))
+		flood = append(flood, list(side, dora.By(phone.Key), entity.Devices{Party: both, Cuts: []entity.Cut{}}))
 	}
 	for range 500 {
-		list(w, dora, entity.Devices{Party: party, Cuts: []entity.Cut{{Device: phone.key.ID(), Strand: oplog.Content}}})
+		list(w, dora, entity.Devices{Party: party, Cuts: []entity.Cut{{Device: phone.Key.ID(), Strand: oplog.Content}}})
 		list(w, dora, entity.Devices{Party: both, Cuts: []entity.Cut{}})
 	}
 	for _, o := range flood {

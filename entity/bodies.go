@@ -17,16 +17,15 @@ const (
 	TypeMasterRemove   uint16 = 2
 	TypeMasterTransfer uint16 = 3
 
-	TypeAdmit        uint16 = 1
-	TypeRemove       uint16 = 2
-	TypeLeave        uint16 = 3
-	TypeRole         uint16 = 4
-	TypeTransfer     uint16 = 5
-	TypeDevices      uint16 = 6
-	TypeAccept       uint16 = 7
-	TypeDeviceAdd    uint16 = 8  // Me
-	TypeDeviceRemove uint16 = 9  // Me
-	TypeDeviceClass  uint16 = 10 // Me
+	TypeAdmit       uint16 = 1
+	TypeRemove      uint16 = 2
+	TypeLeave       uint16 = 3
+	TypeRole        uint16 = 4
+	TypeTransfer    uint16 = 5
+	TypeDevices     uint16 = 6
+	TypeAccept      uint16 = 7
+	TypeDeviceAdd   uint16 = 8 // Me: see package chain, also for those from here on
+	TypeDeviceClass uint16 = 10
 
 	TypeEpoch uint16 = 1
 	TypeBox   uint16 = 2
@@ -42,26 +41,8 @@ const (
 	TypeAck        uint16 = 2
 )
 
-// Types of content operations, by family. Wire values; do not reorder.
-const (
-	TypeArticleNew    uint16 = 1
-	TypeArticleEdit   uint16 = 2
-	TypeArticleDelete uint16 = 3
-
-	TypeCommentNew    uint16 = 1
-	TypeCommentDelete uint16 = 2
-
-	TypeMessage uint16 = 1
-
-	TypeProfileSet uint16 = 1
-
-	TypeJoined   uint16 = 1
-	TypeLeft     uint16 = 2
-	TypeRead     uint16 = 3
-	TypeDecision uint16 = 4
-	TypeSetting  uint16 = 5
-	TypeRequest  uint16 = 6
-)
+// TypeProfileSet is the one type of content of the profile family. Wire value.
+const TypeProfileSet uint16 = 1
 
 // Party is one user as an entity's log knows him: which devices speak for him
 // here, and which box key receives his op-keys.
@@ -102,10 +83,9 @@ type Genesis struct {
 	Title      string        `cbor:"13,keyasint,omitempty"` // boards
 }
 
-// MasterAdd makes a member a master. In Me it lists the device.
+// MasterAdd makes a member a master.
 type MasterAdd struct {
-	Party *Party      `cbor:"1,keyasint,omitempty"`
-	Chain *DeviceLink `cbor:"15,keyasint,omitempty"`
+	Party Party `cbor:"1,keyasint"`
 }
 
 // Admit makes a user a member.
@@ -174,12 +154,10 @@ type Devices struct {
 // Epoch begins a new op-key.
 type Epoch struct {
 	Commitment keys.Digest   `cbor:"1,keyasint"`
-	Depth      uint64        `cbor:"2,keyasint"`            // 1 + the greatest depth it replaces
-	Replaces   []keys.Digest `cbor:"3,keyasint"`            // epochs, ascending
-	Boxes      *keys.Digest  `cbor:"4,keyasint,omitempty"`  // blob of boxes; none for the first
-	Count      uint64        `cbor:"5,keyasint,omitempty"`  // boxes in it
-	UserBox    *keys.BoxID   `cbor:"6,keyasint,omitempty"`  // Me: public half of this epoch's user box key
-	Chain      *DeviceLink   `cbor:"15,keyasint,omitempty"` // Me
+	Depth      uint64        `cbor:"2,keyasint"`           // 1 + the greatest depth it replaces
+	Replaces   []keys.Digest `cbor:"3,keyasint"`           // epochs, ascending
+	Boxes      *keys.Digest  `cbor:"4,keyasint,omitempty"` // blob of boxes; none for the first
+	Count      uint64        `cbor:"5,keyasint,omitempty"` // boxes in it
 }
 
 // Text is the body of policy/title and policy/description.
@@ -220,10 +198,7 @@ type Checkpoint struct {
 	Members keys.Digest   `cbor:"3,keyasint"` // roots of the state of its past, with what it keeps
 	Epochs  keys.Digest   `cbor:"4,keyasint"`
 	Refs    keys.Digest   `cbor:"5,keyasint"`
-	Content keys.Digest   `cbor:"6,keyasint"`           // root of Heads, and of what it drops
-	Keeps   []keys.Digest `cbor:"7,keyasint"`           // what counts of that beside the one before, in the order in which it does
-	Heads   []oplog.Head  `cbor:"8,keyasint"`           // of the content strand, as its author had it
-	Drops   uint64        `cbor:"9,keyasint,omitempty"` // how many content ops it drops (docs/PROTOCOL.md §2.11)
+	Keeps   []keys.Digest `cbor:"6,keyasint"` // what counts of that beside the one before, in the order in which it does
 }
 
 // Ack says that a master has checked another's checkpoint.
@@ -234,48 +209,6 @@ type Ack struct {
 // Accept is the consent of the second party of a Friend. It has no fields.
 type Accept struct{}
 
-// Article is the body of article/new.
-type Article struct {
-	Class string `cbor:"1,keyasint,omitempty"`
-	Title string `cbor:"2,keyasint"`
-	Text  string `cbor:"3,keyasint,omitempty"`
-}
-
-// ArticleEdit is the body of article/edit. It replaces all that the article said.
-type ArticleEdit struct {
-	Article keys.Digest `cbor:"1,keyasint"`
-	Class   string      `cbor:"2,keyasint,omitempty"`
-	Title   string      `cbor:"3,keyasint"`
-	Text    string      `cbor:"4,keyasint,omitempty"`
-}
-
-// ArticleDelete is the body of article/delete.
-type ArticleDelete struct {
-	Article keys.Digest `cbor:"1,keyasint"`
-}
-
-// Mark is what a comment says of its article. Wire values; do not reorder.
-type Mark uint8
-
-// The marks of docs/PROTOCOL.md §2.4.
-const (
-	Push  Mark = 1 // 推
-	Boo   Mark = 2 // 噓
-	Arrow Mark = 3 // →
-)
-
-// Comment is the body of comment/new.
-type Comment struct {
-	Article keys.Digest `cbor:"1,keyasint"`
-	Mark    Mark        `cbor:"2,keyasint"`
-	Text    string      `cbor:"3,keyasint,omitempty"`
-}
-
-// CommentDelete is the body of comment/delete.
-type CommentDelete struct {
-	Comment keys.Digest `cbor:"1,keyasint"`
-}
-
 // ProfileSet is the body of profile/set; the last one counts.
 type ProfileSet struct {
 	Name string `cbor:"1,keyasint"`
@@ -285,12 +218,15 @@ type ProfileSet struct {
 // decodeBody parses the body of a control op of a known type. It reports false
 // for a type that this version does not know.
 func decodeBody(o oplog.Op) (any, bool, error) {
+	if isDeviceOp(o) {
+		return decodeDeviceOp(o)
+	}
 	mk, ok := bodyOf[typeKey{o.Family(), o.Type()}]
 	if !ok {
 		return nil, false, nil
 	}
 	body := mk()
-	if err := keys.Unmarshal(o.Body(), body); err != nil {
+	if err := keys.Unmarshal(o.Control(), body); err != nil {
 		return nil, true, fmt.Errorf("body of %v: %w", o.ID(), err)
 	}
 	return body, true, nil
@@ -312,8 +248,6 @@ var bodyOf = map[typeKey]func() any{
 	{oplog.FamilyMember, TypeLeave}:          func() any { return new(Leave) },
 	{oplog.FamilyMember, TypeDevices}:        func() any { return new(Devices) },
 	{oplog.FamilyMember, TypeAccept}:         func() any { return new(Accept) },
-	{oplog.FamilyMember, TypeDeviceAdd}:      func() any { return new(DeviceAdd) },
-	{oplog.FamilyMember, TypeDeviceClass}:    func() any { return new(DeviceClass) },
 	{oplog.FamilyOpKey, TypeEpoch}:           func() any { return new(Epoch) },
 	{oplog.FamilyPolicy, TypeJoinPolicy}:     func() any { return new(SetJoinPolicy) },
 	{oplog.FamilyPolicy, TypeHistory}:        func() any { return new(SetHistory) },

@@ -5,28 +5,18 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"time"
 
 	"pttnode/keys"
 	"pttnode/oplog"
 )
 
-// Checkpoint signs a checkpoint over the present heads and appends it. It drops what is
-// dead, if that can be found with ring. It fails with ErrNotAuthorized, ErrEnded or
-// ErrFrozen, or like Add.
-func (e *Entity) Checkpoint(a Author, ring Keyring) (oplog.Op, error) {
+// Checkpoint signs a checkpoint over the present heads and appends it. It fails with
+// ErrNotAuthorized, ErrEnded or ErrFrozen, or like Add.
+func (e *Entity) Checkpoint(a Author) (oplog.Op, error) {
 	last := e.State().Final.ID
 	d := e.draft(a, oplog.Control, oplog.FamilyCheckpoint, TypeCheckpoint, nil)
 	e.see(&d, last)
-	p := e.facts.reach.upTo(append(slices.Clone(d.Parents), d.Prev))
-	c := e.checkpointOf(p)
-	c.Heads = e.contentHeads()
-	stubs, err := e.dropsNow(p, c.Heads, ring)
-	if err != nil || len(c.Keeps) > 0 { // what it keeps may show what was dead
-		stubs = nil
-	}
-	e.reading.looked = time.Time{} // what is dead after this one is another matter
-	c.Drops, c.Content = uint64(len(stubs)), contentRoot(e.ID(), c.Heads, stubs)
+	c := e.checkpointOf(e.facts.reach.upTo(append(slices.Clone(d.Parents), d.Prev)))
 	return e.controlAfter(last, a, oplog.FamilyCheckpoint, TypeCheckpoint, c)
 }
 
@@ -72,10 +62,6 @@ func (e *Entity) judgeFinality(before *State, o oplog.Op, body any) error {
 			return refuse("keeps %v, want %v", b.Keeps, want.Keeps)
 		case b.Members != want.Members || b.Epochs != want.Epochs || b.Refs != want.Refs:
 			return refuse("roots of another state")
-		case b.Drops > 0 && len(b.Keeps) > 0:
-			return refuse("drops something where it keeps something")
-		case !validHeads(b.Heads) || b.Drops == 0 && b.Content != contentRoot(e.ID(), b.Heads, nil):
-			return refuse("heads that are none, or of another root")
 		}
 	case *Ack:
 		c, ok := f.reach.number[b.Checkpoint]
@@ -100,7 +86,7 @@ func digestOf(prev []byte) (id keys.Digest) {
 	return id
 }
 
-// checkpointOf returns the checkpoint that closes a past, without heads.
+// checkpointOf returns the checkpoint that closes a past.
 func (e *Entity) checkpointOf(p past) Checkpoint {
 	s := e.fold(p)
 	c := Checkpoint{Number: s.Final.Number + 1, Prev: []byte{}, Keeps: []keys.Digest{}}
@@ -290,35 +276,4 @@ func (s *State) roots() (members, epochs, refs keys.Digest) {
 	}
 	members = root(3, s.Founder[:], keys.Marshal(s.Policy), []byte(s.Title), []byte(s.Description), []byte{ended}, keys.Marshal(ms), keys.Marshal(cs))
 	return members, root(4, keys.Marshal(es)), root(5, keys.Marshal(slices.Compact(rs)))
-}
-
-// contentRoot names the heads of the content strand in a checkpoint, and the list of what
-// it drops, if there is one.
-func contentRoot(eid keys.Digest, heads []oplog.Head, drops []oplog.Stub) keys.Digest {
-	parts := [][]byte{eid[:], {6}, keys.Marshal(heads)}
-	if len(drops) > 0 {
-		parts = append(parts, keys.Marshal(drops))
-	}
-	return keys.Hash(keys.LabelRoots, parts...)
-}
-
-// contentHeads returns the heads of the content strand, of more than an op may name the
-// first.
-func (e *Entity) contentHeads() []oplog.Head {
-	heads := []oplog.Head{}
-	for _, id := range e.limitHeads(oplog.Content) {
-		o, _ := e.log.Get(id)
-		heads = append(heads, oplog.Head{Device: o.Device(), Strand: oplog.Content, Seq: o.Seq(), ID: id})
-	}
-	slices.SortFunc(heads, compareHeads)
-	return heads
-}
-
-func validHeads(heads []oplog.Head) bool {
-	return len(heads) <= oplog.MaxParents && ascending(heads, compareHeads) &&
-		!slices.ContainsFunc(heads, func(h oplog.Head) bool { return h.Strand != oplog.Content })
-}
-
-func compareHeads(a, b oplog.Head) int {
-	return cmp.Or(bytes.Compare(a.Device[:], b.Device[:]), cmp.Compare(a.Seq, b.Seq), compare(a.ID, b.ID))
 }

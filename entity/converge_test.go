@@ -3,7 +3,6 @@ package entity_test
 import (
 	"bytes"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"pttnode/entity"
+	"pttnode/entity/entitytest"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -89,52 +89,19 @@ func checkInvariants(rt *rapid.T, e *entity.Entity) {
 	}
 }
 
-// deliver adds ops to a new entity, each after all it builds on, in an order that
-// pick chooses, some of them twice.
-func deliver(rt *rapid.T, ops []oplog.Op, pick func(n int) int) *entity.Entity {
-	e, err := entity.New(ops[0])
-	if err != nil {
-		rt.Fatalf("New: %v", err)
-	}
-	for rest := slices.Clone(ops[1:]); len(rest) > 0; {
-		var ready []int
-		for i, o := range rest {
-			if len(e.Log().Missing(o)) == 0 {
-				ready = append(ready, i)
-			}
-		}
-		if len(ready) == 0 {
-			rt.Fatalf("%d ops build on what is nowhere", len(rest))
-		}
-		i := ready[pick(len(ready))]
-		o := rest[i]
-		if i%2 == 0 {
-			e.State() // an op that names all heads is then folded upon it
-		}
-		if added, err := e.Add(o); err != nil || !added {
-			rt.Fatalf("what one node accepted another refuses: %d/%d: %v\n%s", o.Family(), o.Type(), err, tell(e))
-		}
-		if added, err := e.Add(o); err != nil || added {
-			rt.Fatalf("an op again: %v, %v", added, err)
-		}
-		rest = slices.Delete(rest, i, i+1)
-	}
-	return e
-}
-
 // tell is an entity for people.
 func tell(e *entity.Entity) string {
 	var b bytes.Buffer
 	name := func(d keys.Digest) string {
 		for n, p := range cast() {
-			if p.user() == d {
+			if p.User() == d {
 				return n
 			}
 		}
 		return d.String()[:6]
 	}
 	for _, o := range all(e) {
-		body, typ := e.Describe(o, nil)
+		body, typ := e.Describe(o, nil, nil)
 		fmt.Fprintf(&b, "%s %v/%d %s of %s, seq %d, counts %v %v\n", o.ID().String()[:6], o.Strand(), o.Family(), typ, name(o.User()), o.Seq(), e.Counts(o), body != nil)
 	}
 	for user, m := range e.State().Members {
@@ -145,23 +112,23 @@ func tell(e *entity.Entity) string {
 
 // drawEntity returns the ops of a random history, each after all it builds on.
 func drawEntity(t *testing.T, rt *rapid.T, kind entity.Kind) []oplog.Op {
-	base := &world{people: map[string]person{}, ref: [16]byte{1, 2, 3}}
-	maps.Copy(base.people, cast())
-	f := base.people["p0"]
-	party := f.party()
+	base := &world{&entitytest.World{People: map[string]person{}, Ref: [16]byte{1, 2, 3}}}
+	maps.Copy(base.People, cast())
+	f := base.People["p0"]
+	party := f.Party()
 	g := entity.Genesis{Kind: kind, Founder: &party}
 	switch kind {
 	case entity.Board:
-		g.Policy = &openPolicy
+		g.Policy = &entitytest.OpenPolicy
 	case entity.Friend:
-		g.Parties, g.Ref = []keys.Digest{f.user(), base.people["p1"].user()}, &base.ref
+		g.Parties, g.Ref = []keys.Digest{f.User(), base.People["p1"].User()}, &base.Ref
 		slices.SortFunc(g.Parties, compare)
 	}
-	c, err := entity.CreateEntity(f.author(), g)
+	c, err := entity.CreateEntity(f.Author(), g)
 	if err != nil {
 		rt.Fatalf("CreateEntity: %v", err)
 	}
-	base.Entity, base.ring = c.Entity, entity.Keyring{c.Epoch: c.Key}
+	base.Entity, base.Ring = c.Entity, entity.Keyring{c.Epoch: c.Key}
 
 	// p0 writes on two nodes with one key, as a clone of a disk does: it forks. p1 has a
 	// second device on a node of its own.
@@ -169,9 +136,9 @@ func drawEntity(t *testing.T, rt *rapid.T, kind entity.Kind) []oplog.Op {
 	for i, name := range []string{"p0", "p1", "p2", "p3", "p0", "p1"} {
 		r := &replica{base.clone(t), name}
 		if i == 5 {
-			r.people = map[string]person{}
-			maps.Copy(r.people, cast())
-			r.people["p1"] = r.people["p1"].by(secondDevice)
+			r.People = map[string]person{}
+			maps.Copy(r.People, cast())
+			r.People["p1"] = r.People["p1"].By(secondDevice)
 		}
 		nodes = append(nodes, r)
 	}
@@ -186,69 +153,39 @@ func drawEntity(t *testing.T, rt *rapid.T, kind entity.Kind) []oplog.Op {
 			r.act(rt, i)
 		case "take":
 			from := nodes[rapid.IntRange(0, len(nodes)-1).Draw(rt, "from")]
-			take(rt, from.Entity, r.Entity, rapid.IntRange(0, 10).Draw(rt, "how many"))
+			entitytest.Take(rt, from.Entity, r.Entity, rapid.IntRange(0, 10).Draw(rt, "how many"))
 		}
 	}
-	return union(rt, base.ID(), nodes)
-}
-
-// union returns what the nodes have of an entity, with every op after all it builds on.
-func union[N interface{ Log() *oplog.Log }](rt *rapid.T, id keys.Digest, nodes []N) []oplog.Op {
-	rt.Helper()
-	log := oplog.NewLog(id)
-	var ops []oplog.Op
-	for _, n := range nodes {
-		for _, o := range all(n) {
-			if added, err := log.Append(o); err != nil {
-				rt.Fatalf("Append: %v", err)
-			} else if added {
-				ops = append(ops, o)
-			}
-		}
-	}
-	return ops
+	return entitytest.Union(rt, base.ID(), nodes)
 }
 
 var secondDevice = keys.FromSeed(sha256.Sum256([]byte("second device of p1")))
 
-// take adds the first n ops that to lacks of from. What from accepted, to accepts: an
-// op is judged by its past.
-func take(rt *rapid.T, from, to *entity.Entity, n int) {
-	for i, o := range from.Log().Lacks(to.Log().Vector()) {
-		if i == n {
-			return
-		}
-		if _, err := to.Add(o); err != nil && !errors.Is(err, oplog.ErrMissing) { // a fork that neither knew
-			rt.Fatalf("what one node accepted another refuses: %d/%d: %v\n%s", o.Family(), o.Type(), err, tell(to))
-		}
-	}
-}
-
 // act is one thing that the person of a node tries; much of it he may not do.
 func (r *replica) act(rt *rapid.T, i int) {
-	p := r.people[r.name]
-	other := r.people[fmt.Sprintf("p%d", rapid.IntRange(0, 5).Draw(rt, "whom"))]
+	p := r.People[r.name]
+	other := r.People[fmt.Sprintf("p%d", rapid.IntRange(0, 5).Draw(rt, "whom"))]
 	title := fmt.Sprintf("%s %d", r.name, i)
 	var cuts []entity.Cut
-	if m, ok := r.State().Member(p.user()); ok {
+	if m, ok := r.State().Member(p.User()); ok {
 		for _, d := range m.Party.Devices {
 			if tip, ok := r.Log().Tip(d, oplog.Content); ok {
 				cuts = append(cuts, entity.Cut{Device: d, Strand: oplog.Content, Seq: tip.Seq(), ID: tip.ID()})
 			}
 		}
 	}
-	do := func(family oplog.Family, typ uint16, body any) { _, _ = r.Control(p.author(), family, typ, body) }
+	do := func(family oplog.Family, typ uint16, body any) { _, _ = r.Control(p.Author(), family, typ, body) }
 	switch rapid.SampledFrom([]string{
 		"post", "post", "post", "admit", "admit", "admit", "owner", "leave", "devices", "fewer devices", "epoch", "title", "policy", "accept", "end", "merged", "unknown",
 	}).Draw(rt, "what") {
 	case "post":
-		_, _ = r.Write(p.author(), r.ring, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: title})
+		_, _ = r.Write(p.Author(), r.Ring, oplog.FamilyArticle, entitytest.TypeNew, keys.Digest{}, entitytest.Words{Title: title})
 	case "admit":
 		role := rapid.SampledFrom([]entity.Role{entity.Member, entity.Reader}).Draw(rt, "role")
-		_, _ = entity.ApproveJoinEntity(r.Entity, p.author(), r.ring, entity.Admission{Party: other.party(), Role: role, Ref: &r.ref})
+		_, _ = entity.ApproveJoinEntity(r.Entity, p.Author(), r.Ring, entity.Admission{Party: other.Party(), Role: role, Ref: &r.Ref})
 	case "owner":
-		if m, ok := r.State().Member(other.user()); ok {
-			do(oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &m.Party})
+		if m, ok := r.State().Member(other.User()); ok {
+			do(oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: m.Party})
 		}
 	case "leave":
 		if rapid.Bool().Draw(rt, "with cuts") {
@@ -257,19 +194,19 @@ func (r *replica) act(rt *rapid.T, i int) {
 			do(oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
 		}
 	case "devices":
-		party := p.party()
+		party := p.Party()
 		if r.name == "p1" {
-			party = r.people["p1"].party()
+			party = r.People["p1"].Party()
 			party.Devices = sorted(append(party.Devices, secondDevice.ID()))
 		}
 		do(oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party})
 	case "fewer devices":
-		party := p.party()
-		party.Devices = []keys.ID{p.key.ID()}
-		gone := slices.DeleteFunc(cuts, func(c entity.Cut) bool { return c.Device == p.key.ID() })
-		if m, ok := r.State().Member(p.user()); ok && len(gone) == 0 {
+		party := p.Party()
+		party.Devices = []keys.ID{p.Key.ID()}
+		gone := slices.DeleteFunc(cuts, func(c entity.Cut) bool { return c.Device == p.Key.ID() })
+		if m, ok := r.State().Member(p.User()); ok && len(gone) == 0 {
 			for _, d := range m.Party.Devices {
-				if d != p.key.ID() {
+				if d != p.Key.ID() {
 					gone = append(gone, entity.Cut{Device: d, Strand: oplog.Content})
 				}
 			}
@@ -309,21 +246,21 @@ func TestExpected(t *testing.T) {
 	type side func(t *testing.T, w *world)
 	title := func(who, text string) side {
 		return func(t *testing.T, w *world) {
-			w.must(t, who, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: text})
+			w.Must(t, who, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: text})
 		}
 	}
 	admit := func(by, whom string, role entity.Role) side {
 		return func(t *testing.T, w *world) {
-			w.must(t, by, oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: w.who(t, whom).party(), Role: role, Ref: &w.ref})
+			w.Must(t, by, oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: w.Who(t, whom).Party(), Role: role, Ref: &w.Ref})
 		}
 	}
 	leave := func(who string) side {
-		return func(t *testing.T, w *world) { w.must(t, who, oplog.FamilyMember, entity.TypeLeave, entity.Leave{}) }
+		return func(t *testing.T, w *world) { w.Must(t, who, oplog.FamilyMember, entity.TypeLeave, entity.Leave{}) }
 	}
 	owner := func(by, whom string) side {
 		return func(t *testing.T, w *world) {
-			party := w.who(t, whom).party()
-			w.must(t, by, oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
+			party := w.Who(t, whom).Party()
+			w.Must(t, by, oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: party})
 		}
 	}
 	both := func(sides ...side) side {
@@ -335,7 +272,7 @@ func TestExpected(t *testing.T) {
 	}
 	standing := func(name string, want entity.Standing, role entity.Role) func(*testing.T, *world) error {
 		return func(t *testing.T, w *world) error {
-			m, ok := w.State().Member(w.who(t, name).user())
+			m, ok := w.State().Member(w.Who(t, name).User())
 			if !ok || m.Standing != want || m.Role != role {
 				return fmt.Errorf("%s is %+v, want %v %v", name, m, want, role)
 			}
@@ -351,7 +288,7 @@ func TestExpected(t *testing.T) {
 		{"a leave beside a promotion: gone", leave("member"), owner("founder", "member"), standing("member", entity.Gone, entity.Master)},
 		{"a leave beside what another owner does: gone", leave("master"), title("founder", "x"), standing("master", entity.Gone, entity.Master)},
 		{"left and admitted anew beside a promotion", both(leave("member"), admit("founder", "member", entity.Reader)), owner("master", "member"), func(t *testing.T, w *world) error {
-			m, _ := w.State().Member(w.who(t, "member").user())
+			m, _ := w.State().Member(w.Who(t, "member").User())
 			if m.Standing != entity.Active {
 				return fmt.Errorf("member is %v", m.Standing)
 			}
@@ -360,9 +297,10 @@ func TestExpected(t *testing.T) {
 		{"an admission beside the leave of who is admitted: gone", both(leave("member"), admit("founder", "member", entity.Member), leave("member")), title("master", "x"), standing("member", entity.Gone, entity.Member)},
 		{"an owner leaves beside his own admission of another: it stands", leave("master"), admit("founder", "newcomer", entity.Member), standing("newcomer", entity.Active, entity.Member)},
 		{"an end beside an article", func(t *testing.T, w *world) {
-			w.must(t, "founder", oplog.FamilyPolicy, entity.TypeEnd, entity.End{})
-		}, func(t *testing.T, w *world) { w.post(t, "member", "x") }, func(_ *testing.T, w *world) error {
-			if posts := w.Posts(w.ring); len(posts) != 1 || !w.State().Ended {
+			w.Must(t, "founder", oplog.FamilyPolicy, entity.TypeEnd, entity.End{})
+		}, func(t *testing.T, w *world) { w.Post(t, "member", "x") }, func(_ *testing.T, w *world) error {
+			posts := slices.Collect(w.Log().All(oplog.Content))
+			if len(posts) != 1 || !w.Counts(posts[0]) || !w.State().Ended {
 				return fmt.Errorf("%d posts, ended %v, want the one written before its author saw the end", len(posts), w.State().Ended)
 			}
 			return nil
@@ -382,7 +320,7 @@ func TestExpected(t *testing.T) {
 		}},
 	} {
 		base := settle(t, entity.Board)
-		base.who(t, "newcomer")
+		base.Who(t, "newcomer")
 		a, b := base.clone(t), base.clone(t)
 		c.a(t, a)
 		c.b(t, b)
@@ -409,6 +347,13 @@ func TestExpected(t *testing.T) {
 
 func epochBy(who string) func(*testing.T, *world) {
 	return func(t *testing.T, w *world) {
-		w.must(t, who, oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: keys.Digest{1}, Depth: nextEpoch(w).Depth, Replaces: epochs(w)})
+		w.Must(t, who, oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: keys.Digest{1}, Depth: nextEpoch(w).Depth, Replaces: epochs(w)})
 	}
+}
+
+// deliver adds ops to a new entity, each after all it builds on, in an order that pick
+// chooses.
+func deliver(rt *rapid.T, ops []oplog.Op, pick func(n int) int) *entity.Entity {
+	rt.Helper()
+	return entitytest.Deliver(rt, ops, pick, func(*entity.Entity) {})
 }

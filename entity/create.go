@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"pttnode/entity/chain"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -12,7 +13,7 @@ import (
 // Created is a new entity with its founding batch and its first op-key.
 type Created struct {
 	*Entity
-	Ops   []oplog.Op // genesis, master/add, opkey/epoch
+	Ops   []oplog.Op // genesis, master/add but in Me, opkey/epoch
 	Epoch keys.Digest
 	Key   keys.OpKey
 }
@@ -43,26 +44,25 @@ func create(a Author, g Genesis) (Created, error) {
 		return Created{}, fmt.Errorf("found %v: %w", g.Kind, err)
 	}
 	a.User = genesis.User()
-	link := func() *DeviceLink {
-		if g.Kind != Me {
-			return nil
+	ops := []oplog.Op{genesis}
+	if g.Kind != Me {
+		add, err := e.Control(a, oplog.FamilyMaster, TypeMasterAdd, MasterAdd{Party: *g.Founder})
+		if err != nil {
+			return Created{}, fmt.Errorf("found %v: %w", g.Kind, err)
 		}
-		return new(e.nextLink())
-	}
-	add, err := e.Control(a, oplog.FamilyMaster, TypeMasterAdd, MasterAdd{Party: g.Founder, Chain: link()})
-	if err != nil {
-		return Created{}, fmt.Errorf("found %v: %w", g.Kind, err)
+		ops = append(ops, add)
 	}
 	key := keys.NewOpKey()
-	epoch := Epoch{Commitment: key.Commitment(e.ID()), Depth: 1, Chain: link()}
+	commitment := key.Commitment(e.ID())
+	var epoch any = Epoch{Commitment: commitment, Depth: 1}
 	if g.Kind == Me {
-		epoch.UserBox = new(key.UserBox().ID())
+		epoch = chain.FirstEpoch{Commitment: commitment, Depth: 1, UserBox: key.UserBox().ID(), Chain: e.State().person.Chain.Next()}
 	}
 	first, err := e.Control(a, oplog.FamilyOpKey, TypeEpoch, epoch)
 	if err != nil {
 		return Created{}, fmt.Errorf("found %v: %w", g.Kind, err)
 	}
-	return Created{Entity: e, Ops: []oplog.Op{genesis, add, first}, Epoch: first.ID(), Key: key}, nil
+	return Created{Entity: e, Ops: append(ops, first), Epoch: first.ID(), Key: key}, nil
 }
 
 // Admission says how a party is let in.
@@ -243,34 +243,11 @@ func openLogs(id keys.Digest, raws [][]byte) (*Entity, error) {
 }
 
 // ControlStrand returns the bytes of the control strand, parents first: what an
-// approval hands over and a device chain is.
+// approval hands over.
 func (e *Entity) ControlStrand() [][]byte {
 	var raws [][]byte
 	for o := range e.log.All(oplog.Control) {
-		raws = append(raws, o.Bytes())
+		raws = append(raws, o.Envelope())
 	}
 	return raws
-}
-
-// OpenDeviceChain checks a user's device chain, the control strand of his Me,
-// and returns that Me. It fails when the chain is too long, is not a chain, or
-// is not of a Me.
-func OpenDeviceChain(raws [][]byte) (*Entity, error) {
-	if len(raws) == 0 || len(raws) > MaxChain {
-		return nil, fmt.Errorf("%w: a device chain of %d ops", ErrBody, len(raws))
-	}
-	e, err := openLogs(oplog.IDOf(raws[0]), raws)
-	if err != nil {
-		return nil, err
-	}
-	switch s := e.State(); {
-	case s.Kind != Me:
-		return nil, fmt.Errorf("%w: the device chain of a %v", ErrKind, s.Kind)
-	case s.UserBox.IsZero():
-		return nil, fmt.Errorf("%w: a device chain without a user box key", ErrBody)
-	}
-	if err := e.State().UserBox.Check(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBody, err) // nothing could be sealed to this user
-	}
-	return e, nil
 }

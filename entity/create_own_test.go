@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"pttnode/entity"
+	"pttnode/entity/entitytest"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -26,8 +27,8 @@ type handed struct {
 func handOver(t *testing.T, kind entity.Kind) *handed {
 	t.Helper()
 	me, d := found(t, entity.Me), newDevice("second")
-	o := me.link(t, d, 0)
-	x := &handed{w: me, me: me, d: d, kind: kind, device: d.key.ID()}
+	o := me.Link(t, d, 0)
+	x := &handed{w: me, me: me, d: d, kind: kind, device: d.Key.ID()}
 	if kind != entity.Me {
 		x.w = foundOwn(t, me, kind, me.State().Party("founder"))
 		o, _ = x.w.Log().Get(x.w.ID())
@@ -42,18 +43,18 @@ func foundOwn(t *testing.T, me *world, kind entity.Kind, party entity.Party) *wo
 	t.Helper()
 	g := entity.Genesis{Kind: kind, Founder: &party}
 	if kind == entity.Board {
-		g.Personal, g.Policy = true, &openPolicy
+		g.Personal, g.Policy = true, &entitytest.OpenPolicy
 	}
-	c, err := entity.CreateEntity(me.who(t, "founder").author(), g)
+	c, err := entity.CreateEntity(me.Who(t, "founder").Author(), g)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{Entity: c.Entity, ring: entity.Keyring{c.Epoch: c.Key}, people: me.people, ref: me.ref}
+	return &world{&entitytest.World{Entity: c.Entity, Ring: entity.Keyring{c.Epoch: c.Key}, People: me.People, Ref: me.Ref}}
 }
 
 func (x *handed) pack() {
 	x.ap.Logs, x.ap.Keys = x.w.ControlStrand(), nil
-	for id, k := range x.w.ring {
+	for id, k := range x.w.Ring {
 		x.ap.Keys = append(x.ap.Keys, entity.EpochKey{Epoch: id, Key: k.Secret()})
 	}
 }
@@ -61,10 +62,10 @@ func (x *handed) pack() {
 // relist founds the entity anew with the first device alone and lists the second by p.
 func (x *handed) relist(t *testing.T, p func(w *world) person, devices entity.Devices) {
 	t.Helper()
-	x.w = foundOwn(t, x.me, x.kind, x.me.who(t, "founder").party())
+	x.w = foundOwn(t, x.me, x.kind, x.me.Who(t, "founder").Party())
 	if p != nil {
 		by := p(x.w)
-		o, err := x.w.Control(by.author(), oplog.FamilyMember, entity.TypeDevices, devices)
+		o, err := x.w.Control(by.Author(), oplog.FamilyMember, entity.TypeDevices, devices)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,11 +94,11 @@ func TestCreateOwn(t *testing.T) {
 		if kind == entity.Me {
 			continue
 		}
-		founder := func(*world) person { return x.me.who(t, "founder") }
+		founder := func(*world) person { return x.me.Who(t, "founder") }
 		x.relist(t, founder, entity.Devices{Party: x.me.State().Party("founder")})
 		create("listed since")
-		x.me.link(t, newDevice("third"), 0)
-		x.w.must(t, "founder", oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: x.me.State().Party("founder")})
+		x.me.Link(t, newDevice("third"), 0)
+		x.w.Must(t, "founder", oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: x.me.State().Party("founder")})
 		x.pack()
 		create("listed, and again")
 		x.ap.Admit = x.w.Listing(x.me.ID(), x.device)
@@ -120,23 +121,23 @@ func TestCreateOwnRefused(t *testing.T) {
 		because string
 	}{
 		{"no logs", every, func(_ *testing.T, x *handed) { x.ap.Logs = nil }, entity.ErrBody, "empty"},
-		{"another entity's logs", every, func(t *testing.T, x *handed) { x.ap.Logs = foundBy(t, entity.Board, x.me.people).ControlStrand() }, oplog.ErrForeign, ""},
+		{"another entity's logs", every, func(t *testing.T, x *handed) { x.ap.Logs = foundBy(t, entity.Board, x.me.People).ControlStrand() }, oplog.ErrForeign, ""},
 		{"as another kind", every, func(_ *testing.T, x *handed) { x.kind = entity.Friend }, entity.ErrKind, ""},
 		{"a board that is not personal", []entity.Kind{entity.Board}, func(t *testing.T, x *handed) {
-			x.w = foundBy(t, entity.Board, x.me.people)
+			x.w = foundBy(t, entity.Board, x.me.People)
 			x.ap.Entity, x.ap.Admit = x.w.ID(), x.w.ID()
 			x.pack()
 		}, entity.ErrKind, ""},
 		{"founded by another", both, func(t *testing.T, x *handed) {
-			theirs := &world{Entity: clone(t, x.me.who(t, "mallory").me.Entity), people: map[string]person{"founder": x.me.who(t, "mallory")}}
-			x.w = foundOwn(t, theirs, x.kind, theirs.who(t, "founder").party())
+			theirs := &world{&entitytest.World{Entity: clone(t, x.me.Who(t, "mallory").Me.Entity), People: map[string]person{"founder": x.me.Who(t, "mallory")}}}
+			x.w = foundOwn(t, theirs, x.kind, theirs.Who(t, "founder").Party())
 			x.ap.Entity, x.ap.Admit = x.w.ID(), x.w.ID()
 			x.pack()
 		}, no, "founded by another"},
 		{"the Me of another", []entity.Kind{entity.Me}, func(t *testing.T, x *handed) {
-			m := x.me.who(t, "mallory")
-			x.w = &world{Entity: clone(t, m.me.Entity), ring: entity.Keyring{m.me.Epoch: m.me.Key}}
-			o, err := entity.AddDevice(x.w.Entity, m.author(), x.d.of(x.w.ID(), [16]byte{}), entity.Phone)
+			m := x.me.Who(t, "mallory")
+			x.w = &world{&entitytest.World{Entity: clone(t, m.Me.Entity), Ring: entity.Keyring{m.Me.Epoch: m.Me.Key}}}
+			o, err := entity.AddDevice(x.w.Entity, m.Author(), x.d.Of(x.w.ID(), [16]byte{}), entity.Phone)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -150,20 +151,20 @@ func TestCreateOwnRefused(t *testing.T) {
 			}
 		}, no, "lists the device"},
 		{"the genesis of Me", []entity.Kind{entity.Me}, func(_ *testing.T, x *handed) { x.ap.Admit = x.w.ID() }, no, "lists the device"},
-		{"for another device", every, func(_ *testing.T, x *handed) { x.device = newDevice("third").key.ID() }, no, "lists the device"},
-		{"a content op", every, func(t *testing.T, x *handed) { x.ap.Admit = x.w.post(t, "founder", "x").ID() }, no, "lists the device"},
+		{"for another device", every, func(_ *testing.T, x *handed) { x.device = newDevice("third").Key.ID() }, no, "lists the device"},
+		{"a content op", every, func(t *testing.T, x *handed) { x.ap.Admit = x.w.Post(t, "founder", "x").ID() }, no, "lists the device"},
 		{"a genesis without the device", both, func(t *testing.T, x *handed) { x.relist(t, nil, entity.Devices{}) }, no, "lists the device"},
 		{"a device that is gone since", both, func(t *testing.T, x *handed) {
-			x.w.must(t, "founder", oplog.FamilyMember, entity.TypeDevices, entity.Devices{
-				Party: x.me.who(t, "founder").party(), Cuts: []entity.Cut{{Device: x.device, Strand: oplog.Content}},
+			x.w.Must(t, "founder", oplog.FamilyMember, entity.TypeDevices, entity.Devices{
+				Party: x.me.Who(t, "founder").Party(), Cuts: []entity.Cut{{Device: x.device, Strand: oplog.Content}},
 			})
 			x.pack()
 		}, no, "does not speak"},
 		{"listed by an op that became void", both, func(t *testing.T, x *handed) {
-			f := x.me.who(t, "founder")
+			f := x.me.Who(t, "founder")
 			x.relist(t, func(*world) person { return f }, entity.Devices{Party: x.me.State().Party("founder")})
 			list, _ := x.w.Log().Get(x.ap.Admit)
-			d := x.w.draft(f, oplog.Control, oplog.FamilyPolicy, 99, entity.Text{Text: "fork"})
+			d := x.w.Draft(f, oplog.Control, oplog.FamilyPolicy, 99, entity.Text{Text: "fork"})
 			d.Seq, d.Prev, d.Parents = list.Seq(), list.Prev(), list.Parents()
 			checkAdded(t, x.w.Entity, sign(t, f, d))
 			x.pack()
@@ -171,11 +172,11 @@ func TestCreateOwnRefused(t *testing.T) {
 		{"listed for another user", []entity.Kind{entity.Board}, func(t *testing.T, x *handed) {
 			// Another member of one's board claims the device, and says so himself.
 			x.relist(t, nil, entity.Devices{})
-			m := x.me.who(t, "mallory")
-			x.w.admit(t, "mallory", entity.Member)
-			party := m.party()
+			m := x.me.Who(t, "mallory")
+			x.w.Admit(t, "mallory", entity.Member)
+			party := m.Party()
 			party.Devices = sorted(append(party.Devices, x.device))
-			o, err := x.w.Control(m.author(), oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party})
+			o, err := x.w.Control(m.Author(), oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -185,18 +186,18 @@ func TestCreateOwnRefused(t *testing.T) {
 		{"listed by another owner", []entity.Kind{entity.Board}, func(t *testing.T, x *handed) {
 			// Only the founder speaks for himself: the op is refused with the whole log.
 			x.relist(t, nil, entity.Devices{})
-			m := x.me.who(t, "mallory")
-			x.w.admit(t, "mallory", entity.Member)
-			party := m.party()
-			x.w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
-			o := sign(t, m, x.w.draft(m, oplog.Control, oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: x.me.State().Party("founder")}))
-			x.ap.Admit, x.ap.Logs = o.ID(), append(x.w.ControlStrand(), o.Bytes())
+			m := x.me.Who(t, "mallory")
+			x.w.Admit(t, "mallory", entity.Member)
+			party := m.Party()
+			x.w.Must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: party})
+			o := sign(t, m, x.w.Draft(m, oplog.Control, oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: x.me.State().Party("founder")}))
+			x.ap.Admit, x.ap.Logs = o.ID(), append(x.w.ControlStrand(), o.Envelope())
 		}, no, "devices of another"},
 		{"no keys", every, func(_ *testing.T, x *handed) { x.ap.Keys = nil }, no, "not there"},
 		{"H31: another key", every, func(_ *testing.T, x *handed) { x.ap.Keys[0].Key[0] ^= 1 }, no, "commitment"},
 		{"H31: the key of an unknown epoch", every, func(_ *testing.T, x *handed) { x.ap.Keys[0].Epoch = keys.Digest{9} }, no, "commitment"},
 		{"the key of an epoch is missing", every, func(t *testing.T, x *handed) {
-			x.w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, x.w.nextEpoch())
+			x.w.Must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, x.w.nextEpoch())
 			x.pack()
 		}, no, "not there"},
 	} {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"pttnode/entity"
+	"pttnode/entity/chain"
+	"pttnode/entity/entitytest"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -27,17 +29,17 @@ func approve(t *testing.T, w *world, role entity.Role) *offer {
 		name = "other"
 	}
 	heads := w.Log().Heads(oplog.Control)
-	return w.offer(t, name, w.admit(t, name, role), heads)
+	return w.offer(t, name, w.Admit(t, name, role), heads)
 }
 
 func (w *world) offer(t *testing.T, name string, admit oplog.Op, heads []keys.Digest) *offer {
 	t.Helper()
 	x := &offer{w: w, ap: entity.Approval{Entity: w.ID(), Admit: admit.ID(), Logs: w.ControlStrand()}}
-	for id, k := range w.ring {
+	for id, k := range w.Ring {
 		x.ap.Keys = append(x.ap.Keys, entity.EpochKey{Epoch: id, Key: k.Secret()})
 	}
-	ref := w.ref
-	x.want = entity.Wanted{Kind: w.State().Kind, Me: w.who(t, name).me.Entity, By: w.who(t, "founder").user(), Ref: &ref, Heads: heads}
+	ref := w.Ref
+	x.want = entity.Wanted{Kind: w.State().Kind, Me: w.Who(t, name).Me.Entity, By: w.Who(t, "founder").User(), Ref: &ref, Heads: heads}
 	return x
 }
 
@@ -53,20 +55,19 @@ func TestCreateJoinEntity(t *testing.T) {
 			continue
 		}
 		m, ok := e.State().Member(x.want.Me.ID())
-		if !ok || m.Standing != entity.Active || m.Role != role || m.By != x.want.By || m.Ref != x.w.ref {
+		if !ok || m.Standing != entity.Active || m.Role != role || m.By != x.want.By || m.Ref != x.w.Ref {
 			t.Errorf("%v: the newcomer is %+v", kind, m)
 		}
 		if len(ring) != 1 || e.ID() != x.w.ID() || !bytes.Equal(snapshot(e), snapshot(x.w.Entity)) {
 			t.Errorf("%v: %d keys, or another entity than the issuer's", kind, len(ring))
 		}
 		if role == entity.Member {
-			joined := *x.w
-			joined.Entity, joined.ring = e, ring
+			joined := entitytest.World{Entity: e, Ring: ring, People: x.w.People}
 			name := "joiner"
 			if kind == entity.Friend {
 				name = "other"
 			}
-			o := joined.post(t, name, "hello")
+			o := joined.Post(t, name, "hello")
 			checkAdded(t, x.w.Entity, o)
 		}
 	}
@@ -78,8 +79,8 @@ func TestCreateJoinEntityByFriendship(t *testing.T) {
 	t.Parallel()
 	w := found(t, entity.Board)
 	friendship := keys.Digest{7}
-	o, err := entity.ApproveJoinEntity(w.Entity, w.who(t, "founder").author(), w.ring, entity.Admission{
-		Party: w.who(t, "joiner").party(), Role: entity.Reader, Friend: &friendship, History: &entity.History{Mode: entity.HistoryFromJoin},
+	o, err := entity.ApproveJoinEntity(w.Entity, w.Who(t, "founder").Author(), w.Ring, entity.Admission{
+		Party: w.Who(t, "joiner").Party(), Role: entity.Reader, Friend: &friendship, History: &entity.History{Mode: entity.HistoryFromJoin},
 	})
 	if err != nil {
 		t.Fatalf("ApproveJoinEntity: %v", err)
@@ -91,8 +92,8 @@ func TestCreateJoinEntityByFriendship(t *testing.T) {
 	}
 	for name, change := range map[string]func(*entity.Wanted){
 		"of others":          func(w *entity.Wanted) { w.Friends = []keys.Digest{{1}} },
-		"but an invite":      func(v *entity.Wanted) { v.Ref = &w.ref },
-		"and an invite":      func(v *entity.Wanted) { v.Ref, v.Friends = &w.ref, []keys.Digest{friendship} },
+		"but an invite":      func(v *entity.Wanted) { v.Ref = &w.Ref },
+		"and an invite":      func(v *entity.Wanted) { v.Ref, v.Friends = &w.Ref, []keys.Digest{friendship} },
 		"with no one at all": func(w *entity.Wanted) { w.Friends = nil },
 	} {
 		y := *x
@@ -131,15 +132,15 @@ func TestApprovalRefused(t *testing.T) {
 			x.ap.Logs[3] = raw
 		}, oplog.ErrSignature, ""},
 		{"a content op", entity.Board, func(t *testing.T, x *offer) {
-			x.ap.Logs = append(x.ap.Logs, x.w.post(t, "founder", "post").Bytes())
+			x.ap.Logs = append(x.ap.Logs, x.w.Post(t, "founder", "post").Envelope())
 		}, entity.ErrBody, "content op"},
 		{"a genesis that is none", entity.Board, func(t *testing.T, x *offer) {
-			o := sign(t, x.w.who(t, "founder"), oplog.Draft{Strand: oplog.Control, Family: oplog.FamilyGenesis, Type: 1, User: x.want.By, Body: []byte("x")})
-			x.ap.Entity, x.ap.Logs = o.ID(), [][]byte{o.Bytes()}
+			o := sign(t, x.w.Who(t, "founder"), oplog.Draft{Strand: oplog.Control, Family: oplog.FamilyGenesis, Type: 1, User: x.want.By, Body: []byte("x")})
+			x.ap.Entity, x.ap.Logs = o.ID(), [][]byte{o.Envelope()}
 		}, entity.ErrBody, ""},
 		{"H29: the logs of another entity", entity.Board, func(t *testing.T, x *offer) {
-			other := foundBy(t, entity.Board, x.w.people)
-			other.admit(t, "joiner", entity.Member)
+			other := foundBy(t, entity.Board, x.w.People)
+			other.Admit(t, "joiner", entity.Member)
 			x.ap.Logs = other.ControlStrand()
 		}, oplog.ErrForeign, ""},
 		{"H29: some ops of another entity", entity.Board, func(t *testing.T, x *offer) {
@@ -150,10 +151,10 @@ func TestApprovalRefused(t *testing.T) {
 		{"an admit that is not there", entity.Board, func(_ *testing.T, x *offer) { x.ap.Admit = keys.Digest{9} }, no, "is not in the log"},
 		{"an admit that is a genesis", entity.Board, func(_ *testing.T, x *offer) { x.ap.Admit = x.ap.Entity }, no, "is not an admit"},
 		{"an admit of an unknown type", entity.Board, func(t *testing.T, x *offer) {
-			x.ap.Admit = x.w.must(t, "founder", oplog.FamilyMember, 99, struct{}{}).ID()
+			x.ap.Admit = x.w.Must(t, "founder", oplog.FamilyMember, 99, struct{}{}).ID()
 			x.ap.Logs = x.w.ControlStrand()
 		}, no, "is not an admit"},
-		{"another user", entity.Board, func(t *testing.T, x *offer) { x.want.Me = x.w.who(t, "third").me.Entity }, no, "somebody else"},
+		{"another user", entity.Board, func(t *testing.T, x *offer) { x.want.Me = x.w.Who(t, "third").Me.Entity }, no, "somebody else"},
 		{"another head of ours", entity.Board, admitOther(func(p *entity.Party) { p.Head = keys.Digest{9} }), no, "somebody else"},
 		{"another box key of ours", entity.Board, admitOther(func(p *entity.Party) { p.Box = keys.NewBox().ID() }), no, "somebody else"},
 		{"another device of ours", entity.Board, admitOther(func(p *entity.Party) { p.Devices = devices(1) }), no, "somebody else"},
@@ -161,21 +162,21 @@ func TestApprovalRefused(t *testing.T) {
 			p.Devices = append(slices.Clone(p.Devices), keys.ID{0xff})
 			slices.SortFunc(p.Devices, func(a, b keys.ID) int { return bytes.Compare(a[:], b[:]) })
 		}), no, "somebody else"},
-		{"admitted by another", entity.Board, func(t *testing.T, x *offer) { x.want.By = x.w.who(t, "third").user() }, no, "not by the issuer"},
+		{"admitted by another", entity.Board, func(t *testing.T, x *offer) { x.want.By = x.w.Who(t, "third").User() }, no, "not by the issuer"},
 		{"another invite", entity.Board, func(_ *testing.T, x *offer) { x.want.Ref = &[16]byte{9} }, no, "another invite"},
 		{"no invite wanted", entity.Board, func(_ *testing.T, x *offer) { x.want.Ref = nil }, no, "another invite"},
 		{"we left since", entity.Board, func(t *testing.T, x *offer) {
-			x.w.must(t, "joiner", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+			x.w.Must(t, "joiner", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
 			x.ap.Logs = x.w.ControlStrand()
 		}, no, "no member"},
 		{"we left and were admitted anew", entity.Board, func(t *testing.T, x *offer) {
-			x.w.must(t, "joiner", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
-			x.w.admit(t, "joiner", entity.Member)
+			x.w.Must(t, "joiner", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+			x.w.Admit(t, "joiner", entity.Member)
 			x.ap.Logs = x.w.ControlStrand()
 		}, no, "no member"},
 		{"the admit became void", entity.Board, func(t *testing.T, x *offer) {
-			f := x.w.who(t, "founder")
-			d := x.w.draft(f, oplog.Control, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "fork"})
+			f := x.w.Who(t, "founder")
+			d := x.w.Draft(f, oplog.Control, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "fork"})
 			admit, _ := x.w.Log().Get(x.ap.Admit)
 			d.Seq, d.Prev, d.Parents = admit.Seq(), admit.Prev(), admit.Parents()
 			checkAdded(t, x.w.Entity, sign(t, f, d))
@@ -192,54 +193,54 @@ func TestApprovalRefused(t *testing.T) {
 		}, no, "commitment"},
 		{"H31: the key of an unknown epoch", entity.Board, func(_ *testing.T, x *offer) { x.ap.Keys[0].Epoch = keys.Digest{9} }, no, "commitment"},
 		{"H31: the key of another entity's epoch", entity.Board, func(t *testing.T, x *offer) {
-			for id, k := range found(t, entity.Board).ring {
+			for id, k := range found(t, entity.Board).Ring {
 				x.ap.Keys = append(x.ap.Keys, entity.EpochKey{Epoch: id, Key: k.Secret()})
 			}
 		}, no, "commitment"},
 		{"a key of zeros that was committed to", entity.Board, func(t *testing.T, x *offer) {
-			o := x.w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{
+			o := x.w.Must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{
 				Commitment: keys.OpKey{}.Commitment(x.w.ID()), Depth: 2, Replaces: epochs(x.w),
 			})
 			x.ap.Logs, x.ap.Keys = x.w.ControlStrand(), append(x.ap.Keys, entity.EpochKey{Epoch: o.ID()})
 		}, no, "commitment"},
 		{"a key it names is missing", entity.Board, func(t *testing.T, x *offer) {
 			key := keys.NewOpKey()
-			o := x.w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: key.Commitment(x.w.ID()), Depth: 2, Replaces: epochs(x.w)})
-			x.w.ring[o.ID()] = key
-			x.ap.Admit = x.w.admit(t, "third", entity.Member).ID()
-			x.want.Me = x.w.who(t, "third").me.Entity
+			o := x.w.Must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{Commitment: key.Commitment(x.w.ID()), Depth: 2, Replaces: epochs(x.w)})
+			x.w.Ring[o.ID()] = key
+			x.ap.Admit = x.w.Admit(t, "third", entity.Member).ID()
+			x.want.Me = x.w.Who(t, "third").Me.Entity
 			x.ap.Logs = x.w.ControlStrand()
 		}, no, "is not there"},
 		{"no key at all", entity.Board, func(t *testing.T, x *offer) {
-			x.w.ring = nil
-			x.ap.Admit = x.w.admit(t, "third", entity.Member).ID()
-			x.want.Me = x.w.who(t, "third").me.Entity
+			x.w.Ring = nil
+			x.ap.Admit = x.w.Admit(t, "third", entity.Member).ID()
+			x.want.Me = x.w.Who(t, "third").Me.Entity
 			x.ap.Logs, x.ap.Keys = x.w.ControlStrand(), nil
 		}, no, "no key"},
 		{"no keys with an admit that names some", entity.Board, func(_ *testing.T, x *offer) { x.ap.Keys = nil }, no, "is not there"},
 		{"H30: an admit by a reader", entity.Board, func(t *testing.T, x *offer) {
-			x.w.admit(t, "reader", entity.Reader)
-			forgeAdmit(t, x, x.w.who(t, "reader"))
+			x.w.Admit(t, "reader", entity.Reader)
+			forgeAdmit(t, x, x.w.Who(t, "reader"))
 		}, no, "not a master"},
 		{"H30: an admit by a member", entity.Board, func(t *testing.T, x *offer) {
-			x.w.admit(t, "member", entity.Member)
-			forgeAdmit(t, x, x.w.who(t, "member"))
+			x.w.Admit(t, "member", entity.Member)
+			forgeAdmit(t, x, x.w.Who(t, "member"))
 		}, no, "not a master"},
-		{"H30: an admit by a stranger", entity.Board, func(t *testing.T, x *offer) { forgeAdmit(t, x, x.w.who(t, "stranger")) }, no, "does not speak"},
+		{"H30: an admit by a stranger", entity.Board, func(t *testing.T, x *offer) { forgeAdmit(t, x, x.w.Who(t, "stranger")) }, no, "does not speak"},
 		{"H30: an admit by a stranger in the issuer's name", entity.Board, func(t *testing.T, x *offer) {
-			forgeAdmit(t, x, x.w.who(t, "founder").by(x.w.who(t, "stranger").key))
+			forgeAdmit(t, x, x.w.Who(t, "founder").By(x.w.Who(t, "stranger").Key))
 		}, no, "does not speak"},
 		{"H17: our user, another device", entity.Board, func(t *testing.T, x *offer) {
-			stolen := x.w.who(t, "third").party()
-			stolen.Devices = []keys.ID{x.w.who(t, "stranger").key.ID()}
-			o := x.w.must(t, "founder", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
-				Party: stolen, Role: entity.Member, Ref: &x.w.ref, Epochs: epochs(x.w),
+			stolen := x.w.Who(t, "third").Party()
+			stolen.Devices = []keys.ID{x.w.Who(t, "stranger").Key.ID()}
+			o := x.w.Must(t, "founder", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
+				Party: stolen, Role: entity.Member, Ref: &x.w.Ref, Epochs: epochs(x.w),
 			})
-			x.ap.Admit, x.want.Me, x.ap.Logs = o.ID(), x.w.who(t, "third").me.Entity, x.w.ControlStrand()
+			x.ap.Admit, x.want.Me, x.ap.Logs = o.ID(), x.w.Who(t, "third").Me.Entity, x.w.ControlStrand()
 		}, no, "somebody else"},
-		{"a friendship founded by another", entity.Friend, func(t *testing.T, x *offer) { x.want.By = x.w.who(t, "third").user() }, no, "not by the issuer"},
+		{"a friendship founded by another", entity.Friend, func(t *testing.T, x *offer) { x.want.By = x.w.Who(t, "third").User() }, no, "not by the issuer"},
 		{"a friendship with another invite", entity.Friend, func(_ *testing.T, x *offer) { x.want.Ref = &[16]byte{9} }, no, "another invite"},
-		{"a friendship of others", entity.Friend, func(t *testing.T, x *offer) { x.want.Me = x.w.who(t, "third").me.Entity }, no, "somebody else"},
+		{"a friendship of others", entity.Friend, func(t *testing.T, x *offer) { x.want.Me = x.w.Who(t, "third").Me.Entity }, no, "somebody else"},
 	} {
 		role := entity.Member
 		x := approve(t, found(t, c.kind), role)
@@ -258,19 +259,19 @@ func TestApprovalRefused(t *testing.T) {
 // member.
 func byMaster(t *testing.T, x *offer, back bool) {
 	w := x.w
-	w.admit(t, "master", entity.Member)
-	party := w.who(t, "master").party()
-	w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
-	third := w.who(t, "third").party()
-	o := w.must(t, "master", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: third, Role: entity.Member, Ref: &w.ref, Epochs: epochs(w)})
+	w.Admit(t, "master", entity.Member)
+	party := w.Who(t, "master").Party()
+	w.Must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: party})
+	third := w.Who(t, "third").Party()
+	o := w.Must(t, "master", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: third, Role: entity.Member, Ref: &w.Ref, Epochs: epochs(w)})
 	x.ap.Admit, x.ap.Logs = o.ID(), w.ControlStrand()
-	x.want.Me, x.want.By = w.who(t, "third").me.Entity, w.who(t, "master").user()
+	x.want.Me, x.want.By = w.Who(t, "third").Me.Entity, w.Who(t, "master").User()
 	if _, _, err := entity.CreateJoinEntity(x.ap, x.want); err != nil {
 		t.Fatalf("admitted by a second owner: %v", err)
 	}
-	w.must(t, "master", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+	w.Must(t, "master", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
 	if back {
-		w.admit(t, "master", entity.Member)
+		w.Admit(t, "master", entity.Member)
 	}
 	x.ap.Logs = w.ControlStrand()
 }
@@ -279,23 +280,23 @@ func byMaster(t *testing.T, x *offer, back bool) {
 // his device chain has it.
 func admitOther(change func(*entity.Party)) func(*testing.T, *offer) {
 	return func(t *testing.T, x *offer) {
-		party := x.w.who(t, "third").party()
+		party := x.w.Who(t, "third").Party()
 		change(&party)
-		o := x.w.must(t, "founder", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
-			Party: party, Role: entity.Member, Ref: &x.w.ref, Epochs: epochs(x.w),
+		o := x.w.Must(t, "founder", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
+			Party: party, Role: entity.Member, Ref: &x.w.Ref, Epochs: epochs(x.w),
 		})
-		x.ap.Admit, x.ap.Logs, x.want.Me = o.ID(), x.w.ControlStrand(), x.w.who(t, "third").me.Entity
+		x.ap.Admit, x.ap.Logs, x.want.Me = o.ID(), x.w.ControlStrand(), x.w.Who(t, "third").Me.Entity
 	}
 }
 
 // forgeAdmit adds an admit of "third" that is signed by p to the bytes of the log.
 func forgeAdmit(t *testing.T, x *offer, p person) {
-	third := x.w.who(t, "third").party()
-	o := sign(t, p, x.w.draft(p, oplog.Control, oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
-		Party: third, Role: entity.Member, Ref: &x.w.ref, Epochs: epochs(x.w),
+	third := x.w.Who(t, "third").Party()
+	o := sign(t, p, x.w.Draft(p, oplog.Control, oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
+		Party: third, Role: entity.Member, Ref: &x.w.Ref, Epochs: epochs(x.w),
 	}))
-	x.ap.Admit, x.ap.Logs = o.ID(), append(x.w.ControlStrand(), o.Bytes())
-	x.want.Me, x.want.By = x.w.who(t, "third").me.Entity, p.user()
+	x.ap.Admit, x.ap.Logs = o.ID(), append(x.w.ControlStrand(), o.Envelope())
+	x.want.Me, x.want.By = x.w.Who(t, "third").Me.Entity, p.User()
 }
 
 // TestApprovalTampered flips each byte of an approval's log and truncates it at each
@@ -330,22 +331,26 @@ func TestCreateEntity(t *testing.T) {
 		for o := range w.Log().All(oplog.Control) {
 			types = append(types, o.Family())
 		}
-		if !slices.Equal(types, []oplog.Family{oplog.FamilyGenesis, oplog.FamilyMaster, oplog.FamilyOpKey}) {
+		want := []oplog.Family{oplog.FamilyGenesis, oplog.FamilyMaster, oplog.FamilyOpKey}
+		if kind == entity.Me {
+			want = slices.Delete(want, 1, 2)
+		}
+		if !slices.Equal(types, want) {
 			t.Errorf("%v: founded with families %v", kind, types)
 		}
 		s := w.State()
-		f := w.who(t, "founder")
-		if s.Kind != kind || s.Founder != f.user() || len(s.Epochs) != 1 || !s.Speaks(f.user(), f.key.ID(), entity.Master) || s.Ended || s.Frozen {
+		f := w.Who(t, "founder")
+		if s.Kind != kind || s.Founder != f.User() || len(s.Epochs) != 1 || !s.Speaks(f.User(), f.Key.ID(), entity.Master) || s.Ended || s.Frozen {
 			t.Errorf("%v: state %+v", kind, s)
 		}
-		if (s.Policy == openPolicy) != (kind == entity.Board) {
+		if (s.Policy == entitytest.OpenPolicy) != (kind == entity.Board) {
 			t.Errorf("%v: policy %+v", kind, s.Policy)
 		}
 		if s.PolicyHash().IsZero() != (kind != entity.Board) {
 			t.Errorf("%v: policy hash %v", kind, s.PolicyHash())
 		}
 		info, ok := s.WritingEpoch(func(keys.Digest) bool { return true })
-		if !ok || w.ring[info.ID].Commitment(w.ID()) != info.Commitment || info.Depth != 1 || info.By != f.user() {
+		if !ok || w.Ring[info.ID].Commitment(w.ID()) != info.Commitment || info.Depth != 1 || info.By != f.User() {
 			t.Errorf("%v: first epoch %+v", kind, info)
 		}
 		if _, ok := s.WritingEpoch(func(keys.Digest) bool { return false }); ok {
@@ -359,9 +364,9 @@ func TestCreateEntity(t *testing.T) {
 	}
 	f := newPerson(t, "founder")
 	for name, g := range map[string]entity.Genesis{
-		"no founder": {Kind: entity.Board, Policy: &openPolicy}, "kind 9": {Kind: 9}, "too large": {Kind: entity.Board, Name: strings.Repeat("n", oplog.MaxControl)},
+		"no founder": {Kind: entity.Board, Policy: &entitytest.OpenPolicy}, "kind 9": {Kind: 9}, "too large": {Kind: entity.Board, Name: strings.Repeat("n", oplog.MaxControl)},
 	} {
-		if c, err := entity.CreateEntity(f.author(), g); err == nil || c.Entity != nil {
+		if c, err := entity.CreateEntity(f.Author(), g); err == nil || c.Entity != nil {
 			t.Errorf("CreateEntity with %s: %v", name, err)
 		}
 	}
@@ -383,42 +388,33 @@ func TestWritingEpoch(t *testing.T) {
 	}
 }
 
-// TestDeviceChain is what a stranger may show as his devices: H20 among it.
+// TestDeviceChain is what a stranger may show as his devices: H20 among it. What one op may
+// say, package chain tests.
 func TestDeviceChain(t *testing.T) {
 	t.Parallel()
-	p := newPerson(t, "alice")
-	good := p.me.ControlStrand()
-	e, err := entity.OpenDeviceChain(good)
-	if err != nil || e.ID() != p.user() || !slices.Equal(e.State().Party("").Devices, []keys.ID{p.key.ID()}) {
+	w := meOf(t, "second")
+	p := w.Who(t, "founder")
+	good := w.DeviceChain()
+	c, err := entity.OpenDeviceChain(good)
+	if err != nil || c.User() != p.User() || !entity.PartyOf(c, "x").Same(w.State().Party("x")) || entity.PartyOf(c, "x").Name != "x" {
 		t.Fatalf("OpenDeviceChain: %v", err)
 	}
-	w := &world{Entity: p.me.Entity}
-	box := keys.BoxFromSecret([32]byte{1}).ID()
-	nextWith := func(link entity.DeviceLink, box keys.BoxID) []byte {
-		return sign(t, p, w.draft(p, oplog.Control, oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{
-			Commitment: keys.Digest{1}, Depth: 2, Replaces: []keys.Digest{p.me.Epoch}, UserBox: &box, Chain: &link,
-		})).Bytes()
+	next := func(link chain.DeviceLink, votes ...chain.Vote) []byte {
+		o := w.draw(t, p, chain.DeviceClass{Device: p.Key.ID(), Class: chain.Server, Chain: link})
+		return chain.Link{Op: o, Votes: votes}.Marshal()
 	}
-	next := func(link entity.DeviceLink) []byte { return nextWith(link, box) }
-	head := p.me.State().DeviceHead
-	if e, err := entity.OpenDeviceChain(append(slices.Clone(good), next(entity.DeviceLink{Prev: head}))); err != nil || e.State().UserBox != box {
-		t.Fatalf("OpenDeviceChain with a second epoch: %v", err)
+	if c, err := entity.OpenDeviceChain(append(slices.Clone(good), next(w.nextLink()))); err != nil || c.Len() != len(good)+1 {
+		t.Fatalf("OpenDeviceChain with one op more: %v", err)
 	}
-	long := func(n int) [][]byte {
-		c := clone(t, p.me.Entity)
-		v := &world{Entity: c}
-		raws := slices.Clone(good)
-		for len(raws) < n {
-			o := sign(t, p, v.draft(p, oplog.Control, oplog.FamilyPolicy, 99, []byte{1}))
-			checkAdded(t, c, o)
-			raws = append(raws, o.Bytes())
-		}
-		return raws
+	reset := w.resetOf(w.chain(), 1, "third")
+	byWords := chain.Link{Op: w.draw(t, recovery(p), reset)}.Marshal()
+	if c, err := entity.OpenDeviceChain(append(slices.Clone(good), byWords)); err != nil || c.State().Reset() != 1 {
+		t.Fatalf("OpenDeviceChain with a RESET: %v", err)
 	}
-	if _, err := entity.OpenDeviceChain(long(entity.MaxChain)); err != nil {
-		t.Errorf("a chain of %d: %v", entity.MaxChain, err)
-	}
-	board := found(t, entity.Board)
+	outside := w.clone(t)
+	outside.Must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, outside.nextEpoch())
+	later := w.clone(t)
+	later.Must(t, "founder", oplog.FamilyPolicy, 99, []byte("later"))
 	bob := newPerson(t, "bob")
 	for _, c := range []struct {
 		name string
@@ -426,30 +422,47 @@ func TestDeviceChain(t *testing.T) {
 		want error
 	}{
 		{"empty", nil, entity.ErrBody},
-		{"H20: one op too many", long(entity.MaxChain + 1), entity.ErrBody},
+		{"H20: more ops than a chain may have", slices.Repeat(good[:1], chain.MaxOps+1), entity.ErrBody},
 		{"H20: 10,000 times the genesis", slices.Repeat(good[:1], 10_000), entity.ErrBody},
-		{"H20: a loop", slices.Concat(good, good[1:]), entity.ErrBody},
-		{"H20: a loop to the genesis", slices.Concat(good, good[:1]), entity.ErrBody},
-		{"H20: a foreign genesis", slices.Concat(bob.me.ControlStrand()[:1], good[1:]), oplog.ErrForeign},
-		{"H20: of a board", board.ControlStrand(), entity.ErrKind},
-		{"no epoch, so no user box key", good[:2], entity.ErrBody},
-		{"no genesis", good[1:], oplog.ErrForeign},
-		{"a hole", slices.Concat(good[:1], good[2:]), oplog.ErrMissing},
-		{"in disorder", [][]byte{good[0], good[2], good[1]}, oplog.ErrMissing},
-		{"garbage", [][]byte{[]byte("garbage")}, oplog.ErrFormat},
-		{"O26: a device op of another", slices.Concat(good, bob.me.ControlStrand()[2:]), oplog.ErrForeign},
-		{"an op that follows another than the last", append(slices.Clone(good), next(entity.DeviceLink{Prev: p.user()})), entity.ErrNotAuthorized},
-		{"an op that follows itself", append(slices.Clone(good), next(entity.DeviceLink{})), entity.ErrNotAuthorized},
-		{"an op after a RESET", append(slices.Clone(good), next(entity.DeviceLink{Prev: head, Reset: 1})), entity.ErrNotAuthorized},
-		{"an op with votes of nobody", append(slices.Clone(good), next(entity.DeviceLink{Prev: head, Votes: make([]entity.Vote, 2)})), entity.ErrNotAuthorized},
-		{"H27: a user box key of low order", append(slices.Clone(good), nextWith(entity.DeviceLink{Prev: head}, keys.BoxID{1})), entity.ErrBody},
-		{"a user box key of zeros", append(slices.Clone(good), nextWith(entity.DeviceLink{Prev: head}, keys.BoxID{})), entity.ErrBody},
-		{"a bad signature", slices.Concat(good[:2], [][]byte{flipLast(good[2])}), oplog.ErrSignature},
+		{"H20: a loop", slices.Concat(good, good[1:]), entity.ErrNotAuthorized},
+		{"H20: a loop to the genesis", slices.Concat(good, good[:1]), entity.ErrNotAuthorized},
+		{"H20: a foreign genesis", slices.Concat(bob.Me.DeviceChain()[:1], good[1:]), entity.ErrNotAuthorized},
+		{"H20: of a board", linksOf(t, found(t, entity.Board).ControlStrand()), entity.ErrBody},
+		{"no epoch, so no user box key", good[:1], entity.ErrBody},
+		{"no genesis", good[1:], entity.ErrNotAuthorized},
+		{"a hole", slices.Concat(good[:1], good[2:]), entity.ErrNotAuthorized},
+		{"in disorder", [][]byte{good[1], good[0]}, entity.ErrNotAuthorized},
+		{"garbage", [][]byte{[]byte("garbage")}, entity.ErrBody},
+		{"ops that are no links", w.ControlStrand(), entity.ErrBody},
+		{"O26: a device op of another", slices.Concat(good, bob.Me.DeviceChain()[1:]), entity.ErrNotAuthorized},
+		{"an op that follows another than the last", append(slices.Clone(good), next(chain.DeviceLink{Prev: p.User()})), entity.ErrNotAuthorized},
+		{"an op that follows itself", append(slices.Clone(good), next(chain.DeviceLink{})), entity.ErrNotAuthorized},
+		{"O27: an op after a RESET that was not", append(slices.Clone(good), next(chain.DeviceLink{Prev: w.State().DeviceHead, Reset: 1})), entity.ErrNotAuthorized},
+		{"O27: an op of an old device after a RESET", append(slices.Clone(good), byWords, next(w.nextLink())), entity.ErrNotAuthorized},
+		{"a RESET by a device", append(slices.Clone(good), chain.Link{Op: w.draw(t, p, reset)}.Marshal()), entity.ErrNotAuthorized},
+		{"an op with a vote too many", append(slices.Clone(good), next(w.nextLink(), make([]chain.Vote, 1)...)), entity.ErrNotAuthorized},
+		{"two branches", append(slices.Clone(good), next(w.nextLink()), byWords), entity.ErrNotAuthorized},
+		{"an epoch outside the chain", linksOf(t, outside.ControlStrand()), entity.ErrBody},
+		{"an op of a later version", linksOf(t, later.ControlStrand()), entity.ErrNotAuthorized},
+		{"a bad signature", slices.Concat(good[:2], [][]byte{flipLast(good[2])}), entity.ErrBody},
 	} {
-		if e, err := entity.OpenDeviceChain(c.raws); !errors.Is(err, c.want) || e != nil {
+		if c2, err := entity.OpenDeviceChain(c.raws); !errors.Is(err, c.want) || c2 != nil {
 			t.Errorf("%s: OpenDeviceChain = %v, want %v", c.name, err, c.want)
 		}
 	}
+}
+
+// linksOf returns ops as links, with no votes.
+func linksOf(tb testing.TB, raws [][]byte) (links [][]byte) {
+	tb.Helper()
+	for _, raw := range raws {
+		o, err := oplog.Parse(raw)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		links = append(links, chain.Link{Op: o}.Marshal())
+	}
+	return links
 }
 
 func flipLast(raw []byte) []byte {
@@ -463,45 +476,45 @@ func TestProof(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
 	// A third owner, added by the second.
-	w.admit(t, "third", entity.Member)
-	third := w.who(t, "third").party()
-	w.must(t, "master", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &third})
+	w.Admit(t, "third", entity.Member)
+	third := w.Who(t, "third").Party()
+	w.Must(t, "master", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: third})
 	eid := w.ID()
 	for name, path := range map[string]int{"founder": 1, "master": 2, "third": 3} {
-		p := w.who(t, name)
-		proof, ok := entity.ProveMaster(p.me.Entity, w.Entity)
+		p := w.Who(t, name)
+		proof, ok := entity.ProveMaster(p.Me.Entity, w.Entity)
 		if !ok || len(proof.Path) != path {
 			t.Errorf("%s: ProveMaster = %v with a path of %d, want %d", name, ok, len(proof.Path), path)
 			continue
 		}
-		me, got, err := proof.Verify(entity.Board, [16]byte(eid[:16]), p.key.ID())
-		if err != nil || got != eid || me.ID() != p.user() {
+		me, got, err := proof.Verify(entity.Board, [16]byte(eid[:16]), p.Key.ID())
+		if err != nil || got != eid || me.User() != p.User() {
 			t.Errorf("%s: Verify = %v, %v", name, got, err)
 		}
 	}
 	for _, name := range []string{"member", "reader", "gone", "stranger"} {
-		if proof, ok := entity.ProveMaster(w.who(t, name).me.Entity, w.Entity); ok || proof.Chain != nil {
+		if proof, ok := entity.ProveMaster(w.Who(t, name).Me.Entity, w.Entity); ok || proof.Chain != nil {
 			t.Errorf("%s: ProveMaster = true", name)
 		}
 	}
 	for _, kind := range []entity.Kind{entity.Friend, entity.Me} {
-		p := w.who(t, "founder")
-		user := p.user()
-		proof, ok := entity.ProveMaster(p.me.Entity, nil)
-		me, got, err := proof.Verify(kind, [16]byte(user[:16]), p.key.ID())
-		if !ok || err != nil || got != user || me.ID() != user {
+		p := w.Who(t, "founder")
+		user := p.User()
+		proof, ok := entity.ProveMaster(p.Me.Entity, nil)
+		me, got, err := proof.Verify(kind, [16]byte(user[:16]), p.Key.ID())
+		if !ok || err != nil || got != user || me.User() != user {
 			t.Errorf("%v link: Verify = %v, %v", kind, got, err)
 		}
 	}
-	w.must(t, "master", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
-	if _, ok := entity.ProveMaster(w.who(t, "master").me.Entity, w.Entity); ok {
+	w.Must(t, "master", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+	if _, ok := entity.ProveMaster(w.Who(t, "master").Me.Entity, w.Entity); ok {
 		t.Error("an owner who left proves that he is one")
 	}
-	if _, ok := entity.ProveMaster(w.who(t, "third").me.Entity, w.Entity); !ok {
+	if _, ok := entity.ProveMaster(w.Who(t, "third").Me.Entity, w.Entity); !ok {
 		t.Error("an owner whose adder left is none")
 	}
-	w.admit(t, "master", entity.Member)
-	if _, ok := entity.ProveMaster(w.who(t, "master").me.Entity, w.Entity); ok {
+	w.Admit(t, "master", entity.Member)
+	if _, ok := entity.ProveMaster(w.Who(t, "master").Me.Entity, w.Entity); ok {
 		t.Error("an owner who left and came back as a member proves that he is one")
 	}
 }
@@ -510,21 +523,21 @@ func TestProof(t *testing.T) {
 func TestProofPath(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
-	m, member := w.who(t, "master"), w.who(t, "member")
-	party := member.party()
-	w.must(t, "founder", oplog.FamilyMaster, 99, struct{}{})
-	fork := w.draft(m, oplog.Control, oplog.FamilyPolicy, 99, []byte("fork"))
-	w.must(t, "master", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
+	m, member := w.Who(t, "master"), w.Who(t, "member")
+	party := member.Party()
+	w.Must(t, "founder", oplog.FamilyMaster, 99, struct{}{})
+	fork := w.Draft(m, oplog.Control, oplog.FamilyPolicy, 99, []byte("fork"))
+	w.Must(t, "master", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: party})
 	checkAdded(t, w.Entity, sign(t, m, fork)) // his add is void now
-	if _, ok := entity.ProveMaster(member.me.Entity, w.Entity); ok {
+	if _, ok := entity.ProveMaster(member.Me.Entity, w.Entity); ok {
 		t.Error("an owner by a void op proves that he is one")
 	}
-	w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
-	proof, ok := entity.ProveMaster(member.me.Entity, w.Entity)
+	w.Must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: party})
+	proof, ok := entity.ProveMaster(member.Me.Entity, w.Entity)
 	if !ok || len(proof.Path) != 2 {
 		t.Fatalf("ProveMaster = %v with a path of %d, want 2", ok, len(proof.Path))
 	}
-	if _, _, err := proof.Verify(entity.Board, half16(w.ID()), member.key.ID()); err != nil {
+	if _, _, err := proof.Verify(entity.Board, half16(w.ID()), member.Key.ID()); err != nil {
 		t.Errorf("Verify: %v", err)
 	}
 }
@@ -533,30 +546,30 @@ func TestProofPath(t *testing.T) {
 func TestProofRefused(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
-	f, m, s := w.who(t, "founder"), w.who(t, "master"), w.who(t, "stranger")
+	f, m, s := w.Who(t, "founder"), w.Who(t, "master"), w.Who(t, "stranger")
 	eid := w.ID()
 	half := [16]byte(eid[:16])
 	of := func(p person) entity.Proof {
-		proof, ok := entity.ProveMaster(p.me.Entity, w.Entity)
+		proof, ok := entity.ProveMaster(p.Me.Entity, w.Entity)
 		if !ok {
-			t.Fatalf("%s proves nothing", p.name)
+			t.Fatalf("%s proves nothing", p.Name)
 		}
 		return proof
 	}
-	other := settleBy(t, entity.Board, w.people)
-	friend, profile := foundBy(t, entity.Friend, w.people), foundBy(t, entity.Profile, w.people)
+	other := settleBy(t, entity.Board, w.People)
+	friend, profile := foundBy(t, entity.Friend, w.People), foundBy(t, entity.Profile, w.People)
 	add := func(author person, party entity.Party) []byte {
-		return sign(t, author, w.draft(author, oplog.Control, oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})).Bytes()
+		return sign(t, author, w.Draft(author, oplog.Control, oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: party})).Envelope()
 	}
-	title := sign(t, f, w.draft(f, oplog.Control, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "x"})).Bytes()
-	unknown := sign(t, f, w.draft(f, oplog.Control, oplog.FamilyMaster, 99, entity.Text{Text: "x"})).Bytes()
-	noParty := sign(t, f, w.draft(f, oplog.Control, oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{})).Bytes()
-	badBody := sign(t, f, w.draft(f, oplog.Control, oplog.FamilyMaster, entity.TypeMasterAdd, []byte("x"))).Bytes()
+	title := sign(t, f, w.Draft(f, oplog.Control, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "x"})).Envelope()
+	unknown := sign(t, f, w.Draft(f, oplog.Control, oplog.FamilyMaster, 99, entity.Text{Text: "x"})).Envelope()
+	noParty := sign(t, f, w.Draft(f, oplog.Control, oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{})).Envelope()
+	badBody := sign(t, f, w.Draft(f, oplog.Control, oplog.FamilyMaster, entity.TypeMasterAdd, []byte("x"))).Envelope()
 	path := func(p person, raws ...[]byte) entity.Proof {
-		return entity.Proof{Chain: p.me.ControlStrand(), Path: raws}
+		return entity.Proof{Chain: p.Me.DeviceChain(), Path: raws}
 	}
 	genesis := of(f).Path[0]
-	otherGenesis := all(other.Entity)[0].Bytes()
+	otherGenesis := all(other.Entity)[0].Envelope()
 	no := entity.ErrNotAuthorized
 	for _, c := range []struct {
 		name   string
@@ -566,38 +579,38 @@ func TestProofRefused(t *testing.T) {
 		device keys.ID
 		want   error
 	}{
-		{"half of another id", of(f), entity.Board, [16]byte{9}, f.key.ID(), no},
-		{"one bit of the half", of(f), entity.Board, [16]byte(append(bytes.Clone(half[:15]), half[15]^1)), f.key.ID(), no},
-		{"half of another board of his", entity.Proof{Chain: f.me.ControlStrand(), Path: [][]byte{otherGenesis}}, entity.Board, half, f.key.ID(), no},
-		{"H18: his chain, another device", of(f), entity.Board, half, s.key.ID(), no},
+		{"half of another id", of(f), entity.Board, [16]byte{9}, f.Key.ID(), no},
+		{"one bit of the half", of(f), entity.Board, [16]byte(append(bytes.Clone(half[:15]), half[15]^1)), f.Key.ID(), no},
+		{"half of another board of his", entity.Proof{Chain: f.Me.DeviceChain(), Path: [][]byte{otherGenesis}}, entity.Board, half, f.Key.ID(), no},
+		{"H18: his chain, another device", of(f), entity.Board, half, s.Key.ID(), no},
 		{"H18: his chain, no device", of(f), entity.Board, half, keys.ID{}, no},
-		{"H17: own chain, his path", path(s, of(f).Path...), entity.Board, half, s.key.ID(), no},
-		{"H17: own chain, a path that ends at another", path(s, of(m).Path...), entity.Board, half, s.key.ID(), no},
-		{"a path by a stranger", path(s, genesis, add(s, s.party())), entity.Board, half, s.key.ID(), no},
-		{"a path by a member", path(s, genesis, add(w.who(t, "member"), s.party())), entity.Board, half, s.key.ID(), no},
-		{"a path by a stranger in the founder's name", path(s, genesis, add(f.by(s.key), s.party())), entity.Board, half, s.key.ID(), no},
-		{"a path by the founder's device in another's name", path(s, genesis, add(m.by(f.key), s.party())), entity.Board, half, s.key.ID(), no},
-		{"a path that skips an owner", path(s, genesis, add(m, s.party())), entity.Board, half, s.key.ID(), no},
-		{"an op of another board", path(m, otherGenesis, of(m).Path[1]), entity.Board, half16(other.ID()), m.key.ID(), no},
-		{"no path", path(f), entity.Board, half, f.key.ID(), no},
-		{"a path without genesis", path(m, of(m).Path[1:]...), entity.Board, half, m.key.ID(), entity.ErrBody},
-		{"a path of a title", path(f, genesis, title), entity.Board, half, f.key.ID(), no},
-		{"a path of an unknown type", path(f, genesis, unknown), entity.Board, half, f.key.ID(), no},
-		{"a path with no party", path(f, genesis, noParty), entity.Board, half, f.key.ID(), no},
-		{"a path with a malformed body", path(f, genesis, badBody), entity.Board, half, f.key.ID(), entity.ErrBody},
-		{"a path of garbage", path(f, genesis, []byte("garbage")), entity.Board, half, f.key.ID(), oplog.ErrFormat},
-		{"a path with a bad signature", path(m, genesis, flipLast(of(m).Path[1])), entity.Board, half, m.key.ID(), oplog.ErrSignature},
-		{"a path that begins with a genesis with a bad signature", path(f, flipLast(genesis)), entity.Board, half, f.key.ID(), oplog.ErrSignature},
-		{"a path twice", path(m, append(of(m).Path, of(m).Path...)...), entity.Board, half, m.key.ID(), no},
-		{"a path from a friendship", path(f, all(friend.Entity)[0].Bytes()), entity.Board, half16(friend.ID()), f.key.ID(), no},
-		{"a path from a profile", path(f, all(profile.Entity)[0].Bytes()), entity.Board, half16(profile.ID()), f.key.ID(), no},
-		{"a path for a friend link", of(f), entity.Friend, half16(f.user()), f.key.ID(), no},
-		{"a friend link of another user", path(f), entity.Friend, half16(s.user()), f.key.ID(), no},
-		{"a device link of another user", path(f), entity.Me, half16(s.user()), f.key.ID(), no},
-		{"a friend link by another device", path(f), entity.Friend, half16(f.user()), s.key.ID(), no},
-		{"no chain", entity.Proof{Path: of(f).Path}, entity.Board, half, f.key.ID(), entity.ErrBody},
-		{"H20: a chain of a board", entity.Proof{Chain: w.ControlStrand()[:3], Path: of(f).Path}, entity.Board, half, f.key.ID(), entity.ErrKind},
-		{"too large", path(f, append(of(f).Path, make([]byte, entity.MaxProof))...), entity.Board, half, f.key.ID(), entity.ErrBody},
+		{"H17: own chain, his path", path(s, of(f).Path...), entity.Board, half, s.Key.ID(), no},
+		{"H17: own chain, a path that ends at another", path(s, of(m).Path...), entity.Board, half, s.Key.ID(), no},
+		{"a path by a stranger", path(s, genesis, add(s, s.Party())), entity.Board, half, s.Key.ID(), no},
+		{"a path by a member", path(s, genesis, add(w.Who(t, "member"), s.Party())), entity.Board, half, s.Key.ID(), no},
+		{"a path by a stranger in the founder's name", path(s, genesis, add(f.By(s.Key), s.Party())), entity.Board, half, s.Key.ID(), no},
+		{"a path by the founder's device in another's name", path(s, genesis, add(m.By(f.Key), s.Party())), entity.Board, half, s.Key.ID(), no},
+		{"a path that skips an owner", path(s, genesis, add(m, s.Party())), entity.Board, half, s.Key.ID(), no},
+		{"an op of another board", path(m, otherGenesis, of(m).Path[1]), entity.Board, half16(other.ID()), m.Key.ID(), no},
+		{"no path", path(f), entity.Board, half, f.Key.ID(), no},
+		{"a path without genesis", path(m, of(m).Path[1:]...), entity.Board, half, m.Key.ID(), entity.ErrBody},
+		{"a path of a title", path(f, genesis, title), entity.Board, half, f.Key.ID(), no},
+		{"a path of an unknown type", path(f, genesis, unknown), entity.Board, half, f.Key.ID(), no},
+		{"a path with no party", path(f, genesis, noParty), entity.Board, half, f.Key.ID(), no},
+		{"a path with a malformed body", path(f, genesis, badBody), entity.Board, half, f.Key.ID(), entity.ErrBody},
+		{"a path of garbage", path(f, genesis, []byte("garbage")), entity.Board, half, f.Key.ID(), oplog.ErrFormat},
+		{"a path with a bad signature", path(m, genesis, flipLast(of(m).Path[1])), entity.Board, half, m.Key.ID(), oplog.ErrSignature},
+		{"a path that begins with a genesis with a bad signature", path(f, flipLast(genesis)), entity.Board, half, f.Key.ID(), oplog.ErrSignature},
+		{"a path twice", path(m, append(of(m).Path, of(m).Path...)...), entity.Board, half, m.Key.ID(), no},
+		{"a path from a friendship", path(f, all(friend.Entity)[0].Envelope()), entity.Board, half16(friend.ID()), f.Key.ID(), no},
+		{"a path from a profile", path(f, all(profile.Entity)[0].Envelope()), entity.Board, half16(profile.ID()), f.Key.ID(), no},
+		{"a path for a friend link", of(f), entity.Friend, half16(f.User()), f.Key.ID(), no},
+		{"a friend link of another user", path(f), entity.Friend, half16(s.User()), f.Key.ID(), no},
+		{"a device link of another user", path(f), entity.Me, half16(s.User()), f.Key.ID(), no},
+		{"a friend link by another device", path(f), entity.Friend, half16(f.User()), s.Key.ID(), no},
+		{"no chain", entity.Proof{Path: of(f).Path}, entity.Board, half, f.Key.ID(), entity.ErrBody},
+		{"H20: a chain of a board", entity.Proof{Chain: linksOf(t, w.ControlStrand()[:3]), Path: of(f).Path}, entity.Board, half, f.Key.ID(), entity.ErrBody},
+		{"too large", path(f, append(of(f).Path, make([]byte, entity.MaxProof))...), entity.Board, half, f.Key.ID(), entity.ErrBody},
 	} {
 		me, got, err := c.proof.Verify(c.kind, c.half, c.device)
 		if !errors.Is(err, c.want) || me != nil || !got.IsZero() {

@@ -6,7 +6,7 @@ import (
 	"pttnode/oplog"
 )
 
-// typeNames are the words of the types whose bodies this version knows.
+// typeNames are the words of the control types whose bodies this version knows.
 var typeNames = map[typeKey]string{
 	{oplog.FamilyGenesis, TypeGenesis}: "genesis", {oplog.FamilyMaster, TypeMasterAdd}: "add",
 	{oplog.FamilyMember, TypeAdmit}: "admit", {oplog.FamilyMember, TypeLeave}: "leave",
@@ -14,47 +14,58 @@ var typeNames = map[typeKey]string{
 	{oplog.FamilyMaster, TypeMasterRemove}: "remove", {oplog.FamilyMaster, TypeMasterTransfer}: "transfer",
 	{oplog.FamilyMember, TypeRemove}: "remove", {oplog.FamilyMember, TypeRole}: "role",
 	{oplog.FamilyMember, TypeDeviceAdd}: "device-add", {oplog.FamilyMember, TypeDeviceClass}: "device-class",
-	{oplog.FamilyOpKey, TypeEpoch}: "epoch", {oplog.FamilyPolicy, TypeJoinPolicy}: "join",
+	{oplog.FamilyMember, 9}: "device-remove", {oplog.FamilyMember, 11}: "voters", {oplog.FamilyMember, 12}: "anchor",
+	{oplog.FamilyMember, 13}: "words", {oplog.FamilyMember, 14}: "moved", {oplog.FamilyMember, 15}: "mend",
+	{oplog.FamilyCheckpoint, oplog.TypeReset}: "reset",
+	{oplog.FamilyOpKey, TypeEpoch}:            "epoch", {oplog.FamilyPolicy, TypeJoinPolicy}: "join",
 	{oplog.FamilyPolicy, TypeHistory}: "history", {oplog.FamilyPolicy, TypeTitle}: "title",
 	{oplog.FamilyPolicy, TypeDescription}: "description", {oplog.FamilyPolicy, TypeEnd}: "end",
 	{oplog.FamilyPolicy, TypeMerged}: "merged", {oplog.FamilyCheckpoint, TypeCheckpoint}: "checkpoint",
-	{oplog.FamilyCheckpoint, TypeAck}: "ack", {oplog.FamilyArticle, TypeArticleNew}: "new",
-	{oplog.FamilyProfile, TypeProfileSet}: "set", {oplog.FamilyMe, TypeJoined}: "joined", {oplog.FamilyMe, TypeLeft}: "left",
-	{oplog.FamilyMe, TypeRead}: "read", {oplog.FamilyMe, TypeDecision}: "decision", {oplog.FamilyMe, TypeSetting}: "setting",
-	{oplog.FamilyMe, TypeRequest}:          "request",
-	{oplog.FamilyArticle, TypeArticleEdit}: "edit", {oplog.FamilyArticle, TypeArticleDelete}: "delete",
-	{oplog.FamilyComment, TypeCommentNew}: "new", {oplog.FamilyComment, TypeCommentDelete}: "delete",
+	{oplog.FamilyCheckpoint, TypeAck}: "ack",
 }
 
+// ContentType is what is known of one type of content.
+type ContentType struct {
+	Word string
+	Body func() any // a pointer to a zero body; nil for one that has none
+	Hide func(any)  // takes from a body what nobody is shown; may be nil
+}
+
+// ContentTypes are types of content, by family and type.
+type ContentTypes map[oplog.Family]map[uint16]ContentType
+
+// ProfileTypes are the types of content of a Profile.
+var ProfileTypes = ContentTypes{oplog.FamilyProfile: {TypeProfileSet: {Word: "set", Body: func() any { return new(ProfileSet) }}}}
+
 // Describe returns an operation's body and the word of its type, for people and
-// programs that look at a log. The body is nil when it cannot be read, or is of
-// an unknown type. Keys inside the me-oplog are left out.
-func (e *Entity) Describe(o oplog.Op, ring Keyring) (body any, typ string) {
-	key := typeKey{o.Family(), o.Type()}
-	typ, ok := typeNames[key]
-	if !ok {
-		typ = fmt.Sprintf("type(%d)", o.Type())
-	}
+// programs that look at a log; types are those of its content. The body is nil when it
+// cannot be read, has none, or is of an unknown type.
+func (e *Entity) Describe(o oplog.Op, types ContentTypes, ring Keyring) (body any, word string) {
 	if o.Strand() == oplog.Control {
-		body, _, _ = decodeBody(o)
-		return body, typ
+		word, ok := typeNames[typeKey{o.Family(), o.Type()}]
+		if !ok {
+			word = fmt.Sprintf("type(%d)", o.Type())
+		}
+		if body, _, _ = decodeBody(o); body != nil {
+			if b, ok := body.(*DeviceOp); ok {
+				body = b.Body
+			}
+		}
+		return body, word
 	}
-	switch {
-	case o.Family() == oplog.FamilyArticle || o.Family() == oplog.FamilyComment:
-		body = boardBody(o)
-	case key == typeKey{oplog.FamilyProfile, TypeProfileSet}:
-		body = new(ProfileSet)
-	case o.Family() == oplog.FamilyMe:
-		body = meBody(o.Type())
+	t, ok := types[o.Family()][o.Type()]
+	if !ok {
+		return nil, fmt.Sprintf("type(%d)", o.Type())
 	}
-	if body == nil {
-		return nil, typ
+	if t.Body == nil {
+		return nil, t.Word
 	}
+	body = t.Body()
 	if err := e.Read(o, ring, body); err != nil {
-		return nil, typ
+		return nil, t.Word
 	}
-	if j, ok := body.(*Joined); ok {
-		j.Keys, j.Addrs = nil, nil
+	if t.Hide != nil {
+		t.Hide(body)
 	}
-	return body, typ
+	return body, t.Word
 }

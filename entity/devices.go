@@ -2,79 +2,281 @@ package entity
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 
+	"pttnode/entity/chain"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
 
-// Class says what a device is; it decides who votes in Me. Wire values; do not
-// reorder.
-type Class uint8
+// The control strand of a Me is the device chain of its person (package chain), with
+// its branches where there are several, and the epochs that stand outside it. What the
+// chain allows is an op of the Me, and nothing else takes it away: a chain op stands by
+// its certificate.
 
-// The classes of docs/PROTOCOL.md §7.
-const (
-	Phone   Class = 1
-	Desktop Class = 2
-	Server  Class = 3
+// Class, Device: see package chain.
+type (
+	Class  = chain.Class
+	Device = chain.Device
 )
 
-// String returns "phone", "desktop" or "server".
-func (c Class) String() string {
-	switch c {
-	case Phone:
-		return "phone"
-	case Desktop:
-		return "desktop"
-	case Server:
-		return "server"
+// The classes of docs/protocol/me-chain.md §3.
+const (
+	Phone   = chain.Phone
+	Desktop = chain.Desktop
+	Server  = chain.Server
+)
+
+// DeviceOp is the body of an op of the device chain that is no genesis.
+type DeviceOp struct {
+	Body    any          // a pointer to a type of package chain
+	chain   *chain.Chain // up to the op; nil until it is placed
+	unsound bool         // the epoch in it has not the depth that its past gives it
+}
+
+// isDeviceOp reports whether an op is of the device chain, and no genesis. The first epoch
+// of a Me is, and no other one: it is the second op there.
+func isDeviceOp(o oplog.Op) bool {
+	switch o.Family() {
+	case oplog.FamilyGenesis:
+		return false
+	case oplog.FamilyOpKey:
+		return o.Type() == TypeEpoch && o.Seq() == 1 && o.Entity() == o.User() && slices.Equal(o.Parents(), []keys.Digest{o.User()})
 	}
-	return fmt.Sprintf("class(%d)", uint8(c))
+	return chain.Known(chain.Type{Family: o.Family(), Type: o.Type()})
 }
 
-// DeviceLink places a control op of Me in the one chain of device ops.
-type DeviceLink struct {
-	Prev  keys.Digest `cbor:"1,keyasint"` // the device op before it
-	Reset uint64      `cbor:"2,keyasint"` // how many RESETs came before
-	Votes []Vote      `cbor:"3,keyasint"` // of a majority of the voters; none when the author is the anchor
+// decodeDeviceOp parses the body of an op of the device chain.
+func decodeDeviceOp(o oplog.Op) (any, bool, error) {
+	body, err := chain.Decode(o)
+	if err != nil {
+		return nil, true, fmt.Errorf("body of %v: %w", o.ID(), err)
+	}
+	return &DeviceOp{Body: body}, true, nil
 }
 
-// Vote is one device's agreement to a device op.
-type Vote struct {
-	Device keys.ID        `cbor:"1,keyasint"`
-	Sig    keys.Signature `cbor:"2,keyasint"`
+// place finds where a control op of a Me stands in the device chain, if it is of it, and
+// verifies it there. What it follows must be in the log.
+func (f *facts) place(o oplog.Op, body any) error {
+	var c *chain.Chain
+	var err error
+	switch b := body.(type) {
+	case *Genesis:
+		if b.Kind != Me {
+			return nil
+		}
+		if c, err = chain.Start(chain.Link{Op: o}); err != nil {
+			return fmt.Errorf("%w: %w", ErrBody, err)
+		}
+	case *DeviceOp:
+		prev, _ := chain.Follows(o) // its body was parsed
+		before, ok := f.devices[prev]
+		if !ok {
+			return fmt.Errorf("%w: %v follows no op of the device chain", ErrNotAuthorized, o.ID())
+		}
+		c, err = before.Extend(chain.Link{Op: o})
+		b.chain = c
+	default:
+		return nil
+	}
+	if err != nil {
+		return refusedChain(err)
+	}
+	if c.Len() == 1 {
+		f.devices[o.ID()] = c // of another op add does it, when it was judged
+	}
+	return nil
 }
 
-// DeviceAdd makes a device one of the user's, not alive yet.
-type DeviceAdd struct {
-	Device  keys.ID        `cbor:"1,keyasint"`
-	Class   Class          `cbor:"2,keyasint"`
-	Box     keys.BoxID     `cbor:"3,keyasint"` // device box key: receives Me's op-keys
-	Consent keys.Signature `cbor:"4,keyasint"` // by the device, over Consent
-	Ref     [16]byte       `cbor:"5,keyasint"` // the invite
-	Chain   DeviceLink     `cbor:"15,keyasint"`
+// refusedChain makes of an error of package chain one of this package.
+func refusedChain(err error) error {
+	if errors.Is(err, chain.ErrFormat) {
+		return fmt.Errorf("%w: %w", ErrBody, err)
+	}
+	return fmt.Errorf("%w: %w", ErrNotAuthorized, err)
 }
 
-// DeviceClass gives a device its class; from here on it is alive.
-type DeviceClass struct {
-	Device keys.ID    `cbor:"1,keyasint"`
-	Class  Class      `cbor:"2,keyasint"`
-	Chain  DeviceLink `cbor:"15,keyasint"`
+// judgeDeviceOp says whether an op of the device chain, which was placed, may come where
+// its author had s: it follows what is in its past, and what there is of branches there
+// lets it.
+func judgeDeviceOp(s *State, o oplog.Op, b *DeviceOp) error {
+	switch {
+	case s.Kind != Me:
+		return fmt.Errorf("a device op outside Me")
+	case b.chain == nil || !s.chains.Has(b.chain.Before()):
+		return fmt.Errorf("it follows what is not in its past")
+	}
+	return s.person.Admits(o)
 }
 
-// Device is one device of a Me.
-type Device struct {
-	ID    keys.ID
-	Class Class
-	Box   keys.BoxID
-	Alive bool // has been brought up to date once; votes by its class
+// addChain folds a chain op into the state of a Me, which has the one that it follows. Where
+// that was the end of the only branch, it costs nothing that grows with the chain.
+func (s *State) addChain(c *chain.Chain) {
+	linear := s.chains.Len() == 1 && c.Before() != nil && c.Before().Head() == s.person.Chain.Head()
+	s.addChains([]*chain.Chain{c}, linear)
 }
 
-// Consent returns what a device signs, with keys.PurposeLink, to become one of
-// user's with its box key: nobody can list a device that did not.
-func Consent(user keys.Digest, device keys.ID, box keys.BoxID) []byte {
-	return keys.LP(user[:], device[:], box[:])
+// addChains folds chain ops into the state of a Me, in whatever order. linear says that they
+// are one, which goes on with the only branch.
+func (s *State) addChains(list []*chain.Chain, linear bool) {
+	followed := make(map[keys.Digest]bool, len(list))
+	for _, c := range list {
+		if c.Before() != nil {
+			followed[c.Before().Head()] = true
+		}
+	}
+	cuts := false
+	for _, c := range list {
+		if !followed[c.Head()] {
+			s.chains, _ = s.chains.Add(c) // of the same person: it was judged
+		}
+		cuts = cuts || len(c.Cuts()) > 0
+	}
+	v := s.chains.Judge()
+	s.person = v
+	at := v.Chain.State()
+	s.Devices, s.DeviceHead, s.Recovery = v.Devices(), v.Chain.Head(), at.Words
+	s.UserBox, _ = v.Box()
+	if m := s.Members[s.ID]; m != nil {
+		m.Party = s.Party("")
+	}
+	switch {
+	case !linear:
+		s.limitDevices()
+		s.markBranches()
+	case cuts:
+		s.limitDevices()
+	case len(s.Cuts) > 0:
+		for _, d := range s.Devices { // one may be new, which a RESET had cut
+			delete(s.Cuts, Writer{s.ID, d.ID})
+		}
+	}
+}
+
+// branches returns the chains by which the devices of a Me are judged: the furthest, or those
+// of a fork.
+func (s *State) branches() []*chain.Chain {
+	if s.person.Forked() {
+		return s.person.Fork
+	}
+	return []*chain.Chain{s.person.Chain}
+}
+
+// listed reports whether a device is in the set of a branch.
+func (s *State) listed(device keys.ID) bool {
+	return slices.ContainsFunc(s.branches(), func(c *chain.Chain) bool { _, ok := c.State().Device(device); return ok })
+}
+
+// limitDevices notes how much counts of what devices wrote that are in the set no more, as
+// the op that took them out says. In a fork it is what any branch leaves them. A RESET may
+// say it also of a device that its chain never had.
+func (s *State) limitDevices() {
+	s.Cuts = make(map[Writer]uint64)
+	shared := cutsOf(s.person.Chain, nil)
+	said := make(map[keys.ID]int) // by how many branches beyond what they share
+	most := make(map[keys.ID]uint64)
+	for _, c := range s.person.Fork {
+		for device, n := range cutsOf(c, s.person.Chain) {
+			said[device]++
+			most[device] = max(most[device], n)
+		}
+	}
+	for device, n := range shared {
+		if said[device] == 0 || said[device] < len(s.person.Fork) {
+			most[device] = max(most[device], n)
+		}
+	}
+	for device, n := range most {
+		if !s.listed(device) {
+			s.Cuts[Writer{s.ID, device}] = n
+		}
+	}
+}
+
+// cutsOf returns the content cuts of a chain after an earlier state of it: of a device that it
+// took out that which did, of others the last.
+func cutsOf(c, earlier *chain.Chain) map[keys.ID]uint64 {
+	cuts := make(map[keys.ID]uint64)
+	for ; c.Before() != nil && (earlier == nil || c.Len() > earlier.Len()); c = c.Before() {
+		for _, cut := range c.Cuts() {
+			_, later := cuts[cut.Device]
+			if cut.Strand == oplog.Content && !later && !c.Before().State().Removed(cut.Device) {
+				cuts[cut.Device] = cut.Count
+			}
+		}
+	}
+	return cuts
+}
+
+// markBranches notes what is of a branch that lost: its ops are void, and its epochs are not
+// written with. Nothing is, in a fork.
+func (s *State) markBranches() {
+	s.Void = make(map[keys.Digest]bool)
+	for _, b := range s.chains.Branches() {
+		if s.person.Forked() {
+			break
+		}
+		for at := s.person.Chain; b != nil; b = b.Before() {
+			for at != nil && at.Len() > b.Len() {
+				at = at.Before()
+			}
+			if at != nil && at.Head() == b.Head() {
+				break
+			}
+			s.Void[b.Head()] = true
+		}
+	}
+	for id, e := range s.Epochs {
+		if void := s.Void[id] || s.unsound[id]; e.Void != void {
+			e.Void = void
+			s.Epochs[id] = e
+		}
+	}
+}
+
+// addEpochOf adds the epoch that an op of the device chain holds, if it does. One that is
+// not sound is read with, and never written with, whatever becomes of its branch.
+func (s *State) addEpochOf(o oplog.Op, b *DeviceOp) {
+	e, ok := b.epoch()
+	if !ok {
+		return
+	}
+	if b.unsound {
+		e.Replaces = nil // what it names may come later
+	}
+	s.addEpoch(o.ID(), o.User(), &e)
+	if b.unsound {
+		i := s.Epochs[o.ID()]
+		i.Void = true
+		s.Epochs[o.ID()] = i
+		if s.unsound == nil {
+			s.unsound = make(map[keys.Digest]bool)
+		}
+		s.unsound[o.ID()] = true
+	}
+}
+
+// epoch returns the epoch that an op of the device chain begins.
+func (b *DeviceOp) epoch() (e Epoch, ok bool) {
+	next := func(e *chain.NextEpoch) (Epoch, bool) {
+		if e == nil {
+			return Epoch{}, false
+		}
+		return Epoch{Commitment: e.Commitment, Depth: e.Depth, Replaces: e.Replaces}, true
+	}
+	switch b := b.Body.(type) {
+	case *chain.FirstEpoch:
+		return Epoch{Commitment: b.Commitment, Depth: b.Depth}, true
+	case *chain.DeviceRemove:
+		return next(&b.Epoch)
+	case *chain.Reset:
+		return next(&b.Epoch)
+	case *chain.Mend:
+		return next(b.Epoch)
+	}
+	return Epoch{}, false
 }
 
 // Device returns a device of a Me.
@@ -86,33 +288,13 @@ func (s *State) Device(id keys.ID) (Device, bool) {
 	return s.Devices[i], true
 }
 
-// Voters returns the devices that decide on the next device op of a Me
-// (docs/PROTOCOL.md §7.2): those alive of the highest class, elder first; if their
-// number is even, then the eldest of the next lower class that has one, else
-// without the youngest.
+// Voters returns the devices that decide on the next device op of a Me; none while its
+// chain is forked.
 func (s *State) Voters() []keys.ID {
-	if s.Kind != Me {
+	if s.person == nil || s.person.Forked() {
 		return nil
 	}
-	byClass := make(map[Class][]keys.ID) // in the order of the chain, which is that of s.Devices
-	for _, d := range s.Devices {
-		if d.Alive {
-			byClass[d.Class] = append(byClass[d.Class], d.ID)
-		}
-	}
-	var voters []keys.ID
-	for c := Server; c >= Phone; c-- {
-		switch {
-		case len(byClass[c]) == 0:
-		case len(voters) == 0:
-			if voters = byClass[c]; len(voters)%2 == 1 {
-				return voters
-			}
-		default:
-			return append(voters, byClass[c][0])
-		}
-	}
-	return voters[:len(voters)-1] // at least one is alive: that of genesis
+	return s.person.Chain.State().Voters
 }
 
 // SoleVoter reports whether device alone decides on the device set of a Me.
@@ -121,114 +303,79 @@ func (s *State) SoleVoter(device keys.ID) bool {
 	return len(v) == 1 && v[0] == device
 }
 
+// PartyOf returns what an admit elsewhere needs of a person as of the end of a chain: the
+// user, the head, the devices and the user box key.
+func PartyOf(c *chain.Chain, name string) Party {
+	s := c.State()
+	return party(s.User, s.Head, s.Devices(), s.Box, name)
+}
+
+func party(user, head keys.Digest, devices []Device, box keys.BoxID, name string) Party {
+	p := Party{User: user, Head: head, Box: box, Name: name}
+	for _, d := range devices {
+		p.Devices = append(p.Devices, d.ID)
+	}
+	slices.SortFunc(p.Devices, func(a, b keys.ID) int { return bytes.Compare(a[:], b[:]) })
+	return p
+}
+
 // PartyAt returns the user's Party as of an op of the device chain; it reports
 // false when head is none, or became void.
 func (e *Entity) PartyAt(head keys.Digest, name string) (Party, bool) {
-	if _, ok := e.log.Get(head); !ok || e.State().Kind != Me || e.State().Void[head] {
+	c, ok := e.facts.devices[head]
+	if !ok || e.State().Void[head] {
 		return Party{}, false
 	}
-	s := e.stateAt([]keys.Digest{head}, e.ID())
-	if s.DeviceHead != head {
-		return Party{}, false
-	}
-	return s.Party(name), true
+	return PartyOf(c, name), true
 }
 
 // AddDevice appends the op that makes a device one of the user's. a must be the
 // sole voter.
 func AddDevice(e *Entity, a Author, d NewDevice, class Class) (oplog.Op, error) {
-	return e.Control(a, oplog.FamilyMember, TypeDeviceAdd, DeviceAdd{
-		Device: d.ID, Class: class, Box: d.Box, Consent: d.Consent, Ref: d.Ref, Chain: e.nextLink(),
+	return e.Control(a, oplog.FamilyMember, TypeDeviceAdd, chain.DeviceAdd{
+		Device: d.ID, Class: class, Box: d.Box, Consent: d.Consent, Ref: d.Ref, Weight: chain.Learner, Chain: e.State().person.Chain.Next(),
 	})
 }
 
 // SetDeviceClass appends the op from which on a device is alive. a must be the
 // sole voter.
 func SetDeviceClass(e *Entity, a Author, device keys.ID, class Class) (oplog.Op, error) {
-	return e.Control(a, oplog.FamilyMember, TypeDeviceClass, DeviceClass{Device: device, Class: class, Chain: e.nextLink()})
+	return e.Control(a, oplog.FamilyMember, TypeDeviceClass, chain.DeviceClass{Device: device, Class: class, Chain: e.State().person.Chain.Next()})
 }
 
-// nextLink is the place of the next device op.
-func (e *Entity) nextLink() DeviceLink { return DeviceLink{Prev: e.State().DeviceHead} }
+// DeviceChain returns the device chain of a Me as it is shown to others; what its branches
+// share, while it is forked.
+func (e *Entity) DeviceChain() [][]byte { return ChainBytes(e.State().person.Chain) }
 
-// chainLink returns the place in the device chain that the body of a device op
-// names; nil for every other body, and where it is left out.
-func chainLink(body any) *DeviceLink {
-	switch b := body.(type) {
-	case *MasterAdd:
-		return b.Chain
-	case *Epoch:
-		return b.Chain
-	case *DeviceAdd:
-		return &b.Chain
-	case *DeviceClass:
-		return &b.Chain
+// ChainBytes returns the ops of a device chain as they travel.
+func ChainBytes(c *chain.Chain) [][]byte {
+	var raws [][]byte
+	for _, l := range c.Links() {
+		raws = append(raws, l.Marshal())
 	}
-	return nil
+	return raws
 }
 
-// judgeChain checks that a known control op of Me is the next of the one device
-// chain, by the sole voter, whose signature is its vote (docs/PROTOCOL.md §7.1).
-func judgeChain(s *State, o oplog.Op, body any) error {
-	link := chainLink(body)
-	switch {
-	case s.Kind != Me && link == nil:
-		return nil
-	case s.Kind != Me:
-		return fmt.Errorf("a device link outside Me")
-	case link == nil:
-		return fmt.Errorf("a device op without its place in the chain")
-	case link.Prev != s.DeviceHead || link.Reset != 0:
-		return fmt.Errorf("not the next device op: follows %v, the last is %v", link.Prev, s.DeviceHead)
-	case len(link.Votes) != 0 || !s.SoleVoter(o.Device()):
-		return fmt.Errorf("not by the one voter alone")
+// OpenDeviceChain checks a device chain that somebody shows. It fails when it is none, or
+// has no user box key.
+func OpenDeviceChain(raws [][]byte) (*chain.Chain, error) {
+	if len(raws) > chain.MaxOps {
+		return nil, fmt.Errorf("%w: a device chain of %d ops", ErrBody, len(raws))
 	}
-	return nil
-}
-
-func judgeDeviceAdd(s *State, b *DeviceAdd, refuse func(string, ...any) error) error {
-	if _, known := s.Device(b.Device); known {
-		return refuse("%v is in the set", b.Device)
-	}
-	switch {
-	case len(s.Devices) >= MaxDevices:
-		return refuse("full: %d devices", MaxDevices)
-	case !b.Class.valid():
-		return refuse("unknown class")
-	case b.Box.Check() != nil:
-		return refuse("a device without box key, or with one of low order")
-	}
-	if err := b.Device.Verify(keys.PurposeLink, Consent(s.ID, b.Device, b.Box), b.Consent); err != nil {
-		return refuse("without the device's consent: %v", err)
-	}
-	return nil
-}
-
-func judgeDeviceClass(s *State, b *DeviceClass, refuse func(string, ...any) error) error {
-	if _, known := s.Device(b.Device); !known {
-		return refuse("%v is not in the set", b.Device)
-	}
-	if !b.Class.valid() {
-		return refuse("unknown class")
-	}
-	return nil
-}
-
-func (c Class) valid() bool { return c >= Phone && c <= Server }
-
-// addDevice folds a DeviceAdd: the device speaks for the user in his Me.
-func (s *State) addDevice(b *DeviceAdd) {
-	s.Devices = append(slices.Clone(s.Devices), Device{ID: b.Device, Class: b.Class, Box: b.Box})
-	m := s.Members[s.ID]
-	m.Party.Devices = append(slices.Clone(m.Party.Devices), b.Device)
-	slices.SortFunc(m.Party.Devices, func(a, b keys.ID) int { return bytes.Compare(a[:], b[:]) })
-}
-
-func (s *State) setClass(b *DeviceClass) {
-	s.Devices = slices.Clone(s.Devices)
-	for i := range s.Devices {
-		if s.Devices[i].ID == b.Device {
-			s.Devices[i].Class, s.Devices[i].Alive = b.Class, true
+	links := make([]chain.Link, len(raws))
+	for i, raw := range raws {
+		l, err := chain.ParseLink(raw)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrBody, err)
 		}
+		links[i] = l
 	}
+	c, err := chain.Open(links)
+	switch {
+	case err != nil:
+		return nil, refusedChain(err)
+	case c.State().Box.IsZero():
+		return nil, fmt.Errorf("%w: a device chain without a user box key", ErrBody)
+	}
+	return c, nil
 }

@@ -80,13 +80,13 @@ func (e *Entity) dismissals() []Dismissal {
 }
 
 // PartOf returns what of the control strand tells somebody that he is no member, as a
-// log of its own: his removal, and what makes his admissions void, with all that these
-// build on, and nothing after. It is nil where nothing of it was found yet: of what may
+// log of its own: his removal, what makes it count, and what makes his admissions void,
+// with all that these build on, and nothing after. It is nil where nothing of it was found yet: of what may
 // make an admission void a few candidates are looked at in one call.
 func (e *Entity) PartOf(d Dismissal) *oplog.Log {
 	var tells []keys.Digest
 	if !d.End.IsZero() {
-		tells = append(tells, d.End)
+		tells = append(append(tells, d.End), e.keeperOf(d.End)...)
 	}
 	for _, id := range d.Admits {
 		n, ok := e.facts.reach.number[id]
@@ -101,6 +101,24 @@ func (e *Entity) PartOf(d Dismissal) *oplog.Log {
 		return nil
 	}
 	return e.Until(tells...)
+}
+
+// keeperOf returns by what an op counts that is beside a final checkpoint: the checkpoint
+// that keeps it, with its acks where it is not final without them.
+func (e *Entity) keeperOf(id keys.Digest) []keys.Digest {
+	f := e.facts
+	c, _, kept := e.verdict(f.reach.upTo(e.log.Heads(oplog.Control))).keptBy(f.reach.number[id])
+	if !kept {
+		return nil
+	}
+	ids := []keys.Digest{f.reach.ops[c].ID()}
+	if final, _ := e.final(f.reach.upTo(ids), c); final {
+		return ids
+	}
+	for _, a := range f.acks[c] {
+		ids = append(ids, f.reach.ops[a].ID())
+	}
+	return ids
 }
 
 // hunt is how far it was looked for what makes an op void.

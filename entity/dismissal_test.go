@@ -14,10 +14,10 @@ import (
 func TestDismissals(t *testing.T) {
 	t.Parallel()
 	admit := func(w *world, by string) oplog.Op {
-		return w.must(t, by, oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: w.who(t, "eve").party(), Role: entity.Member, Ref: &w.ref})
+		return w.Must(t, by, oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: w.Who(t, "eve").Party(), Role: entity.Member, Ref: &w.Ref})
 	}
 	title := func(w *world, by, text string) {
-		w.must(t, by, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: text})
+		w.Must(t, by, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: text})
 	}
 	for name, beside := range map[string]func(w, other *world){
 		"the owner was removed": func(w, other *world) {
@@ -26,8 +26,8 @@ func TestDismissals(t *testing.T) {
 		},
 		"who made him owner was removed": func(w, other *world) {
 			w.remove(t, "founder", "anna")
-			party := w.who(t, "dora").party()
-			other.must(t, "anna", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
+			party := w.Who(t, "dora").Party()
+			other.Must(t, "anna", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: party})
 			admit(other, "dora")
 		},
 		"two at one place": func(w, other *world) {
@@ -40,15 +40,15 @@ func TestDismissals(t *testing.T) {
 			admit(other, "anna")
 		},
 		"a checkpoint": func(w, other *world) {
-			w.checkpoint(t, "founder")
+			w.Close(t, "founder")
 			admit(other, "carl")
 			title(other, "anna", "beside")
 		},
 		"a checkpoint that others acked": func(w, other *world) {
-			c := w.checkpoint(t, "anna")
+			c := w.Close(t, "anna")
 			first := w.clone(t)
 			for at, name := range map[*world]string{w: "ben", first: "carl"} { // beside each other
-				if _, err := at.Ack(w.who(t, name).author(), c.ID()); err != nil {
+				if _, err := at.Ack(w.Who(t, name).Author(), c.ID()); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -64,14 +64,14 @@ func TestDismissals(t *testing.T) {
 		if w.standing(t, "eve") != 0 {
 			t.Fatalf("%s: eve is %v, for no member", name, w.standing(t, "eve"))
 		}
-		eve := w.who(t, "eve")
+		eve := w.Who(t, "eve")
 		var told []entity.Dismissal
 		for _, d := range w.Dismissals() {
-			if d.User == eve.user() {
+			if d.User == eve.User() {
 				told = append(told, d)
 			}
 		}
-		if len(told) != 1 || !slices.Equal(told[0].Devices, eve.party().Devices) || len(told[0].Admits) != 1 {
+		if len(told) != 1 || !slices.Equal(told[0].Devices, eve.Party().Devices) || len(told[0].Admits) != 1 {
 			t.Errorf("%s: dismissals of eve: %+v", name, told)
 			continue
 		}
@@ -99,23 +99,23 @@ func TestDismissalsOfOthers(t *testing.T) {
 	t.Parallel()
 	w := owners(t, "anna")
 	other := w.clone(t)
-	w.admit(t, "leaver", entity.Member)
-	w.must(t, "leaver", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
-	o := other.must(t, "anna", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: w.who(t, "leaver").party(), Role: entity.Member, Ref: &w.ref})
+	w.Admit(t, "leaver", entity.Member)
+	w.Must(t, "leaver", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+	o := other.Must(t, "anna", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: w.Who(t, "leaver").Party(), Role: entity.Member, Ref: &w.Ref})
 	w.merge(t, other)
 	if w.Counts(o) || w.standing(t, "leaver") != entity.Gone {
 		t.Fatalf("an admission beside a leave counts: %v, he is %v", w.Counts(o), w.standing(t, "leaver"))
 	}
-	w.who(t, "stranger")
+	w.Who(t, "stranger")
 	if got := w.Dismissals(); len(got) != 0 {
 		t.Errorf("nobody was dismissed: %+v", got)
 	}
 	o = w.remove(t, "founder", "dora")
 	got := w.Dismissals()
-	if len(got) != 1 || got[0].User != w.who(t, "dora").user() || got[0].End != o.ID() || len(got[0].Admits) != 0 {
+	if len(got) != 1 || got[0].User != w.Who(t, "dora").User() || got[0].End != o.ID() || len(got[0].Admits) != 0 {
 		t.Fatalf("dora was removed: %+v", got)
 	}
-	w.rekey(t)
+	w.Rekey(t)
 	if part := w.PartOf(got[0]); part == nil || !slices.Equal(part.Heads(oplog.Control), []keys.Digest{o.ID()}) {
 		t.Errorf("her part does not end with the removal: %v", part)
 	}

@@ -1,5 +1,5 @@
 // Package entity says what a log means: who is a member, who may admit, which
-// epochs of op-keys there are, what was written.
+// epochs of op-keys there are, what counts of what was written.
 //
 // An [Entity] is a log and the [State] folded from it. Every operation is judged
 // by the state at its own past and nothing else, so that whoever has the past
@@ -16,7 +16,9 @@
 //
 // A Me has no members but a chain of devices; [State.Voters] says which of them
 // decide on the next. Its content strand is the me-oplog, by which the devices
-// follow one another; [Entity.FoldMe] reads it.
+// follow one another; package me reads it, as package board does the content of a
+// Board. Package entity says of content who wrote it, by which right, and whether it
+// counts; [Entity.Read] opens a body.
 //
 // The package is pure: no clock, no I/O, no goroutine. docs/PROTOCOL.md §2 and §6
 // are the specification.

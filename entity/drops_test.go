@@ -15,27 +15,27 @@ import (
 // through for each op that comes.
 func TestAttackDropsBeside(t *testing.T) {
 	w := owners(t, "anna")
-	dora, phone := w.who(t, "dora"), newDevice("phone")
-	both := dora.party()
-	both.Devices = sorted([]keys.ID{dora.key.ID(), phone.key.ID()})
+	dora, phone := w.Who(t, "dora"), newDevice("phone")
+	both := dora.Party()
+	both.Devices = sorted([]keys.ID{dora.Key.ID(), phone.Key.ID()})
 	turn := func(w *world, p person, drops keys.ID) []oplog.Op { // a device goes, and comes back
 		left := both
 		left.Devices = slices.DeleteFunc(slices.Clone(both.Devices), func(d keys.ID) bool { return d == drops })
 		var ops []oplog.Op
 		for _, d := range []entity.Devices{{Party: left, Cuts: []entity.Cut{{Device: drops, Strand: oplog.Content}}}, {Party: both, Cuts: []entity.Cut{}}} {
-			o := sign(t, p, w.draft(p, oplog.Control, oplog.FamilyMember, entity.TypeDevices, d))
+			o := sign(t, p, w.Draft(p, oplog.Control, oplog.FamilyMember, entity.TypeDevices, d))
 			checkAdded(t, w.Entity, o)
 			ops = append(ops, o)
 		}
 		return ops
 	}
-	o := sign(t, dora, w.draft(dora, oplog.Control, oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: both, Cuts: []entity.Cut{}}))
+	o := sign(t, dora, w.Draft(dora, oplog.Control, oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: both, Cuts: []entity.Cut{}}))
 	checkAdded(t, w.Entity, o)
 	side := w.clone(t)
 	var flood []oplog.Op
 	for range 1000 {
-		flood = append(flood, turn(side, dora.by(phone.key), dora.key.ID())...)
-		turn(w, dora, phone.key.ID())
+		flood = append(flood, turn(side, dora.By(phone.Key), dora.Key.ID())...)
+		turn(w, dora, phone.Key.ID())
 	}
 	start := time.Now()
 	for _, o := range flood {
@@ -56,25 +56,25 @@ func TestAttackDropsBeside(t *testing.T) {
 // where a device only signed twice. A device that drops itself does not void that.
 func TestDropsBeside(t *testing.T) {
 	w := owners(t, "anna")
-	anna, phone := w.who(t, "anna"), newDevice("phone")
-	one, both := anna.party(), anna.party()
-	both.Devices = sorted([]keys.ID{anna.key.ID(), phone.key.ID()})
-	drop := entity.Devices{Party: one, Cuts: []entity.Cut{{Device: phone.key.ID(), Strand: oplog.Content}}}
+	anna, phone := w.Who(t, "anna"), newDevice("phone")
+	one, both := anna.Party(), anna.Party()
+	both.Devices = sorted([]keys.ID{anna.Key.ID(), phone.Key.ID()})
+	drop := entity.Devices{Party: one, Cuts: []entity.Cut{{Device: phone.Key.ID(), Strand: oplog.Content}}}
 	write := func(w *world, p person, typ uint16, body any) oplog.Op {
-		o := sign(t, p, w.draft(p, oplog.Control, oplog.FamilyMember, typ, body))
+		o := sign(t, p, w.Draft(p, oplog.Control, oplog.FamilyMember, typ, body))
 		checkAdded(t, w.Entity, o)
 		return o
 	}
 	write(w, anna, entity.TypeDevices, entity.Devices{Party: both, Cuts: []entity.Cut{}})
 	var removals []oplog.Op
-	w.admit(t, "eve", entity.Member)
+	w.Admit(t, "eve", entity.Member)
 	base := w.clone(t)
 	for _, name := range []string{"dora", "eve"} {
 		next := nextEpoch(base)
 		next.Depth, next.Replaces = 2, epochs(base)
-		removals = append(removals, write(base.clone(t), anna.by(phone.key), entity.TypeRemove, entity.Remove{User: w.who(t, name).user(), Cuts: []entity.Cut{}, Epoch: next}))
+		removals = append(removals, write(base.clone(t), anna.By(phone.Key), entity.TypeRemove, entity.Remove{User: w.Who(t, name).User(), Cuts: []entity.Cut{}, Epoch: next}))
 	}
-	self := write(base.clone(t), anna.by(phone.key), entity.TypeDevices, drop)
+	self := write(base.clone(t), anna.By(phone.Key), entity.TypeDevices, drop)
 	for _, order := range [][]oplog.Op{removals, {removals[1], removals[0]}} {
 		w := base.clone(t)
 		for _, o := range order {
@@ -93,8 +93,8 @@ func TestDropsBeside(t *testing.T) {
 		}
 		checkAgrees(t, w.Entity)
 	}
-	dora := w.who(t, "dora")
-	mine := write(base.clone(t), dora, entity.TypeDevices, entity.Devices{Party: dora.party(), Cuts: []entity.Cut{}})
+	dora := w.Who(t, "dora")
+	mine := write(base.clone(t), dora, entity.TypeDevices, entity.Devices{Party: dora.Party(), Cuts: []entity.Cut{}})
 	base.remove(t, "founder", "dora")
 	checkAdded(t, base.Entity, mine) // so that something is void
 	checkAdded(t, base.Entity, self)

@@ -2,7 +2,6 @@ package entity
 
 import (
 	"slices"
-	"time"
 
 	"pttnode/keys"
 	"pttnode/oplog"
@@ -17,13 +16,11 @@ const (
 	DueBeside  Due = 1 // acts beside the last one do nothing until the next keeps them
 	DueRemoval Due = 2 // somebody was removed, and could still act beside it
 	DueMany    Due = 3 // MaxOpen ops since the last one
-	DueDead    Due = 4 // the last one is DropAfter old, and something is dead
 )
 
-// WantsCheckpoint says whether a user, who has the keys of ring, has a reason to make a
-// checkpoint, and which. One that waits for acks, also for his, is reason not to, but for the
-// founder: see Waits.
-func (e *Entity) WantsCheckpoint(user keys.Digest, ring Keyring, now time.Time) Due {
+// WantsCheckpoint says whether a user has a reason to make a checkpoint, and which. One that
+// waits for acks, also for theirs, is reason not to, but for the founder: see Waits.
+func (e *Entity) WantsCheckpoint(user keys.Digest) Due {
 	f, s := e.facts, e.State()
 	if m, ok := s.Member(user); !ok || m.Standing != Active || m.Role != Master || !ruleOf[s.Kind].policy || s.Ended || s.Frozen {
 		return NotDue
@@ -31,14 +28,14 @@ func (e *Entity) WantsCheckpoint(user keys.Digest, ring Keyring, now time.Time) 
 	tip := f.tip(s)
 	if s.Founder != user {
 		all := f.reach.upTo(e.log.Heads(oplog.Control))
-		if _, waits := e.Waits(ring); waits || e.waitsOf(user, tip, all) {
+		if _, waits := e.Waits(); waits || e.waitsOf(user, tip, all) {
 			return NotDue
 		}
 	}
 	if len(e.Pending()) > 0 {
 		return DueBeside
 	}
-	due, open := NotDue, 0
+	open := 0
 	tip = max(tip, 0) // without one genesis, which is before all
 	for n := tip + 1; n < len(f.bodies); n++ {
 		o := f.reach.ops[n]
@@ -48,25 +45,22 @@ func (e *Entity) WantsCheckpoint(user keys.Digest, ring Keyring, now time.Time) 
 		if len(removes(o, f.bodies[n])) > 0 {
 			return DueRemoval
 		}
-		if open++; open >= MaxOpen {
-			due = DueMany
-		}
+		open++
 	}
-	if due == NotDue && e.wantsDrop(tip, ring, now) {
-		return DueDead
+	if open >= MaxOpen {
+		return DueMany
 	}
-	return due
+	return NotDue
 }
 
-// Waits returns the lowest checkpoint that waits for acks and can be checked with the keys of
-// ring. The founder, who needs none, gives it time.
-func (e *Entity) Waits(ring Keyring) (c oplog.Op, ok bool) {
-	for _, n := range e.unacked() {
-		if _, err := e.listOf(n, ring); err == nil {
-			return e.facts.reach.ops[n], true
-		}
+// Waits returns the lowest checkpoint that waits for acks. The founder, who needs none,
+// gives it time.
+func (e *Entity) Waits() (c oplog.Op, ok bool) {
+	waiting := e.unacked()
+	if len(waiting) == 0 {
+		return oplog.Op{}, false
 	}
-	return oplog.Op{}, false
+	return e.facts.reach.ops[waiting[0]], true
 }
 
 // unacked returns the checkpoints after the last final one that wait for acks, ascending by
@@ -90,12 +84,11 @@ func (f *facts) tip(s *State) int {
 	return f.reach.number[s.Final.ID]
 }
 
-// WantsAck returns the checkpoint that a user, who has the keys of ring, should ack: one
-// that waits for it, or the last final one of somebody else, which then nobody can undo
-// alone, or one before it that is not settled; none that drops what he cannot check. The
-// founder acks last: as long as that does not make it final he may have to go on without
-// it, and nobody should stand for two.
-func (e *Entity) WantsAck(user keys.Digest, ring Keyring) (checkpoint keys.Digest, ok bool) {
+// WantsAck returns the checkpoint that a user should ack: one that waits for it, or the
+// last final one of somebody else, which then nobody can undo alone, or one before it that
+// is final by its founder's word alone. The founder acks last: as long as that does not make
+// it final they may have to go on without it, and nobody should stand for two.
+func (e *Entity) WantsAck(user keys.Digest) (checkpoint keys.Digest, ok bool) {
 	f, s := e.facts, e.State()
 	m, is := s.Member(user)
 	if !is || m.Standing != Active || m.Role != Master || s.Ended || s.Frozen {
@@ -109,9 +102,6 @@ func (e *Entity) WantsAck(user keys.Digest, ring Keyring) (checkpoint keys.Diges
 			return slices.ContainsFunc(f.acks[c], func(a int) bool { return f.reach.ops[a].User() == user })
 		}
 		if f.reach.ops[c].User() != user && e.heard(user, c) && !slices.ContainsFunc(f.next[f.prev[c]], acked) {
-			if _, err := e.listOf(c, ring); err != nil {
-				continue
-			}
 			return f.reach.ops[c].ID(), true // of those that follow one, one only
 		}
 	}
@@ -141,11 +131,21 @@ func (e *Entity) heard(user keys.Digest, c int) bool {
 // one, and of those before it, the last first, what another could take the place of.
 func (e *Entity) ackable() []int {
 	ns := e.unacked()
-	chain, settled := e.settledOf()
+	all := e.facts.reach.upTo(e.log.Heads(oplog.Control))
+	chain := e.closedAt(all).chain
 	for i, c := range slices.Backward(chain) {
-		if i == len(chain)-1 || !settled[i] {
+		if _, acked := e.final(all, c); i == len(chain)-1 || !acked {
 			ns = append(ns, c)
 		}
 	}
 	return ns
+}
+
+// standers returns who made or acked a checkpoint.
+func (f *facts) standers(c int) map[keys.Digest]bool {
+	users := map[keys.Digest]bool{f.reach.ops[c].User(): true}
+	for _, a := range f.acks[c] {
+		users[f.reach.ops[a].User()] = true
+	}
+	return users
 }

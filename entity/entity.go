@@ -18,6 +18,7 @@ var (
 	ErrEnded         = errors.New("entity: ended")
 	ErrFrozen        = errors.New("entity: written by a newer version; upgrade to write here")
 	ErrNoKey         = errors.New("entity: no op-key for it")
+	ErrNoBody        = errors.New("entity: its body is not here")
 	ErrAlready       = errors.New("entity: already so")
 	ErrFull          = errors.New("entity: no room for another member")
 	ErrLastOwner     = errors.New("entity: the founder cannot leave")
@@ -34,7 +35,8 @@ type Entity struct {
 	past    map[string]*State // states at older sets of heads
 	rights  map[keys.ID]right // what let the last content op of a device in
 
-	reading reading // of content
+	owners  owners // who of the authors of content was an owner
+	profile profile
 }
 
 func newEntity(log *oplog.Log) *Entity {
@@ -59,6 +61,9 @@ func Open(log *oplog.Log) (*Entity, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrBody, err)
 		}
+		if err := e.facts.place(o, body); err != nil {
+			return nil, err
+		}
 		e.facts.add(log, o, body)
 	}
 	if len(e.facts.reach.ops) == 0 {
@@ -67,11 +72,6 @@ func Open(log *oplog.Log) (*Entity, error) {
 	var err error
 	if e.facts.founded, err = begin(e.facts.reach.ops[0], e.facts.bodies[0]); err != nil {
 		return nil, err
-	}
-	for _, c := range e.facts.points { // a stub has no hash of its own
-		if d, ok := log.Dropped(e.facts.reach.ops[c].ID()); ok && !e.isList(c, d.Stubs) {
-			return nil, fmt.Errorf("%w: of %v", ErrDropped, d.Checkpoint)
-		}
 	}
 	return e, nil
 }
@@ -110,6 +110,9 @@ func (e *Entity) Add(o oplog.Op) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", ErrBody, err)
 	}
+	if err := e.facts.place(o, body); err != nil {
+		return false, err
+	}
 	genesis := len(e.facts.reach.ops) == 0
 	linear := !genesis && e.state != nil && slices.Equal(o.Parents(), e.log.Heads(oplog.Control))
 	var before *State
@@ -132,6 +135,7 @@ func (e *Entity) Add(o oplog.Op) (bool, error) {
 		e.facts.founded, _ = begin(o, body) // judged just now
 	}
 	clashed := e.facts.lastClash
+	forked, again := e.facts.forks[o.Device()]
 	e.facts.add(e.log, o, body)
 	if e.judged != nil && e.judged.state == before {
 		e.judged.at = len(e.facts.bodies) - 1
@@ -139,9 +143,15 @@ func (e *Entity) Add(o oplog.Op) (bool, error) {
 	} else {
 		e.judged = nil
 	}
-	if linear && e.facts.lastClash == clashed && o.Family() != oplog.FamilyCheckpoint && !e.acquits(o, body) {
+	me := e.state != nil && e.facts.kind() == Me // which comes to the same in any order
+	switch {
+	case linear && body == nil && again && o.Seq() >= forked && !takesAway(o) && e.facts.kind() != Me:
+		// One more of a device that signs two at one place, of a type without effect: it is
+		// void, and so nothing else becomes. Whoever writes many costs no fold for each.
+		e.state.void(o, body)
+	case me || linear && e.facts.lastClash == clashed && o.Family() != oplog.FamilyCheckpoint && !e.acquits(o, body):
 		apply(e.state, o, body)
-	} else {
+	default:
 		e.state = nil
 	}
 	return true, nil
@@ -226,7 +236,7 @@ func (e *Entity) judgeContent(o oplog.Op) error {
 	case !at.Speaks(o.User(), o.Device(), ruleOf[at.Kind].writes):
 		return fmt.Errorf("%w: content op %v by %v", ErrNotAuthorized, o.ID(), o.User())
 	}
-	if n, ok := e.facts.epochs[o.Epoch()]; !ok || !e.facts.reach.upTo(o.Auth()).has(n) {
+	if n, ok := e.facts.epochs[o.Epoch()]; o.Size() > 0 && (!ok || !e.facts.reach.upTo(o.Auth()).has(n)) {
 		return fmt.Errorf("%w: content op %v in an unknown epoch", ErrNotAuthorized, o.ID())
 	}
 	e.rights[o.Device()] = r

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pttnode/entity"
+	"pttnode/entity/entitytest"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -17,11 +18,11 @@ import (
 // remove is p removing a member.
 func (w *world) remove(tb testing.TB, by, name string) oplog.Op {
 	tb.Helper()
-	o, key, err := w.RemoveMember(w.who(tb, by).author(), w.who(tb, name).user())
+	o, key, err := w.RemoveMember(w.Who(tb, by).Author(), w.Who(tb, name).User())
 	if err != nil {
 		tb.Fatalf("%s removes %s: %v", by, name, err)
 	}
-	w.ring[o.ID()] = key
+	w.Ring[o.ID()] = key
 	return o
 }
 
@@ -35,16 +36,16 @@ func held(r entity.Keyring) func(keys.Digest) bool {
 func TestAttackO19(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
-	old := maps.Clone(w.ring)
+	old := maps.Clone(w.Ring)
 	w.remove(t, "master", "member")
-	_, err := w.Write(w.who(t, "founder").author(), old, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: "x"})
+	_, err := w.Write(w.Who(t, "founder").Author(), old, oplog.FamilyArticle, entitytest.TypeNew, keys.Digest{}, entitytest.Words{Title: "x"})
 	if !errors.Is(err, entity.ErrNoKey) {
 		t.Errorf("Write with the old keys: %v, want ErrNoKey", err)
 	}
 	if got, ok := w.State().WritingEpoch(held(old)); ok {
 		t.Errorf("the old keys are written with: %+v", got)
 	}
-	o := w.post(t, "founder", "new")
+	o := w.Post(t, "founder", "new")
 	if _, ok := old[o.Epoch()]; ok {
 		t.Error("written in an old epoch")
 	}
@@ -61,31 +62,31 @@ func TestWrittenAfterLeave(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
 	before := w.clone(t)
-	w.must(t, "reader", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
-	o := w.post(t, "founder", "with the old key")
+	w.Must(t, "reader", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+	o := w.Post(t, "founder", "with the old key")
 	if i := w.State().Epochs[o.Epoch()]; !i.Left || i.Tainted || !w.State().NeedsEpoch() {
 		t.Errorf("written in %+v, want one that who left has and that is to be replaced", i)
 	}
-	saw := w.rekey(t)
-	if got := w.post(t, "founder", "with the new key").Epoch(); got != saw.ID() || w.State().NeedsEpoch() {
+	saw := w.Rekey(t)
+	if got := w.Post(t, "founder", "with the new key").Epoch(); got != saw.ID() || w.State().NeedsEpoch() {
 		t.Errorf("written in %v, want the one that has seen the leave", got)
 	}
 	checkAgrees(t, w.Entity)
 
 	var deeper oplog.Op // by another owner, beside the leave
 	for range 2 {
-		o, key, err := before.Rotate(w.who(t, "master").author())
+		o, key, err := before.Rotate(w.Who(t, "master").Author())
 		if err != nil {
 			t.Fatal(err)
 		}
-		deeper, before.ring[o.ID()] = o, key
+		deeper, before.Ring[o.ID()] = o, key
 	}
 	w.merge(t, before)
-	maps.Copy(w.ring, before.ring)
+	maps.Copy(w.Ring, before.Ring)
 	if a, b := w.State().Epochs[saw.ID()], w.State().Epochs[deeper.ID()]; a.Left || !b.Left || a.Depth >= b.Depth {
 		t.Fatalf("epochs %+v and %+v: this proves nothing", a, b)
 	}
-	if got := w.post(t, "founder", "beside").Epoch(); got != saw.ID() || w.State().NeedsEpoch() {
+	if got := w.Post(t, "founder", "beside").Epoch(); got != saw.ID() || w.State().NeedsEpoch() {
 		t.Errorf("written in %v, want the one that has seen the leave", got)
 	}
 	checkAgrees(t, w.Entity)
@@ -104,8 +105,8 @@ func TestWrittenAfterLeave(t *testing.T) {
 func TestAttackManyLeaves(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
-	m := w.who(t, "member")
-	d := w.draft(m, oplog.Control, oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: []entity.Cut{}})
+	m := w.Who(t, "member")
+	d := w.Draft(m, oplog.Control, oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: []entity.Cut{}})
 	var leaves []oplog.Op
 	for range 20 {
 		d.At = d.At.Add(time.Second)
@@ -118,7 +119,7 @@ func TestAttackManyLeaves(t *testing.T) {
 			t.Errorf("after %d leaves: needs an epoch: %v", i+1, needs)
 		}
 		if i == 0 {
-			w.rekey(t)
+			w.Rekey(t)
 		}
 	}
 	checkAgrees(t, w.Entity)
@@ -130,14 +131,14 @@ func TestRemovedBesideLeave(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
 	before := w.clone(t)
-	w.must(t, "member", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
-	old := w.post(t, "founder", "with the old key").Epoch()
+	w.Must(t, "member", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+	old := w.Post(t, "founder", "with the old key").Epoch()
 	removal := before.remove(t, "master", "member")
 	w.merge(t, before)
 	if i := w.State().Epochs[old]; !i.Tainted || i.Left {
 		t.Errorf("an epoch of before both: %+v, want it tainted", i)
 	}
-	if got := w.post(t, "founder", "with the new key").Epoch(); got != removal.ID() || w.State().NeedsEpoch() {
+	if got := w.Post(t, "founder", "with the new key").Epoch(); got != removal.ID() || w.State().NeedsEpoch() {
 		t.Errorf("written in %v, want that of the removal", got)
 	}
 	checkAgrees(t, w.Entity)
@@ -147,10 +148,10 @@ func TestRemovedBesideLeave(t *testing.T) {
 func TestAttackO20(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
-	m := w.who(t, "master")
-	user := w.who(t, "member").user()
+	m := w.Who(t, "master")
+	user := w.Who(t, "member").User()
 	for _, next := range []entity.NextEpoch{{}, {Commitment: keys.Digest{1}}, {Commitment: keys.Digest{1}, Depth: 1}, {Commitment: keys.Digest{1}, Depth: 9, Replaces: epochs(w)}} {
-		o := sign(t, m, w.draft(m, oplog.Control, oplog.FamilyMember, entity.TypeRemove, entity.Remove{User: user, Cuts: []entity.Cut{}, Epoch: next}))
+		o := sign(t, m, w.Draft(m, oplog.Control, oplog.FamilyMember, entity.TypeRemove, entity.Remove{User: user, Cuts: []entity.Cut{}, Epoch: next}))
 		checkRefused(t, w.Entity, o, entity.ErrNotAuthorized)
 	}
 	o := w.remove(t, "master", "member")
@@ -164,16 +165,16 @@ func TestAttackO20(t *testing.T) {
 func TestAttackO17(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
-	first := w.State().Epochs[w.rekey(t).ID()].ID
+	first := w.State().Epochs[w.Rekey(t).ID()].ID
 	o := w.remove(t, "master", "member")
 	for _, name := range []string{"member", "gone", "stranger"} {
 		for _, epoch := range []keys.Digest{o.ID(), first} {
-			if box, err := w.SealKey(w.who(t, name).user(), epoch, w.ring[epoch]); !errors.Is(err, entity.ErrNotAuthorized) || box != nil {
+			if box, err := w.SealKey(w.Who(t, name).User(), epoch, w.Ring[epoch]); !errors.Is(err, entity.ErrNotAuthorized) || box != nil {
 				t.Errorf("SealKey to %s: %v, want ErrNotAuthorized", name, err)
 			}
 		}
 	}
-	if _, err := w.SealKey(w.who(t, "reader").user(), w.ID(), w.ring[first]); !errors.Is(err, entity.ErrNotAuthorized) {
+	if _, err := w.SealKey(w.Who(t, "reader").User(), w.ID(), w.Ring[first]); !errors.Is(err, entity.ErrNotAuthorized) {
 		t.Errorf("SealKey of an epoch that is none: %v", err)
 	}
 }
@@ -185,25 +186,25 @@ func TestAttackO16(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
 	o := w.remove(t, "master", "member")
-	key := w.ring[o.ID()]
+	key := w.Ring[o.ID()]
 	for _, name := range []string{"founder", "master", "reader"} {
-		p := w.who(t, name)
-		box, err := w.SealKey(p.user(), o.ID(), key)
+		p := w.Who(t, name)
+		box, err := w.SealKey(p.User(), o.ID(), key)
 		if err != nil {
 			t.Fatalf("SealKey to %s: %v", name, err)
 		}
-		got, err := w.State().OpenSealed(o.ID(), box, p.me.Key.UserBox())
+		got, err := w.State().OpenSealed(o.ID(), box, p.Me.Key.UserBox())
 		if err != nil || got.Secret() != key.Secret() {
 			t.Errorf("OpenSealed by %s: %v", name, err)
 		}
-		if _, err := w.State().OpenSealed(o.ID(), box, w.who(t, "member").me.Key.UserBox()); !errors.Is(err, keys.ErrBox) {
+		if _, err := w.State().OpenSealed(o.ID(), box, w.Who(t, "member").Me.Key.UserBox()); !errors.Is(err, keys.ErrBox) {
 			t.Errorf("OpenSealed of %s's box by another: %v, want ErrBox", name, err)
 		}
 		for id := range w.State().Epochs {
 			if id == o.ID() {
 				continue
 			}
-			if _, err := w.State().OpenSealed(id, box, p.me.Key.UserBox()); !errors.Is(err, keys.ErrBox) {
+			if _, err := w.State().OpenSealed(id, box, p.Me.Key.UserBox()); !errors.Is(err, keys.ErrBox) {
 				t.Errorf("OpenSealed as another epoch's: %v, want ErrBox", err)
 			}
 		}
@@ -215,11 +216,11 @@ func TestAttackO18(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
 	o := w.remove(t, "master", "member")
-	p := w.who(t, "reader")
-	if _, err := w.SealKey(p.user(), o.ID(), keys.NewOpKey()); !errors.Is(err, entity.ErrNoKey) {
+	p := w.Who(t, "reader")
+	if _, err := w.SealKey(p.User(), o.ID(), keys.NewOpKey()); !errors.Is(err, entity.ErrNoKey) {
 		t.Errorf("SealKey of another key: %v, want ErrNoKey", err)
 	}
-	to := p.party().Box
+	to := p.Party().Box
 	commitment := w.State().Epochs[o.ID()].Commitment
 	eid := w.ID()
 	lie := keys.NewOpKey().Secret()
@@ -228,7 +229,7 @@ func TestAttackO18(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if key, err := w.State().OpenSealed(o.ID(), box, p.me.Key.UserBox()); !errors.Is(err, entity.ErrNoKey) {
+		if key, err := w.State().OpenSealed(o.ID(), box, p.Me.Key.UserBox()); !errors.Is(err, entity.ErrNoKey) {
 			t.Errorf("OpenSealed of %d other bytes = %v, %v, want ErrNoKey", len(plain), key, err)
 		}
 	}
@@ -239,7 +240,7 @@ func TestHistory(t *testing.T) {
 	t.Parallel()
 	day := 24 * time.Hour
 	at := func(p person, days int) entity.Author {
-		a := p.author()
+		a := p.Author()
 		a.Now = now.Add(time.Duration(days) * day)
 		return a
 	}
@@ -258,23 +259,23 @@ func TestHistory(t *testing.T) {
 	} {
 		for _, byInvite := range []bool{false, true} {
 			w := found(t, entity.Board)
-			f := w.who(t, "founder")
+			f := w.Who(t, "founder")
 			old := epochs(w)
 			for _, days := range []int{5, 9} {
 				o, key, err := w.Rotate(at(f, days))
 				if err != nil {
 					t.Fatalf("Rotate: %v", err)
 				}
-				w.ring[o.ID()] = key
+				w.Ring[o.ID()] = key
 				old = append(old, o.ID())
 			}
-			how := entity.Admission{Party: w.who(t, "newcomer").party(), Role: entity.Member, Ref: &w.ref}
+			how := entity.Admission{Party: w.Who(t, "newcomer").Party(), Role: entity.Member, Ref: &w.Ref}
 			if byInvite {
 				how.History = &c.history
 			} else {
-				w.must(t, "founder", oplog.FamilyPolicy, entity.TypeHistory, entity.SetHistory{History: c.history})
+				w.Must(t, "founder", oplog.FamilyPolicy, entity.TypeHistory, entity.SetHistory{History: c.history})
 			}
-			_, err := entity.ApproveJoinEntity(w.Entity, at(f, 10), w.ring, how)
+			_, err := entity.ApproveJoinEntity(w.Entity, at(f, 10), w.Ring, how)
 			if errors.Is(err, entity.ErrNoKey) != c.rotate {
 				t.Errorf("%s: ApproveJoinEntity: %v", c.name, err)
 				continue
@@ -284,12 +285,12 @@ func TestHistory(t *testing.T) {
 				if err != nil {
 					t.Fatalf("Rotate: %v", err)
 				}
-				w.ring[o.ID()] = key
-				if _, err := entity.ApproveJoinEntity(w.Entity, at(f, 10), w.ring, how); err != nil {
+				w.Ring[o.ID()] = key
+				if _, err := entity.ApproveJoinEntity(w.Entity, at(f, 10), w.Ring, how); err != nil {
 					t.Fatalf("%s: ApproveJoinEntity after a new epoch: %v", c.name, err)
 				}
 			}
-			n := w.who(t, "newcomer").user()
+			n := w.Who(t, "newcomer").User()
 			got := 0
 			for _, id := range old {
 				if w.MayHave(n, id) {
@@ -299,8 +300,8 @@ func TestHistory(t *testing.T) {
 			if got != c.old {
 				t.Errorf("%s: a newcomer may have %d of the old epochs, want %d", c.name, got, c.old)
 			}
-			writing, ok := w.State().WritingEpoch(held(w.ring))
-			if !ok || !w.MayHave(n, writing.ID) || !w.MayHave(f.user(), old[0]) {
+			writing, ok := w.State().WritingEpoch(held(w.Ring))
+			if !ok || !w.MayHave(n, writing.ID) || !w.MayHave(f.User(), old[0]) {
 				t.Errorf("%s: the newcomer may not have the epoch to write in, or the founder not the first", c.name)
 			}
 			later, _, err := w.Rotate(at(f, 11))
@@ -318,18 +319,18 @@ func TestNextEpoch(t *testing.T) {
 	w := settle(t, entity.Board)
 	base := w.clone(t)
 	for range 20 {
-		checkAdded(t, w.Entity, base.clone(t).rekey(t))
+		checkAdded(t, w.Entity, base.clone(t).Rekey(t))
 	}
 	for _, want := range []int{16, 5} { // 20 in all, then the other four and the one that replaced
 		var last entity.Epoch
-		o := w.rekey(t)
-		if err := keys.Unmarshal(o.Body(), &last); err != nil {
+		o := w.Rekey(t)
+		if err := keys.Unmarshal(o.Control(), &last); err != nil {
 			t.Fatal(err)
 		}
 		if len(last.Replaces) != want || !slices.IsSortedFunc(last.Replaces, compare) || slices.Contains(last.Replaces, w.ID()) {
 			t.Errorf("replaces %d epochs, want %d, ascending", len(last.Replaces), want)
 		}
-		if got, _ := w.State().WritingEpoch(held(w.ring)); got.ID != o.ID() {
+		if got, _ := w.State().WritingEpoch(held(w.Ring)); got.ID != o.ID() {
 			t.Errorf("after a new epoch one writes in %v, want %v", got.ID, o.ID())
 		}
 	}
@@ -339,15 +340,15 @@ func TestNextEpoch(t *testing.T) {
 func TestStateAt(t *testing.T) {
 	t.Parallel()
 	w := found(t, entity.Board)
-	f := w.who(t, "founder")
-	author := f.author()
-	admit := w.admit(t, "member", entity.Member)
+	f := w.Who(t, "founder")
+	author := f.Author()
+	admit := w.Admit(t, "member", entity.Member)
 	author.Now = now.Add(time.Hour)
-	removal, _, err := w.RemoveMember(author, w.who(t, "member").user())
+	removal, _, err := w.RemoveMember(author, w.Who(t, "member").User())
 	if err != nil {
 		t.Fatal(err)
 	}
-	user := w.who(t, "member").user()
+	user := w.Who(t, "member").User()
 	standing := func(s *entity.State) entity.Standing {
 		if m, ok := s.Member(user); ok {
 			return m.Standing
@@ -386,15 +387,15 @@ func TestStateAt(t *testing.T) {
 func TestRankOf(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
-	party := w.who(t, "member").party()
-	w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
+	party := w.Who(t, "member").Party()
+	w.Must(t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: party})
 	for i, name := range []string{"founder", "master", "member"} {
-		if got := w.RankOf(w.who(t, name).user()); got != i {
+		if got := w.RankOf(w.Who(t, name).User()); got != i {
 			t.Errorf("rank of %s = %d, want %d", name, got, i)
 		}
 	}
 	w.remove(t, "founder", "master")
-	if got := w.RankOf(w.who(t, "member").user()); got != 1 {
+	if got := w.RankOf(w.Who(t, "member").User()); got != 1 {
 		t.Errorf("rank after a senior is gone = %d, want 1", got)
 	}
 }
@@ -403,21 +404,21 @@ func TestRankOf(t *testing.T) {
 func TestRemoveMember(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
-	kept := w.post(t, "member", "kept")
+	kept := w.Post(t, "member", "kept")
 	before := w.clone(t)
 	w.remove(t, "master", "member")
-	late := before.post(t, "member", "late")
+	late := before.Post(t, "member", "late")
 	checkAdded(t, w.Entity, late)
 	if !w.Counts(kept) || w.Counts(late) {
 		t.Errorf("counts: kept %v, late %v, want true, false", w.Counts(kept), w.Counts(late))
 	}
 	for _, name := range []string{"founder", "member", "stranger", "master"} { // founder, gone, none, himself
 		n := w.Log().Len()
-		if _, _, err := w.RemoveMember(w.who(t, "master").author(), w.who(t, name).user()); !errors.Is(err, entity.ErrNotAuthorized) || w.Log().Len() != n {
+		if _, _, err := w.RemoveMember(w.Who(t, "master").Author(), w.Who(t, name).User()); !errors.Is(err, entity.ErrNotAuthorized) || w.Log().Len() != n {
 			t.Errorf("remove %s: %v, want ErrNotAuthorized", name, err)
 		}
 	}
-	if !slices.ContainsFunc(all(w.Entity), func(o oplog.Op) bool { return bytes.Equal(o.Bytes(), late.Bytes()) }) {
+	if !slices.ContainsFunc(all(w.Entity), func(o oplog.Op) bool { return bytes.Equal(o.Envelope(), late.Envelope()) }) {
 		t.Error("a late op was not kept")
 	}
 }
@@ -431,13 +432,13 @@ func TestRemovalRatio(t *testing.T) {
 	const members = 1000
 	w := found(t, entity.Board)
 	for i := range members {
-		w.admit(t, fmt.Sprint("member ", i), entity.Member)
+		w.Admit(t, fmt.Sprint("member ", i), entity.Member)
 	}
 	var users []keys.Digest
 	var boxes []keys.BoxID
 	for i := range members {
-		p := w.who(t, fmt.Sprint("member ", i))
-		users, boxes = append(users, p.user()), append(boxes, p.party().Box)
+		p := w.Who(t, fmt.Sprint("member ", i))
+		users, boxes = append(users, p.User()), append(boxes, p.Party().Box)
 	}
 	secret := keys.NewOpKey().Secret()
 	best := 0.0
@@ -445,7 +446,7 @@ func TestRemovalRatio(t *testing.T) {
 		start := time.Now()
 		o := w.remove(t, "founder", fmt.Sprint("member ", i))
 		for _, user := range users[i+1:] {
-			if _, err := w.SealKey(user, o.ID(), w.ring[o.ID()]); err != nil {
+			if _, err := w.SealKey(user, o.ID(), w.Ring[o.ID()]); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -472,15 +473,15 @@ func TestReadmitted(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
 	side := w.clone(t)
-	writing, _ := w.State().WritingEpoch(held(w.ring))
-	o := side.must(t, "master", oplog.FamilyMember, entity.TypeAdmit,
-		entity.Admit{Party: w.who(t, "late").party(), Role: entity.Member, Ref: &w.ref, Epochs: []keys.Digest{writing.ID}})
-	w.must(t, "founder", oplog.FamilyMaster, entity.TypeMasterRemove, entity.MasterRemove{User: w.who(t, "master").user(), Cuts: []entity.Cut{}})
+	writing, _ := w.State().WritingEpoch(held(w.Ring))
+	o := side.Must(t, "master", oplog.FamilyMember, entity.TypeAdmit,
+		entity.Admit{Party: w.Who(t, "late").Party(), Role: entity.Member, Ref: &w.Ref, Epochs: []keys.Digest{writing.ID}})
+	w.Must(t, "founder", oplog.FamilyMaster, entity.TypeMasterRemove, entity.MasterRemove{User: w.Who(t, "master").User(), Cuts: []entity.Cut{}})
 	checkAdded(t, w.Entity, o)
 	if !w.State().Void[o.ID()] || !w.State().NeedsEpoch() {
 		t.Fatalf("the admission by who is no owner is void: %v, and its epoch not clean: %v", w.State().Void[o.ID()], w.State().NeedsEpoch())
 	}
-	w.admit(t, "late", entity.Member)
+	w.Admit(t, "late", entity.Member)
 	if w.State().NeedsEpoch() {
 		t.Error("he is a member, and the epoch that he was given is not clean")
 	}

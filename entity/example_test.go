@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"pttnode/entity"
+	"pttnode/entity/board"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -22,7 +23,7 @@ func ExampleCreateEntity() {
 
 	// A board of hers, and its first article.
 	party := me.State().Party("Alice")
-	board, err := entity.CreateEntity(alice, entity.Genesis{
+	notes, err := entity.CreateEntity(alice, entity.Genesis{
 		Kind: entity.Board, Founder: &party, Name: "notes",
 		Policy: &entity.Policy{Join: entity.JoinFriends, History: entity.History{Mode: entity.HistoryAll}},
 	})
@@ -30,16 +31,16 @@ func ExampleCreateEntity() {
 		fmt.Println(err)
 		return
 	}
-	ring := entity.Keyring{board.Epoch: board.Key}
-	if _, err := board.Write(alice, ring, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: "Hello"}); err != nil {
+	ring := entity.Keyring{notes.Epoch: notes.Key}
+	if _, err := notes.Write(alice, ring, oplog.FamilyArticle, board.TypeArticleNew, keys.Digest{}, board.Article{Title: "Hello"}); err != nil {
 		fmt.Println(err)
 		return
 	}
 
-	s := board.State()
-	fmt.Printf("%v %q of %d ops, %d member\n", s.Kind, s.Name, board.Log().Len(), len(s.Active()))
+	s := notes.State()
+	fmt.Printf("%v %q of %d ops, %d member\n", s.Kind, s.Name, notes.Log().Len(), len(s.Active()))
 	fmt.Println(s.Members[me.ID()].Party.Name, "is its", s.Members[me.ID()].Role)
-	for _, p := range board.Posts(ring) {
+	for _, p := range board.New(notes.Entity).Posts(ring) {
 		fmt.Println(p.No, p.Title)
 	}
 	// Output:

@@ -3,6 +3,7 @@ package entity
 import (
 	"slices"
 
+	"pttnode/entity/chain"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -40,15 +41,9 @@ type facts struct {
 	goneBy map[keys.ID]int       // gone by device
 	goneAt int
 	causes map[int]*hunt // by void op, what makes it so
-	sure   []int         // the line of final checkpoints; nil until asked for, and after a change
-	held   settlement
-}
 
-// settlement is which final checkpoints were settled when there were so many ops.
-type settlement struct {
-	at      int
-	chain   []int
-	settled []bool
+	devices map[keys.Digest]*chain.Chain // Me: the device chain up to each of its ops
+	sure    []int                        // the line of final checkpoints; nil until asked for, and after a change
 }
 
 // clash is a removal with the ops beside it that it voids, in pieces.
@@ -62,7 +57,7 @@ func newFacts() *facts {
 		reach: newReach(), about: make(map[keys.Digest][]int), acts: make(map[keys.Digest][]int),
 		claimed: make(map[keys.ID][]keys.Digest), handed: make(map[keys.Digest]bool), epochs: make(map[keys.Digest]int), forks: make(map[keys.ID]uint64), lastClash: -1,
 		hits: make(map[int][]int), signed: make(map[Writer]lines), drops: make(map[Writer][]int), next: make(map[int][]int), prev: make(map[int]int), acks: make(map[int][]int), marks: make(map[int]*mark), gaveUp: make(map[keys.Digest][]int),
-		causes: make(map[int]*hunt),
+		causes: make(map[int]*hunt), devices: make(map[keys.Digest]*chain.Chain),
 	}
 }
 
@@ -74,6 +69,9 @@ func (f *facts) founding() *State {
 		s.Members[u] = new(*m)
 	}
 	s.Epochs, s.Cuts, s.Void = make(map[keys.Digest]EpochInfo), make(map[Writer]uint64), make(map[keys.Digest]bool)
+	if s.Kind == Me {
+		s.addChain(f.devices[s.ID])
+	}
 	return &s
 }
 
@@ -83,9 +81,7 @@ func subjects(o oplog.Op, body any) []keys.Digest {
 	case *Genesis, *Leave, *Accept:
 		return []keys.Digest{o.User()}
 	case *MasterAdd:
-		if b.Party != nil {
-			return []keys.Digest{b.Party.User}
-		}
+		return []keys.Digest{b.Party.User}
 	case *MasterRemove:
 		return []keys.Digest{b.User}
 	case *MasterTransfer:
@@ -98,7 +94,7 @@ func subjects(o oplog.Op, body any) []keys.Digest {
 		return []keys.Digest{b.User}
 	case *Devices:
 		return []keys.Digest{b.Party.User}
-	case *DeviceAdd, *DeviceClass:
+	case *DeviceOp:
 		return []keys.Digest{o.User()}
 	}
 	return nil
@@ -120,15 +116,19 @@ func (f *facts) add(l *oplog.Log, o oplog.Op, body any) {
 		}
 	}
 	switch b := body.(type) {
+	case *DeviceOp:
+		f.devices[o.ID()] = b.chain
+		if e, begins := b.epoch(); begins {
+			f.epochs[o.ID()] = n
+			b.unsound = !f.sound(n, &e)
+		}
 	case *Genesis:
 		f.general = append(f.general, n)
 		f.raise(o.User())
 	case *End, *Merged:
 		f.general = append(f.general, n)
 	case *MasterAdd:
-		if b.Party != nil {
-			f.raise(b.Party.User)
-		}
+		f.raise(b.Party.User)
 	case *MasterTransfer:
 		f.raise(b.Party.User)
 		for _, u := range subjects(o, body) {
@@ -143,6 +143,26 @@ func (f *facts) add(l *oplog.Log, o oplog.Op, body any) {
 	}
 	f.clash(n, o, body)
 	f.fileCheckpoint(n, body)
+}
+
+// sound reports whether an epoch that an op of the device chain holds replaces epochs of its
+// own past, and is one deeper than the deepest of them.
+func (f *facts) sound(n int, e *Epoch) bool {
+	depth := uint64(1)
+	for _, id := range e.Replaces {
+		m, ok := f.epochs[id]
+		if !ok || !f.reach.before(m, n) {
+			return false
+		}
+		switch b := f.bodies[m].(type) {
+		case *Epoch:
+			depth = max(depth, b.Depth+1)
+		case *DeviceOp:
+			old, _ := b.epoch()
+			depth = max(depth, old.Depth+1)
+		}
+	}
+	return e.Depth == depth
 }
 
 func (f *facts) raise(u keys.Digest) {
@@ -202,7 +222,7 @@ func (r removal) hits(k Kind, o oplog.Op, body any) bool {
 	case *Admit:
 		return b.Party.User == r.user && r.device.IsZero() && !r.mastery
 	case *MasterAdd:
-		return b.Party != nil && b.Party.User == r.user && r.device.IsZero()
+		return b.Party.User == r.user && r.device.IsZero()
 	case *MasterTransfer:
 		return b.Party.User == r.user && r.device.IsZero()
 	case *SetRole:
@@ -258,7 +278,9 @@ func (f *facts) places(l *oplog.Log) []int {
 	if left == 0 {
 		return f.position
 	}
-	for i, o := range l.Backward(oplog.Control) { // what is new moves only what comes after it
+	i := len(f.sequence)
+	for o := range l.Backward(oplog.Control) { // what is new moves only what comes after it
+		i--
 		n := f.reach.number[o.ID()]
 		f.sequence[i], f.position[n] = n, i
 		if n >= known {

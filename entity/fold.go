@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"pttnode/entity/chain"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -15,6 +16,9 @@ func (e *Entity) fold(p past) *State { return e.foldBy(p, e.verdict(p)) }
 // foldBy folds a past without what a verdict says is void.
 func (e *Entity) foldBy(p past, v *verdict) *State {
 	f := e.facts
+	if f.kind() == Me {
+		return e.foldMe(p)
+	}
 	f.places(e.log)
 	s, done := f.founding(), 0
 	if b := e.settled; b != nil && len(v.chain) >= b.height && v.chain[b.height-1] == b.tip {
@@ -27,10 +31,30 @@ func (e *Entity) foldBy(p past, v *verdict) *State {
 		}
 	}
 	e.foldPart(s, p, v, done)
-	if s.Kind != Me { // its devices go by its own chain
-		e.taint(s)
-	}
+	e.taint(s)
 	s.Final.Rivals = e.rivals(p, v)
+	return s
+}
+
+// foldMe folds a past of a Me, where the order is of no account: the chain is judged once.
+func (e *Entity) foldMe(p past) *State {
+	f := e.facts
+	s := f.founding()
+	var chains []*chain.Chain
+	for n, o := range f.reach.ops[1:] {
+		if !p.has(n + 1) {
+			continue
+		}
+		if b, ok := f.bodies[n+1].(*DeviceOp); ok {
+			s.addEpochOf(o, b)
+			chains = append(chains, b.chain)
+		} else {
+			apply(s, o, f.bodies[n+1])
+		}
+	}
+	if len(chains) > 0 {
+		s.addChains(chains, false)
+	}
 	return s
 }
 
@@ -103,13 +127,13 @@ func begin(o oplog.Op, body any) (*State, error) {
 		Members: make(map[keys.Digest]*Membership), Epochs: make(map[keys.Digest]EpochInfo),
 		Cuts: make(map[Writer]uint64), Void: make(map[keys.Digest]bool),
 	}
-	party := Party{User: o.User(), Head: o.ID(), Devices: []keys.ID{o.Device()}}
+	var party Party
 	me := g.Kind == Me
 	switch {
 	case me != (o.User() == o.ID()), me == (g.Founder != nil), me != (g.Recovery != nil), me != (g.Box != nil),
-		me && (g.Recovery.IsZero() || g.Box.IsZero()), me != g.Class.valid(), r.policy != (g.Policy != nil):
+		me != (g.Class != 0), r.policy != (g.Policy != nil):
 		return bad("a field is missing or out of place")
-	case !text(g.Name, MaxName) || !text(g.Title, MaxTitle) || g.Kind != Board && (g.Name != "" || g.Title != ""):
+	case !IsText(g.Name, MaxName) || !IsText(g.Title, MaxTitle) || g.Kind != Board && (g.Name != "" || g.Title != ""):
 		return bad("a name that is none, or for what has none")
 	case g.Personal && g.Kind != Board:
 		return bad("only a board is personal")
@@ -120,11 +144,7 @@ func begin(o oplog.Op, body any) (*State, error) {
 	case g.Kind == Friend && len(g.Parties) != 2, g.Kind != Friend && len(g.Parties) != 0, (g.Kind == Friend) != (g.Ref != nil):
 		return bad("parties or ref out of place")
 	}
-	if me {
-		s.Recovery = *g.Recovery
-		s.Devices = []Device{{ID: o.Device(), Class: g.Class, Box: *g.Box, Alive: true}}
-		s.DeviceHead = o.ID()
-	} else {
+	if !me { // of a Me the chain says who is in it
 		party = *g.Founder
 		if party.User != o.User() || !slices.Contains(party.Devices, o.Device()) {
 			return bad("not by its founder")
@@ -152,21 +172,12 @@ func begin(o oplog.Op, body any) (*State, error) {
 func apply(s *State, o oplog.Op, body any) {
 	s.owners = nil
 	if body == nil {
-		s.Frozen = s.Frozen || o.Critical() && s.Speaks(o.User(), o.Device(), Master)
+		// In a Me nothing that is not of its chain becomes void.
+		s.Frozen = s.Frozen || o.Critical() && (s.Kind == Me || s.Speaks(o.User(), o.Device(), Master))
 		return
-	}
-	if link := chainLink(body); link != nil {
-		if link.Prev != s.DeviceHead {
-			s.Void[o.ID()] = true // a second successor of one device op
-			return
-		}
-		s.DeviceHead = o.ID()
 	}
 	switch b := body.(type) {
 	case *MasterAdd:
-		if s.Kind == Me {
-			return // it lists the device
-		}
 		if m := s.Members[b.Party.User]; m != nil {
 			m.Role = Master
 		}
@@ -244,13 +255,9 @@ func apply(s *State, o oplog.Op, body any) {
 		}
 	case *Epoch:
 		s.addEpoch(o.ID(), o.User(), body)
-		if s.Kind == Me {
-			s.UserBox = *b.UserBox
-		}
-	case *DeviceAdd:
-		s.addDevice(b)
-	case *DeviceClass:
-		s.setClass(b)
+	case *DeviceOp:
+		s.addEpochOf(o, b)
+		s.addChain(b.chain)
 	case *End:
 		if !s.Ended && !(b.Reason == EndNotAccepted && s.accepted()) {
 			s.Ended, s.EndReason = true, b.Reason

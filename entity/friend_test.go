@@ -16,8 +16,8 @@ func TestAcceptBesideEnd(t *testing.T) {
 	for reason, alive := range map[uint8]bool{entity.EndNotAccepted: true, entity.EndByParty: false} {
 		w := settle(t, entity.Friend)
 		there := w.clone(t)
-		end := w.must(t, "founder", oplog.FamilyPolicy, entity.TypeEnd, entity.End{Reason: reason})
-		accept := there.must(t, "other", oplog.FamilyMember, entity.TypeAccept, entity.Accept{})
+		end := w.Must(t, "founder", oplog.FamilyPolicy, entity.TypeEnd, entity.End{Reason: reason})
+		accept := there.Must(t, "other", oplog.FamilyMember, entity.TypeAccept, entity.Accept{})
 		checkAdded(t, w.Entity, accept)
 		checkAdded(t, there.Entity, end)
 		for _, e := range []*entity.Entity{w.Entity, there.Entity} {
@@ -37,12 +37,12 @@ func TestWrittenAfterAcceptBesideEnd(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Friend)
 	there := w.clone(t)
-	w.must(t, "founder", oplog.FamilyPolicy, entity.TypeEnd, entity.End{Reason: entity.EndNotAccepted})
-	checkAdded(t, w.Entity, there.must(t, "other", oplog.FamilyMember, entity.TypeAccept, entity.Accept{}))
+	w.Must(t, "founder", oplog.FamilyPolicy, entity.TypeEnd, entity.End{Reason: entity.EndNotAccepted})
+	checkAdded(t, w.Entity, there.Must(t, "other", oplog.FamilyMember, entity.TypeAccept, entity.Accept{}))
 	for _, who := range []string{"founder", "other"} {
-		post := w.clone(t).post(t, who, "we are friends")
+		post := w.clone(t).Post(t, who, "we are friends")
 		late := w.clone(t)
-		late.rekey(t)
+		late.Rekey(t)
 		checkAdded(t, late.Entity, post)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"pttnode/entity/chain"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -48,8 +49,11 @@ func CreateJoinMe(ap Approval, want NewDevice) (*Entity, Keyring, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	add, ok := body.(*DeviceAdd)
-	if !ok || add.Device != want.ID || add.Box != want.Box || add.Consent != want.Consent || add.Ref != want.Ref {
+	var add *chain.DeviceAdd
+	if b, is := body.(*DeviceOp); is {
+		add, _ = b.Body.(*chain.DeviceAdd)
+	}
+	if add == nil || add.Device != want.ID || add.Box != want.Box || add.Consent != want.Consent || add.Ref != want.Ref {
 		return refuse("adds another device, or by another invite")
 	}
 	if _, ok := s.Device(want.ID); !ok {
@@ -85,8 +89,9 @@ func (e *Entity) lists(op, user keys.Digest, device keys.ID) bool {
 		return b.Founder != nil && slices.Contains(b.Founder.Devices, device)
 	case *Devices:
 		return b.Party.User == user && slices.Contains(b.Party.Devices, device)
-	case *DeviceAdd:
-		return b.Device == device
+	case *DeviceOp:
+		add, ok := b.Body.(*chain.DeviceAdd)
+		return ok && add.Device == device
 	}
 	return false
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"pttnode/entity"
+	"pttnode/entity/chain"
+	"pttnode/entity/entitytest"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -25,8 +27,8 @@ func linking(t *testing.T) *linked {
 	t.Helper()
 	w, d := found(t, entity.Me), newDevice("second")
 	heads := w.Log().Heads(oplog.Control)
-	o := w.link(t, d, 0)
-	x := &linked{w: w, d: d, want: d.of(w.ID(), w.ref)}
+	o := w.Link(t, d, 0)
+	x := &linked{w: w, d: d, want: d.Of(w.ID(), w.Ref)}
 	x.want.Heads = heads
 	x.ap = entity.Approval{Entity: w.ID(), Admit: o.ID()}
 	x.pack()
@@ -36,7 +38,7 @@ func linking(t *testing.T) *linked {
 // pack fills in what the Me is now.
 func (x *linked) pack() {
 	x.ap.Logs, x.ap.Keys = x.w.ControlStrand(), nil
-	for id, k := range x.w.ring {
+	for id, k := range x.w.Ring {
 		x.ap.Keys = append(x.ap.Keys, entity.EpochKey{Epoch: id, Key: k.Secret()})
 	}
 }
@@ -48,8 +50,8 @@ func TestCreateJoinMe(t *testing.T) {
 	x := linking(t)
 	key := keys.NewOpKey()
 	b := x.w.nextEpoch()
-	b.Commitment, b.UserBox = key.Commitment(x.w.ID()), new(key.UserBox().ID())
-	x.w.ring[x.w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, b).ID()] = key
+	b.Commitment = key.Commitment(x.w.ID())
+	x.w.Ring[x.w.Must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, b).ID()] = key
 	x.pack() // the Me went on since: what it has now is handed over
 	e, ring, err := entity.CreateJoinMe(x.ap, x.want)
 	if err != nil {
@@ -58,14 +60,15 @@ func TestCreateJoinMe(t *testing.T) {
 	if !bytes.Equal(snapshot(e), snapshot(x.w.Entity)) || len(ring) != 2 {
 		t.Errorf("%d keys, or another Me than the issuer's", len(ring))
 	}
-	there := &world{Entity: e, ring: ring, people: map[string]person{"me": x.w.who(t, "founder").by(x.d.key)}}
-	o, err := e.Write(there.people["me"].author(), ring, oplog.FamilyMe, entity.TypeSetting, entity.Setting{Name: "greeting", Value: []byte("hello")})
+	there := &world{&entitytest.World{Entity: e, Ring: ring, People: map[string]person{"me": x.w.Who(t, "founder").By(x.d.Key)}}}
+	o, err := e.Write(there.People["me"].Author(), ring, oplog.FamilyMe, 1, keys.Digest{}, entitytest.Words{Title: "hello"})
 	if err != nil {
 		t.Fatalf("Write: %v", err)
 	}
 	checkAdded(t, x.w.Entity, o)
-	if got := x.w.FoldMe(x.w.ring, nil).Settings["greeting"]; string(got) != "hello" {
-		t.Errorf("the first device reads %q", got)
+	var got entitytest.Words
+	if err := x.w.Read(o, x.w.Ring, &got); err != nil || got.Title != "hello" {
+		t.Errorf("the first device reads %q, %v", got.Title, err)
 	}
 }
 
@@ -83,17 +86,17 @@ func TestLinkRefused(t *testing.T) {
 		{"no logs", func(_ *testing.T, x *linked) { x.ap.Logs = nil }, entity.ErrBody, "empty"},
 		{"no genesis", func(_ *testing.T, x *linked) { x.ap.Logs = x.ap.Logs[1:] }, oplog.ErrForeign, ""},
 		{"an op missing", func(_ *testing.T, x *linked) { x.ap.Logs = slices.Delete(x.ap.Logs, 1, 2) }, oplog.ErrMissing, ""},
-		{"a content op", func(t *testing.T, x *linked) { x.ap.Logs = append(x.ap.Logs, x.w.post(t, "founder", "x").Bytes()) }, entity.ErrBody, "content"},
+		{"a content op", func(t *testing.T, x *linked) { x.ap.Logs = append(x.ap.Logs, x.w.Post(t, "founder", "x").Envelope()) }, entity.ErrBody, "content"},
 		{"the Me of another user", func(t *testing.T, x *linked) {
-			m := &world{Entity: clone(t, x.w.who(t, "mallory").me.Entity), people: x.w.people, ref: x.w.ref}
-			o, err := entity.AddDevice(m.Entity, x.w.who(t, "mallory").author(), x.d.of(m.ID(), m.ref), entity.Phone)
+			m := &world{&entitytest.World{Entity: clone(t, x.w.Who(t, "mallory").Me.Entity), People: x.w.People, Ref: x.w.Ref}}
+			o, err := entity.AddDevice(m.Entity, x.w.Who(t, "mallory").Author(), x.d.Of(m.ID(), m.Ref), entity.Phone)
 			if err != nil {
 				t.Fatal(err)
 			}
 			x.ap.Entity, x.ap.Admit, x.ap.Logs, x.want.Heads = m.ID(), o.ID(), m.ControlStrand(), nil
 		}, entity.ErrKind, ""},
 		{"a board in place of a Me", func(t *testing.T, x *linked) {
-			b := foundBy(t, entity.Board, x.w.people)
+			b := foundBy(t, entity.Board, x.w.People)
 			x.ap.Entity, x.ap.Logs, x.want.User, x.want.Heads = b.ID(), b.ControlStrand(), b.ID(), nil
 		}, entity.ErrKind, "board"},
 		{"a log older than the offer", func(_ *testing.T, x *linked) { x.want.Heads = append(x.want.Heads, keys.Digest{9}) }, no, "lacks a head"},
@@ -101,7 +104,7 @@ func TestLinkRefused(t *testing.T) {
 		{"a log without the device-add", func(_ *testing.T, x *linked) { x.ap.Logs = x.ap.Logs[:len(x.ap.Logs)-1] }, no, "not in the log"},
 		{"a genesis as device-add", func(_ *testing.T, x *linked) { x.ap.Admit = x.ap.Entity }, no, "adds another"},
 		{"a device-class as device-add", func(t *testing.T, x *linked) {
-			o, err := entity.SetDeviceClass(x.w.Entity, x.w.who(t, "founder").author(), x.d.key.ID(), entity.Phone)
+			o, err := entity.SetDeviceClass(x.w.Entity, x.w.Who(t, "founder").Author(), x.d.Key.ID(), entity.Phone)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,25 +112,17 @@ func TestLinkRefused(t *testing.T) {
 			x.pack()
 		}, no, "adds another"},
 		{"an op of an unknown type", func(t *testing.T, x *linked) {
-			x.ap.Admit = x.w.must(t, "founder", oplog.FamilyMember, 99, struct{}{}).ID()
+			x.ap.Admit = x.w.Must(t, "founder", oplog.FamilyMember, 99, struct{}{}).ID()
 			x.pack()
 		}, no, "adds another"},
 		{"the device-add of another device", func(t *testing.T, x *linked) {
-			x.ap.Admit = x.w.link(t, newDevice("third"), 0).ID()
+			x.ap.Admit = x.w.Link(t, newDevice("third"), 0).ID()
 			x.pack()
 		}, no, "adds another"},
-		{"another device wants it", func(_ *testing.T, x *linked) { x.want = newDevice("third").of(x.w.ID(), x.w.ref) }, no, "adds another"},
-		{"another box key of ours", func(_ *testing.T, x *linked) { x.want.Box = newDevice("third").box.ID() }, no, "adds another"},
-		{"by a consent that we did not give", func(_ *testing.T, x *linked) { x.want.Consent = newDevice("third").consent(x.w.ID()) }, no, "adds another"},
+		{"another device wants it", func(_ *testing.T, x *linked) { x.want = newDevice("third").Of(x.w.ID(), x.w.Ref) }, no, "adds another"},
+		{"another box key of ours", func(_ *testing.T, x *linked) { x.want.Box = newDevice("third").Box.ID() }, no, "adds another"},
+		{"by a consent that we did not give", func(_ *testing.T, x *linked) { x.want.Consent = newDevice("third").Consent(x.w.ID()) }, no, "adds another"},
 		{"by another invite", func(_ *testing.T, x *linked) { x.want.Ref = [16]byte{9} }, no, "adds another"},
-		{"the device-add became void", func(t *testing.T, x *linked) {
-			f := x.w.who(t, "founder")
-			add, _ := x.w.Log().Get(x.ap.Admit)
-			d := x.w.draft(f, oplog.Control, oplog.FamilyPolicy, 99, entity.Text{Text: "fork"})
-			d.Seq, d.Prev, d.Parents = add.Seq(), add.Prev(), add.Parents()
-			checkAdded(t, x.w.Entity, sign(t, f, d))
-			x.pack()
-		}, no, "not in the log"},
 		{"no keys", func(_ *testing.T, x *linked) { x.ap.Keys = nil }, no, "not there"},
 		{"H31: another key", func(_ *testing.T, x *linked) { x.ap.Keys[0].Key[0] ^= 1 }, no, "commitment"},
 		{"H31: a key of zeros", func(_ *testing.T, x *linked) { x.ap.Keys[0].Key = [32]byte{} }, no, "commitment"},
@@ -138,21 +133,40 @@ func TestLinkRefused(t *testing.T) {
 			x.ap.Keys = append(x.ap.Keys, k)
 		}, no, "commitment"},
 		{"the key of an epoch is missing", func(t *testing.T, x *linked) {
-			x.w.must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, x.w.nextEpoch())
+			x.w.Must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, x.w.nextEpoch())
 			x.pack()
 		}, no, "not there"},
 		{"a device-add by a device that does not decide", func(t *testing.T, x *linked) {
-			second := x.w.who(t, "founder").by(x.d.key)
+			second := x.w.Who(t, "founder").By(x.d.Key)
 			third := newDevice("third")
 			b := x.w.deviceAdd(third)
-			o := sign(t, second, x.w.draft(second, oplog.Control, oplog.FamilyMember, entity.TypeDeviceAdd, b))
-			x.ap.Admit, x.ap.Logs, x.want = o.ID(), append(x.w.ControlStrand(), o.Bytes()), third.of(x.w.ID(), x.w.ref)
-		}, no, "one voter"},
+			o := sign(t, second, x.w.Draft(second, oplog.Control, oplog.FamilyMember, entity.TypeDeviceAdd, b))
+			x.ap.Admit, x.ap.Logs, x.want = o.ID(), append(x.w.ControlStrand(), o.Envelope()), third.Of(x.w.ID(), x.w.Ref)
+		}, no, "not certified"},
 		{"a device-add by a stranger", func(t *testing.T, x *linked) {
-			third, m := newDevice("third"), x.w.who(t, "mallory")
-			o := sign(t, m, x.w.draft(m, oplog.Control, oplog.FamilyMember, entity.TypeDeviceAdd, x.w.deviceAdd(third)))
-			x.ap.Admit, x.ap.Logs, x.want = o.ID(), append(x.w.ControlStrand(), o.Bytes()), third.of(x.w.ID(), x.w.ref)
-		}, no, "does not speak"},
+			third, m := newDevice("third"), x.w.Who(t, "mallory")
+			o := sign(t, m, x.w.Draft(m, oplog.Control, oplog.FamilyMember, entity.TypeDeviceAdd, x.w.deviceAdd(third)))
+			x.ap.Admit, x.ap.Logs, x.want = o.ID(), append(x.w.ControlStrand(), o.Envelope()), third.Of(x.w.ID(), x.w.Ref)
+		}, no, "of another person"},
+		{"a device-add that a RESET undid", func(t *testing.T, x *linked) {
+			o := x.w.draw(t, recovery(x.w.Who(t, "founder")), x.w.resetOf(x.w.ChainAt(x.want.Heads[0]), 0, "third"))
+			checkAdded(t, x.w.Entity, o)
+			x.pack()
+		}, no, "not in the log"},
+		{"a device-add after which the device was removed", func(t *testing.T, x *linked) {
+			x.w.put(t, x.w.Who(t, "founder"), x.w.removeOf(x.w.chain(), "second", 0))
+			x.pack()
+		}, no, "not in the set"},
+		{"a device-add in a Me that is forked since", func(t *testing.T, x *linked) {
+			before := x.w.ChainAt(x.want.Heads[0])
+			f := x.w.Who(t, "founder")
+			add, _ := x.w.Log().Get(x.ap.Admit)
+			typ, _ := chain.TypeOf(chain.DeviceClass{})
+			d := x.w.Draft(f, oplog.Control, typ.Family, typ.Type, classOf(before, "founder", chain.Server))
+			d.Seq, d.Prev, d.Parents = add.Seq(), add.Prev(), add.Parents()
+			checkAdded(t, x.w.Entity, sign(t, f, d))
+			x.pack()
+		}, no, "not in the set"},
 	} {
 		x := linking(t)
 		if _, _, err := entity.CreateJoinMe(x.ap, x.want); err != nil {

@@ -23,8 +23,11 @@ func judge(s *State, o oplog.Op, body any, known bool) error {
 	if o.Family() == oplog.FamilyGenesis {
 		return refuse("a second genesis")
 	}
-	if o.Family() == oplog.FamilyCheckpoint && o.Type() == oplog.TypeReset && (s.Kind != Me || o.Device() != s.Recovery) {
-		return refuse("a RESET not by the recovery key") // it stands outside the chains, so nobody else may
+	if b, ok := body.(*DeviceOp); ok {
+		if err := judgeDeviceOp(s, o, b); err != nil {
+			return refuse("%v", err)
+		}
+		return nil
 	}
 	if !s.Speaks(o.User(), o.Device(), Reader) {
 		return refuse("%v does not speak for a member", o.Device())
@@ -36,8 +39,8 @@ func judge(s *State, o oplog.Op, body any, known bool) error {
 		}
 		return nil
 	}
-	if err := judgeChain(s, o, body); err != nil {
-		return refuse("%v", err)
+	if _, epoch := body.(*Epoch); s.Kind == Me && !epoch {
+		return refuse("a Me has no such op")
 	}
 	if s.Ended && !(o.Family() == oplog.FamilyPolicy && (o.Type() == TypeEnd || o.Type() == TypeMerged)) {
 		return fmt.Errorf("%w: op %v", ErrEnded, o.ID())
@@ -50,12 +53,6 @@ func judge(s *State, o oplog.Op, body any, known bool) error {
 	switch b := body.(type) {
 	case *MasterAdd:
 		switch {
-		case s.Kind == Me:
-			if b.Party != nil {
-				return refuse("a party in Me")
-			}
-		case b.Party == nil:
-			return refuse("no party")
 		case b.Party.User != s.Founder && !r.addMaster:
 			return refuse("a %v has one master", s.Kind)
 		default:
@@ -63,7 +60,7 @@ func judge(s *State, o oplog.Op, body any, known bool) error {
 			if m == nil || m.Standing != Active {
 				return refuse("%v is not a member", b.Party.User)
 			}
-			if !m.Party.Same(*b.Party) {
+			if !m.Party.Same(b.Party) {
 				return refuse("%v with other devices than he has here", b.Party.User) // a proof of mastership rests on them
 			}
 		}
@@ -85,17 +82,13 @@ func judge(s *State, o oplog.Op, body any, known bool) error {
 			return refuse("nothing to accept")
 		}
 	case *Epoch:
-		return judgeEpoch(s, b, refuse)
+		return judgeEpochOf(s, b.Depth, b.Replaces, refuse)
 	case *End:
 		if s.Kind == Profile {
 			return refuse("a %v does not end", s.Kind)
 		}
 	case *MasterRemove, *MasterTransfer, *Remove, *SetRole:
 		return judgeAgainst(s, o, body, r, refuse)
-	case *DeviceAdd:
-		return judgeDeviceAdd(s, b, refuse)
-	case *DeviceClass:
-		return judgeDeviceClass(s, b, refuse)
 	case *Checkpoint, *Ack: // judgeFinality says more
 		if !r.policy {
 			return refuse("no checkpoints in a %v", s.Kind)
@@ -198,7 +191,7 @@ func judgeParty(s *State, p Party, refuse func(string, ...any) error) error {
 		return refuse("a party of %d devices", len(p.Devices))
 	case !ascending(p.Devices, func(a, b keys.ID) int { return bytes.Compare(a[:], b[:]) }):
 		return refuse("devices not ascending")
-	case !text(p.Name, MaxName):
+	case !IsText(p.Name, MaxName):
 		return refuse("a name that is none")
 	}
 	for user, m := range s.Members {
@@ -268,16 +261,6 @@ func judgeAgainst(s *State, o oplog.Op, body any, r rules, refuse func(string, .
 	return nil
 }
 
-func judgeEpoch(s *State, b *Epoch, refuse func(string, ...any) error) error {
-	if err := judgeEpochOf(s, b.Depth, b.Replaces, refuse); err != nil {
-		return err
-	}
-	if (s.Kind == Me) != (b.UserBox != nil) {
-		return refuse("user box key out of place")
-	}
-	return nil
-}
-
 func judgeEpochOf(s *State, given uint64, replaces []keys.Digest, refuse func(string, ...any) error) error {
 	depth := uint64(1)
 	for _, id := range replaces {
@@ -319,5 +302,5 @@ func ascending[T any](ids []T, cmp func(a, b T) int) bool {
 	return true
 }
 
-// text reports whether s is valid UTF-8 of at most n bytes.
-func text(s string, n int) bool { return len(s) <= n && utf8.ValidString(s) }
+// IsText reports whether s is valid UTF-8 of at most n bytes.
+func IsText(s string, n int) bool { return len(s) <= n && utf8.ValidString(s) }

@@ -1,6 +1,9 @@
 package entity
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Kind says what an entity is. Wire values; do not reorder.
 type Kind uint8
@@ -84,3 +87,13 @@ const (
 	HistoryLast     uint8 = 2
 	HistoryFromJoin uint8 = 3
 )
+
+// RoleFor returns the role that an entity's kind gives a newcomer when the
+// invite says none.
+func RoleFor(k Kind) Role {
+	roles := ruleOf[k].roles
+	if len(roles) == 0 {
+		return 0
+	}
+	return slices.Max(roles)
+}

@@ -4,14 +4,11 @@ package entity
 const (
 	MaxName      = 64                    // bytes of a person's, board's or device's name: one line on a screen
 	MaxTitle     = 256                   // bytes of a title
-	MaxText      = 128 << 10             // bytes of an article: below oplog.MaxContent with room for the envelope
+	MaxText      = 128 << 10             // bytes of an article: below oplog.MaxBody with room for the rest
 	MaxComment   = 4096                  // bytes of a comment: some lines, where an article is for more
 	MaxDevices   = 64                    // devices of one user: a device chain stays far below a frame
 	MaxChain     = 256                   // operations of a device chain that a stranger may show
 	MaxProof     = 12 << 10              // bytes of a proof of mastership (docs/PROTOCOL.md §5.2)
-	MaxSeen      = 256                   // ops that one me/read names
-	MaxSetting   = 4096                  // bytes of a setting's value
-	maxSeconds   = 1 << 37               // Unix seconds of a request, the year 6325: printable
 	maxStrangers = 16                    // void admissions of which it is found out whether they saw an epoch; each costs a look at what is void
 	maxCauses    = 16                    // candidates looked at in one call for what makes an admission void; each costs the same
 	maxReplaces  = 16                    // epochs that one replaces: as many owners made one at once

@@ -10,8 +10,10 @@ import (
 	"pgregory.net/rapid"
 
 	"pttnode/entity"
+	"pttnode/entity/entitytest"
 	"pttnode/keys"
 	"pttnode/oplog"
+	"pttnode/oplog/oplogtest"
 )
 
 // TestMasters: random histories of a board with 3 to 6 masters who see a part of what
@@ -45,7 +47,7 @@ func batches(rt *rapid.T, ops []oplog.Op) *oplog.Log {
 	l := oplog.NewLog(ops[0].Entity())
 	for rest := ops; len(rest) > 0; {
 		n := rapid.IntRange(1, len(rest)).Draw(rt, "batch")
-		if left := l.AppendAll(rest[:n]); len(left) > 0 {
+		if left := oplogtest.AppendAll(l, rest[:n]); len(left) > 0 {
 			rt.Fatalf("%d ops of a batch do not fit", len(left))
 		}
 		rest = rest[n:]
@@ -55,41 +57,41 @@ func batches(rt *rapid.T, ops []oplog.Op) *oplog.Log {
 
 // drawMasters returns the ops of a random history, each after all it builds on.
 func drawMasters(rt *rapid.T) []oplog.Op {
-	base := &world{people: maps.Clone(cast()), ref: [16]byte{1, 2, 3}}
-	p0 := base.people["p0"]
-	base.people["founder"] = p0
-	party := p0.party()
-	c, err := entity.CreateEntity(p0.author(), entity.Genesis{Kind: entity.Board, Founder: &party, Policy: &openPolicy})
+	base := &world{&entitytest.World{People: maps.Clone(cast()), Ref: [16]byte{1, 2, 3}}}
+	p0 := base.People["p0"]
+	base.People["founder"] = p0
+	party := p0.Party()
+	c, err := entity.CreateEntity(p0.Author(), entity.Genesis{Kind: entity.Board, Founder: &party, Policy: &entitytest.OpenPolicy})
 	if err != nil {
 		rt.Fatalf("CreateEntity: %v", err)
 	}
-	base.Entity, base.ring = c.Entity, entity.Keyring{c.Epoch: c.Key}
+	base.Entity, base.Ring = c.Entity, entity.Keyring{c.Epoch: c.Key}
 	two := func(name string) entity.Party { // p0 and p1 have two devices
-		p := base.people[name].party()
+		p := base.People[name].Party()
 		if d, ok := seconds[name]; ok {
 			p.Devices = sorted(append(p.Devices, d.ID()))
 		}
 		return p
 	}
 	do := func(family oplog.Family, typ uint16, body any) {
-		if _, err := base.Control(p0.author(), family, typ, body); err != nil {
+		if _, err := base.Control(p0.Author(), family, typ, body); err != nil {
 			rt.Fatalf("%d/%d: %v", family, typ, err)
 		}
 	}
 	do(oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: two("p0")})
 	for i := 1; i < rapid.IntRange(3, 6).Draw(rt, "masters"); i++ {
 		p := two(fmt.Sprintf("p%d", i))
-		do(oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: p, Role: entity.Member, Ref: &base.ref})
-		do(oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &p})
+		do(oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: p, Role: entity.Member, Ref: &base.Ref})
+		do(oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: p})
 	}
 	var nodes []*replica
 	for i := range 8 {
 		name := fmt.Sprintf("p%d", i%6)
 		r := &replica{base.clone(silent{}), name}
 		if i >= 6 { // the second device; or a clone of the first, which forks
-			r.people = maps.Clone(r.people)
+			r.People = maps.Clone(r.People)
 			if rapid.IntRange(0, 3).Draw(rt, "clone") > 0 {
-				r.people[name] = r.people[name].by(seconds[name])
+				r.People[name] = r.People[name].By(seconds[name])
 			}
 		}
 		nodes = append(nodes, r)
@@ -110,46 +112,46 @@ func drawMasters(rt *rapid.T) []oplog.Op {
 			r.rule(rt, i, rapid.SampledFrom(acts).Draw(rt, "what"))
 		case "take":
 			from := nodes[rapid.IntRange(0, len(nodes)-1).Draw(rt, "from")]
-			take(rt, from.Entity, r.Entity, rapid.IntRange(0, most).Draw(rt, "how many"))
+			entitytest.Take(rt, from.Entity, r.Entity, rapid.IntRange(0, most).Draw(rt, "how many"))
 		}
 	}
-	return union(rt, base.ID(), nodes)
+	return entitytest.Union(rt, base.ID(), nodes)
 }
 
-var seconds = map[string]keys.Private{"p0": newDevice("second of p0").key, "p1": newDevice("second of p1").key}
+var seconds = map[string]keys.Private{"p0": newDevice("second of p0").Key, "p1": newDevice("second of p1").Key}
 
 // rule is one thing that the master of a node tries.
 func (r *replica) rule(rt *rapid.T, i int, what string) {
-	p := r.people[r.name]
-	other := r.people[fmt.Sprintf("p%d", rapid.IntRange(0, 5).Draw(rt, "whom"))]
-	party := other.party()
-	if m, ok := r.State().Member(other.user()); ok {
+	p := r.People[r.name]
+	other := r.People[fmt.Sprintf("p%d", rapid.IntRange(0, 5).Draw(rt, "whom"))]
+	party := other.Party()
+	if m, ok := r.State().Member(other.User()); ok {
 		party = m.Party
 	}
-	do := func(family oplog.Family, typ uint16, body any) { _, _ = r.Control(p.author(), family, typ, body) }
+	do := func(family oplog.Family, typ uint16, body any) { _, _ = r.Control(p.Author(), family, typ, body) }
 	switch what {
 	case "remove":
-		do(oplog.FamilyMember, entity.TypeRemove, entity.Remove{User: other.user(), Cuts: r.cuts(other.user()), Epoch: nextEpoch(r.world)})
+		do(oplog.FamilyMember, entity.TypeRemove, entity.Remove{User: other.User(), Cuts: r.cuts(other.User()), Epoch: nextEpoch(r.world)})
 	case "demote":
-		do(oplog.FamilyMaster, entity.TypeMasterRemove, entity.MasterRemove{User: other.user()})
+		do(oplog.FamilyMaster, entity.TypeMasterRemove, entity.MasterRemove{User: other.User()})
 	case "transfer":
 		do(oplog.FamilyMaster, entity.TypeMasterTransfer, entity.MasterTransfer{Party: party})
 	case "role":
-		do(oplog.FamilyMember, entity.TypeRole, entity.SetRole{User: other.user(), Role: rapid.SampledFrom([]entity.Role{1, 2}).Draw(rt, "role")})
+		do(oplog.FamilyMember, entity.TypeRole, entity.SetRole{User: other.User(), Role: rapid.SampledFrom([]entity.Role{1, 2}).Draw(rt, "role")})
 	case "admit":
-		do(oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: party, Role: entity.Member, Ref: &r.ref})
+		do(oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: party, Role: entity.Member, Ref: &r.Ref})
 	case "owner":
-		do(oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
+		do(oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: party})
 	case "leave":
 		do(oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
 	case "title":
 		do(oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: fmt.Sprintf("%s %d", r.name, i)})
 	case "checkpoint":
-		_, _ = r.Checkpoint(p.author(), nil)
+		_, _ = r.Checkpoint(p.Author())
 	case "ack":
-		for _, o := range r.Log().Backward(oplog.Control) {
+		for o := range r.Log().Backward(oplog.Control) {
 			if o.Family() == oplog.FamilyCheckpoint && o.Type() == entity.TypeCheckpoint {
-				if _, err := r.Ack(p.author(), o.ID()); err == nil {
+				if _, err := r.Ack(p.Author(), o.ID()); err == nil {
 					return
 				}
 			}
@@ -157,21 +159,21 @@ func (r *replica) rule(rt *rapid.T, i int, what string) {
 	case "unknown":
 		do(oplog.FamilyPolicy, 99, entity.Text{Text: fmt.Sprint(i)})
 	case "devices": // the other device goes
-		m, ok := r.State().Member(p.user())
+		m, ok := r.State().Member(p.User())
 		if !ok {
 			return
 		}
 		party := m.Party
-		party.Devices = []keys.ID{p.key.ID()}
+		party.Devices = []keys.ID{p.Key.ID()}
 		var cuts []entity.Cut
 		for _, d := range m.Party.Devices {
-			if d != p.key.ID() {
+			if d != p.Key.ID() {
 				cuts = append(cuts, entity.Cut{Device: d, Strand: oplog.Content})
 			}
 		}
 		do(oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party, Cuts: cuts})
 	case "post":
-		_, _ = r.Write(p.author(), r.ring, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: fmt.Sprint(i)})
+		_, _ = r.Write(p.Author(), r.Ring, oplog.FamilyArticle, entitytest.TypeNew, keys.Digest{}, entitytest.Words{Title: fmt.Sprint(i)})
 	}
 }
 

@@ -27,7 +27,7 @@ func newNaive(e *entity.Entity) *naive {
 	for o := range e.Log().All(oplog.Control) {
 		i := len(n.ops)
 		place[o.ID()] = i
-		body, _ := e.Describe(o, nil)
+		body, _ := e.Describe(o, nil, nil)
 		n.ops, n.bodies = append(n.ops, o), append(n.bodies, body)
 		before := map[int]bool{}
 		todo := append(slices.Clone(o.Parents()), o.Prev())
@@ -472,7 +472,7 @@ func (n *naive) idle(i int, all map[keys.Digest]*place, founder keys.Digest) boo
 	case *entity.SetRole:
 		return !active(b.User) || all[b.User].role == entity.Master
 	case *entity.MasterAdd:
-		return !same(*b.Party)
+		return !same(b.Party)
 	case *entity.MasterTransfer:
 		return !same(b.Party) || b.Party.User == founder
 	case *entity.Devices: // those that go now are others
@@ -504,7 +504,7 @@ func (n *naive) check(e *entity.Entity) error {
 	r := n.rule(everything)
 	for i, o := range n.ops {
 		if got := e.State().Void[o.ID()]; got != r.void[i] {
-			_, typ := e.Describe(o, nil)
+			_, typ := e.Describe(o, nil, nil)
 			return fmt.Errorf("%v %s, place %d: void %v, want %v", o.ID(), typ, i, got, r.void[i])
 		}
 		if _, ok := n.bodies[i].(*entity.Checkpoint); ok {

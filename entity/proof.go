@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"pttnode/entity/chain"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -29,7 +30,7 @@ func (p Proof) Size() int {
 // e is nil for friend and device links, where the device chain is the proof.
 // It reports false when he is none.
 func ProveMaster(me, e *Entity) (Proof, bool) {
-	p := Proof{Chain: me.ControlStrand()}
+	p := Proof{Chain: me.DeviceChain()}
 	if e == nil {
 		return p, true
 	}
@@ -48,7 +49,7 @@ func ProveMaster(me, e *Entity) (Proof, bool) {
 		user = o.User()
 	}
 	genesis := e.genesis()
-	p.Path = append(p.Path, genesis.Bytes())
+	p.Path = append(p.Path, genesis.Envelope())
 	party, _ := made(e.facts.bodies[0])
 	for _, o := range slices.Backward(makers) {
 		listings, ok := e.listings(party, o.Device())
@@ -56,7 +57,7 @@ func ProveMaster(me, e *Entity) (Proof, bool) {
 			return Proof{}, false
 		}
 		for _, l := range append(listings, o) {
-			p.Path = append(p.Path, l.Bytes())
+			p.Path = append(p.Path, l.Envelope())
 		}
 		party, _ = made(e.facts.bodies[e.facts.reach.number[o.ID()]])
 	}
@@ -73,9 +74,7 @@ func made(body any) (Party, bool) {
 			return *b.Founder, true
 		}
 	case *MasterAdd:
-		if b.Party != nil {
-			return *b.Party, true
-		}
+		return b.Party, true
 	case *MasterTransfer:
 		return b.Party, true
 	}
@@ -122,10 +121,10 @@ func (e *Entity) lister(user keys.Digest, device keys.ID) (oplog.Op, bool) {
 }
 
 // Verify checks the proof for the device that answered: kind and the first
-// half of the entity's id are those of the link. It returns the issuer's Me and,
+// half of the entity's id are those of the link. It returns the issuer's device chain and,
 // for a board, the board's full id; for the other kinds that id is the issuer's
 // user.
-func (p Proof) Verify(kind Kind, eid16 [16]byte, device keys.ID) (me *Entity, eid keys.Digest, err error) {
+func (p Proof) Verify(kind Kind, eid16 [16]byte, device keys.ID) (me *chain.Chain, eid keys.Digest, err error) {
 	if p.Size() > MaxProof {
 		return nil, eid, fmt.Errorf("%w: a proof of %d bytes", ErrBody, p.Size())
 	}
@@ -133,19 +132,19 @@ func (p Proof) Verify(kind Kind, eid16 [16]byte, device keys.ID) (me *Entity, ei
 	if err != nil {
 		return nil, eid, err
 	}
-	refuse := func(why string) (*Entity, keys.Digest, error) {
+	refuse := func(why string) (*chain.Chain, keys.Digest, error) {
 		return nil, keys.Digest{}, fmt.Errorf("%w: proof of %v: %s", ErrNotAuthorized, device, why)
 	}
-	if !me.State().Speaks(me.ID(), device, Master) {
+	if _, ok := me.State().Device(device); !ok {
 		return refuse("not a device of the user it shows")
 	}
 	if kind != Board {
 		if len(p.Path) != 0 {
 			return refuse("a path for no board")
 		}
-		eid = me.ID()
+		eid = me.User()
 	} else {
-		if eid, err = p.verifyPath(me.ID()); err != nil {
+		if eid, err = p.verifyPath(me.User()); err != nil {
 			return nil, keys.Digest{}, err
 		}
 	}

@@ -15,39 +15,39 @@ import (
 func TestProofByLaterDevice(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
-	f := w.who(t, "founder")
+	f := w.Who(t, "founder")
 	phone := keys.FromSeed([32]byte{7})
-	party := f.party()
+	party := f.Party()
 	party.Devices = devices(2)
-	party.Devices[0], party.Devices[1] = f.key.ID(), phone.ID()
+	party.Devices[0], party.Devices[1] = f.Key.ID(), phone.ID()
 	if bytes.Compare(party.Devices[0][:], party.Devices[1][:]) > 0 {
 		party.Devices[0], party.Devices[1] = party.Devices[1], party.Devices[0]
 	}
-	w.must(t, "founder", oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party, Cuts: []entity.Cut{}})
-	member := w.who(t, "member").party()
-	checkAdded(t, w.Entity, sign(t, f.by(phone), w.draft(f.by(phone), oplog.Control, oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &member})))
-	reader := w.who(t, "reader").party()
-	w.must(t, "member", oplog.FamilyMaster, entity.TypeMasterTransfer, entity.MasterTransfer{Party: reader, Cuts: []entity.Cut{}})
+	w.Must(t, "founder", oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party, Cuts: []entity.Cut{}})
+	member := w.Who(t, "member").Party()
+	checkAdded(t, w.Entity, sign(t, f.By(phone), w.Draft(f.By(phone), oplog.Control, oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: member})))
+	reader := w.Who(t, "reader").Party()
+	w.Must(t, "member", oplog.FamilyMaster, entity.TypeMasterTransfer, entity.MasterTransfer{Party: reader, Cuts: []entity.Cut{}})
 	for _, name := range []string{"founder", "master", "reader"} {
-		p := w.who(t, name)
-		proof, ok := entity.ProveMaster(p.me.Entity, w.Entity)
+		p := w.Who(t, name)
+		proof, ok := entity.ProveMaster(p.Me.Entity, w.Entity)
 		if !ok {
 			t.Errorf("%s: no proof", name)
 			continue
 		}
 		id := w.ID()
-		if _, eid, err := proof.Verify(entity.Board, [16]byte(id[:16]), p.key.ID()); err != nil || eid != id {
+		if _, eid, err := proof.Verify(entity.Board, [16]byte(id[:16]), p.Key.ID()); err != nil || eid != id {
 			t.Errorf("%s: a proof of %d ops: %v", name, len(proof.Path), err)
 		}
 		for i := range proof.Path[1:] { // every op of it is needed
 			short := proof
 			short.Path = append(append([][]byte{}, proof.Path[:i+1]...), proof.Path[i+2:]...)
-			if _, _, err := short.Verify(entity.Board, [16]byte(id[:16]), p.key.ID()); err == nil {
+			if _, _, err := short.Verify(entity.Board, [16]byte(id[:16]), p.Key.ID()); err == nil {
 				t.Errorf("%s: a proof without op %d of %d holds", name, i+1, len(proof.Path))
 			}
 		}
 	}
-	if _, ok := entity.ProveMaster(w.who(t, "member").me.Entity, w.Entity); ok {
+	if _, ok := entity.ProveMaster(w.Who(t, "member").Me.Entity, w.Entity); ok {
 		t.Error("a proof for who handed his place on")
 	}
 }

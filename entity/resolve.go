@@ -13,7 +13,12 @@ type voids map[int]bool
 
 // verdict decides which ops of a past are void (docs/PROTOCOL.md §2.8): first what is
 // closed, which is as it was, then what is beyond.
-func (e *Entity) verdict(p past) *verdict { return e.resolve(p, e.closedAt(p)) }
+func (e *Entity) verdict(p past) *verdict {
+	if e.facts.kind() == Me { // its ops stand by the device chain
+		return &verdict{facts: e.facts}
+	}
+	return e.resolve(p, e.closedAt(p))
+}
 
 // resolve decides what is void of what builds on the last final checkpoint: the ops of
 // devices that signed two at one place; those beside a removal by somebody senior; and

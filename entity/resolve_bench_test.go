@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"pttnode/entity"
+	"pttnode/entity/entitytest"
 	"pttnode/keys"
 	"pttnode/oplog"
+	"pttnode/oplog/oplogtest"
 )
 
 // history returns n control ops of 5 masters: in rounds each writes some beside the
@@ -20,19 +22,19 @@ func history(tb testing.TB, n int, closing bool) []oplog.Op {
 	known := 0 // how many of ops w has
 	masters := []string{"founder", "anna", "ben", "carl", "dan"}
 	for _, m := range masters[1:] {
-		w.admit(tb, m, entity.Member)
-		party := w.who(tb, m).party()
-		w.must(tb, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
+		w.Admit(tb, m, entity.Member)
+		party := w.Who(tb, m).Party()
+		w.Must(tb, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: party})
 	}
-	w.admit(tb, "dora", entity.Member)
+	w.Admit(tb, "dora", entity.Member)
 	first := nextEpoch(w)
 	ops := slices.Collect(w.Log().All(oplog.Control))
 	last := map[string]oplog.Op{"founder": ops[len(ops)-1]}
 	heads := []keys.Digest{last["founder"].ID()}
 	write := func(name string, parents []keys.Digest, family oplog.Family, typ uint16, body any) keys.Digest {
-		p := w.who(tb, name)
+		p := w.Who(tb, name)
 		d := oplog.Draft{
-			Entity: w.ID(), User: p.user(), Strand: oplog.Control, Family: family, Type: typ, Parents: parents, At: now, Body: keys.Marshal(body),
+			Entity: w.ID(), User: p.User(), Strand: oplog.Control, Family: family, Type: typ, Parents: parents, At: now, Body: keys.Marshal(body),
 		}
 		if prev, ok := last[name]; ok {
 			d.Seq, d.Prev = prev.Seq()+1, prev.ID()
@@ -61,7 +63,7 @@ func history(tb testing.TB, n int, closing bool) []oplog.Op {
 		return write(name, parents, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: fmt.Sprint(name, len(ops))})
 	}
 	known = len(ops)
-	party := w.who(tb, "dora").party()
+	party := w.Who(tb, "dora").Party()
 	for round := 0; len(ops) < n; round++ {
 		clash := round%max(1, n/110) == 3 // some ten times, at 11 ops a round
 		var tips []keys.Digest
@@ -81,7 +83,7 @@ func history(tb testing.TB, n int, closing bool) []oplog.Op {
 		slices.SortFunc(tips, compare)
 		heads = []keys.Digest{title(masters[round%len(masters)], tips)}
 		if clash {
-			heads = []keys.Digest{write("founder", heads, oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: party, Role: entity.Member, Ref: &w.ref})}
+			heads = []keys.Digest{write("founder", heads, oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: party, Role: entity.Member, Ref: &w.Ref})}
 		}
 		if closing && (clash || round%5 == 4) {
 			checkpoint()
@@ -90,27 +92,12 @@ func history(tb testing.TB, n int, closing bool) []oplog.Op {
 	return ops[:n]
 }
 
-// signatures returns how long it takes to check n signatures, each by itself.
-func signatures(tb testing.TB, ops []oplog.Op) time.Duration {
-	tb.Helper()
-	k := keys.FromSeed([32]byte{1})
-	raw := ops[len(ops)-1].Bytes()
-	sig := k.Sign(keys.PurposeOp, raw)
-	start := time.Now()
-	for range ops {
-		if err := k.ID().Verify(keys.PurposeOp, raw, sig); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	return time.Since(start)
-}
-
 // BenchmarkResolve compares what it costs to know a state with what it costs to check the
 // signatures of its ops: the ratio is what docs/PERFORMANCE.md bounds.
 func BenchmarkResolve(b *testing.B) {
 	logOf := func(b *testing.B, ops []oplog.Op) *oplog.Log {
 		l := oplog.NewLog(ops[0].Entity())
-		if left := l.AppendAll(ops); len(left) > 0 {
+		if left := oplogtest.AppendAll(l, ops); len(left) > 0 {
 			b.Fatalf("%d ops do not fit", len(left))
 		}
 		return l
@@ -182,14 +169,14 @@ func BenchmarkContent(b *testing.B) {
 			people := map[keys.ID]person{}
 			for _, name := range []string{"founder", "anna", "ben", "carl", "dan", "dora"} {
 				p := newPerson(b, name)
-				people[p.key.ID()] = p
+				people[p.Key.ID()] = p
 			}
 			var articles []oplog.Op
 			last := map[keys.ID]oplog.Op{}
 			for _, o := range control[len(control)-5_000+100:] { // not those that found the board
 				p := people[o.Device()]
 				d := oplog.Draft{
-					Entity: control[0].ID(), User: o.User(), Strand: oplog.Content, Family: oplog.FamilyArticle, Type: entity.TypeArticleNew,
+					Entity: control[0].ID(), User: o.User(), Strand: oplog.Content, Family: oplog.FamilyArticle, Type: entitytest.TypeNew,
 					Auth: []keys.Digest{o.ID()}, Epoch: control[2].ID(), At: now, Body: []byte("sealed"),
 				}
 				if l, ok := last[o.Device()]; ok {
@@ -202,7 +189,7 @@ func BenchmarkContent(b *testing.B) {
 			var best, base time.Duration
 			for b.Loop() {
 				l := oplog.NewLog(control[0].ID())
-				l.AppendAll(control)
+				oplogtest.AppendAll(l, control)
 				e, err := entity.Open(l)
 				if err != nil {
 					b.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"pttnode/entity"
+	"pttnode/entity/entitytest"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -102,17 +103,17 @@ func (s *story) names(key string) (names []string) {
 
 func (s *story) begin() {
 	for _, name := range s.names("two") {
-		s.phones[name] = newDevice("phone of " + name).key
+		s.phones[name] = newDevice("phone of " + name).Key
 	}
 	if _, ok := s.phones["founder"]; ok {
-		s.base.must(s.t, "founder", oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: s.party("founder")})
+		s.base.Must(s.t, "founder", oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: s.party("founder")})
 	}
 	admit := func(name string, role entity.Role) {
-		s.base.must(s.t, "founder", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: s.party(name), Role: role, Ref: &s.base.ref})
+		s.base.Must(s.t, "founder", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: s.party(name), Role: role, Ref: &s.base.Ref})
 	}
 	for _, name := range s.names("owners") {
 		admit(name, entity.Member)
-		s.base.must(s.t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: new(s.party(name))})
+		s.base.Must(s.t, "founder", oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: s.party(name)})
 	}
 	for _, name := range s.names("members") {
 		admit(name, entity.Member)
@@ -124,7 +125,7 @@ func (s *story) begin() {
 
 // party is a person with all the devices that he began with.
 func (s *story) party(name string) entity.Party {
-	p := s.base.who(s.t, name).party()
+	p := s.base.Who(s.t, name).Party()
 	if d, ok := s.phones[name]; ok {
 		p.Devices = sorted(append(p.Devices, d.ID()))
 	}
@@ -133,17 +134,16 @@ func (s *story) party(name string) entity.Party {
 
 func (s *story) person(device string) person {
 	name, phone, _ := strings.Cut(device, "/")
-	p := s.base.who(s.t, name)
+	p := s.base.Who(s.t, name)
 	if phone != "" {
-		return p.by(s.phones[name])
+		return p.By(s.phones[name])
 	}
 	return p
 }
 
 // view is the entity of somebody who has seen these ops.
 func (s *story) view(seen map[string]bool) *world {
-	w := *s.base
-	w.Entity = clone(s.t, s.base.Entity)
+	w := s.base.clone(s.t)
 	for _, l := range s.labels {
 		if seen[l] {
 			if _, err := w.Add(s.ops[l]); err != nil {
@@ -151,7 +151,7 @@ func (s *story) view(seen map[string]bool) *world {
 			}
 		}
 	}
-	return &w
+	return w
 }
 
 func (s *story) line(line string) {
@@ -216,7 +216,7 @@ func (s *story) draft(w *world, p person, verb []string) oplog.Draft {
 		return party
 	}
 	control := func(family oplog.Family, typ uint16, body any) oplog.Draft {
-		return w.draft(p, oplog.Control, family, typ, body)
+		return w.Draft(p, oplog.Control, family, typ, body)
 	}
 	switch verb[0] {
 	case "admits":
@@ -224,7 +224,7 @@ func (s *story) draft(w *world, p person, verb []string) oplog.Draft {
 		if slices.Equal(verb[2:], []string{"as", "reader"}) {
 			role = entity.Reader
 		}
-		return control(oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: whom(1), Role: role, Ref: &w.ref})
+		return control(oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: whom(1), Role: role, Ref: &w.Ref})
 	case "removes":
 		user := whom(1).User
 		return control(oplog.FamilyMember, entity.TypeRemove, entity.Remove{User: user, Cuts: w.cuts(user), Epoch: nextEpoch(w)})
@@ -232,11 +232,11 @@ func (s *story) draft(w *world, p person, verb []string) oplog.Draft {
 		role := map[string]entity.Role{"reader": entity.Reader, "member": entity.Member}[verb[2]]
 		return control(oplog.FamilyMember, entity.TypeRole, entity.SetRole{User: whom(1).User, Role: role})
 	case "leaves":
-		cuts := slices.DeleteFunc(w.cuts(p.user()), func(c entity.Cut) bool { return c.Strand != oplog.Content })
+		cuts := slices.DeleteFunc(w.cuts(p.User()), func(c entity.Cut) bool { return c.Strand != oplog.Content })
 		return control(oplog.FamilyMember, entity.TypeLeave, entity.Leave{Cuts: cuts})
 	case "drops":
 		name, phone, _ := strings.Cut(verb[1], "/")
-		party, gone := s.party(name), s.base.who(s.t, name).key.ID()
+		party, gone := s.party(name), s.base.Who(s.t, name).Key.ID()
 		if phone != "" {
 			gone = s.phones[name].ID()
 		}
@@ -247,7 +247,7 @@ func (s *story) draft(w *world, p person, verb []string) oplog.Draft {
 		}
 		return control(oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party, Cuts: cuts})
 	case "adds":
-		return control(oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: new(whom(1))})
+		return control(oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: whom(1)})
 	case "demotes":
 		return control(oplog.FamilyMaster, entity.TypeMasterRemove, entity.MasterRemove{User: whom(1).User})
 	case "hands":
@@ -278,7 +278,7 @@ func (s *story) draft(w *world, p person, verb []string) oplog.Draft {
 		typ := map[string]uint16{"unknown": 99, "critical": 999}[verb[1]]
 		return control(oplog.FamilyPolicy, typ, []byte("later"))
 	case "posts":
-		d := w.draft(p, oplog.Content, oplog.FamilyArticle, entity.TypeArticleNew, []byte("sealed"))
+		d := w.Draft(p, oplog.Content, oplog.FamilyArticle, entitytest.TypeNew, []byte("sealed"))
 		epoch, clean := w.State().WritingEpoch(func(keys.Digest) bool { return true })
 		d.Epoch = epoch.ID
 		if !clean { // an author who does not mind
@@ -311,10 +311,10 @@ func (s *story) tell() string {
 			fmt.Fprintf(&out, "%s: %s\n", what, strings.Join(words, " "))
 		}
 	}
-	names := slices.Sorted(maps.Keys(s.base.people))
+	names := slices.Sorted(maps.Keys(s.base.People))
 	slices.SortStableFunc(names, func(a, b string) int { // the founder first
 		is := func(n string) int {
-			if s.base.people[n].user() == st.Founder {
+			if s.base.People[n].User() == st.Founder {
 				return 0
 			}
 			return 1
@@ -323,7 +323,7 @@ func (s *story) tell() string {
 	})
 	who := func(standing entity.Standing, role entity.Role) (out []string) {
 		for _, n := range names {
-			m, ok := st.Member(s.base.people[n].user())
+			m, ok := st.Member(s.base.People[n].User())
 			if ok && m.Standing == standing && (role == 0 || m.Role == role) {
 				out = append(out, n)
 			}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"pttnode/entity"
+	"pttnode/entity/entitytest"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -14,10 +15,10 @@ import (
 func TestRuleTextsAgainst(t *testing.T) {
 	t.Parallel()
 	base := settle(t, entity.Board)
-	user := func(name string) keys.Digest { return base.who(t, name).user() }
-	party := func(name string) entity.Party { return base.who(t, name).party() }
+	user := func(name string) keys.Digest { return base.Who(t, name).User() }
+	party := func(name string) entity.Party { return base.Who(t, name).Party() }
 	cutOf := func(name string) []entity.Cut {
-		return []entity.Cut{{Device: base.who(t, name).key.ID(), Strand: oplog.Control}}
+		return []entity.Cut{{Device: base.Who(t, name).Key.ID(), Strand: oplog.Control}}
 	}
 	next := nextEpoch(base)
 	changed := func(change func(*entity.NextEpoch)) entity.NextEpoch {
@@ -81,8 +82,8 @@ func TestRuleTextsAgainst(t *testing.T) {
 		{role, entity.SetRole{User: user("gone"), Role: entity.Reader}, "is not a member"},
 	} {
 		w := base.clone(t)
-		m := w.who(t, "master")
-		o := sign(t, m, w.draft(m, oplog.Control, types[c.what].family, types[c.what].typ, c.body))
+		m := w.Who(t, "master")
+		o := sign(t, m, w.Draft(m, oplog.Control, types[c.what].family, types[c.what].typ, c.body))
 		if c.because == "" {
 			checkAdded(t, w.Entity, o)
 			continue
@@ -97,8 +98,8 @@ func TestRuleTextsAgainst(t *testing.T) {
 	for _, typ := range types {
 		for _, body := range [][]byte{{}, []byte("garbage"), {0xa0}} {
 			w := base.clone(t)
-			m := w.who(t, "master")
-			o := sign(t, m, w.draft(m, oplog.Control, typ.family, typ.typ, body))
+			m := w.Who(t, "master")
+			o := sign(t, m, w.Draft(m, oplog.Control, typ.family, typ.typ, body))
 			checkRefused(t, w.Entity, o, entity.ErrBody)
 		}
 	}
@@ -108,25 +109,25 @@ func TestRuleTextsAgainst(t *testing.T) {
 func TestMembersAgain(t *testing.T) {
 	t.Parallel()
 	w := settle(t, entity.Board)
-	m := w.who(t, "member")
-	w.post(t, "member", "before")
-	w.must(t, "master", oplog.FamilyMember, entity.TypeRemove, entity.Remove{User: m.user(), Cuts: w.cuts(m.user()), Epoch: nextEpoch(w)})
-	got, ok := w.State().Member(m.user())
+	m := w.Who(t, "member")
+	w.Post(t, "member", "before")
+	w.Must(t, "master", oplog.FamilyMember, entity.TypeRemove, entity.Remove{User: m.User(), Cuts: w.cuts(m.User()), Epoch: nextEpoch(w)})
+	got, ok := w.State().Member(m.User())
 	if !ok || got.Standing != entity.Removed {
 		t.Errorf("who was removed is %+v, %v", got, ok)
 	}
-	if info, _ := w.State().WritingEpoch(func(keys.Digest) bool { return true }); info.Depth != 3 || info.By != w.who(t, "master").user() {
+	if info, _ := w.State().WritingEpoch(func(keys.Digest) bool { return true }); info.Depth != 3 || info.By != w.Who(t, "master").User() {
 		t.Errorf("the epoch after a removal is %+v, want depth 3 by who removed", info)
 	}
-	if _, err := w.Write(m.author(), w.ring, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: "x"}); err == nil {
+	if _, err := w.Write(m.Author(), w.Ring, oplog.FamilyArticle, entitytest.TypeNew, keys.Digest{}, entitytest.Words{Title: "x"}); err == nil {
 		t.Error("who was removed writes")
 	}
-	w.admit(t, "member", entity.Reader)
-	_, limited := w.State().Cuts[entity.Writer{User: m.user(), Device: m.key.ID()}]
-	if got, _ := w.State().Member(m.user()); got.Standing != entity.Active || got.Role != entity.Reader || limited {
+	w.Admit(t, "member", entity.Reader)
+	_, limited := w.State().Cuts[entity.Writer{User: m.User(), Device: m.Key.ID()}]
+	if got, _ := w.State().Member(m.User()); got.Standing != entity.Active || got.Role != entity.Reader || limited {
 		t.Errorf("who was admitted again is %+v, limited %v", got, limited)
 	}
-	if posts := w.Posts(w.ring); len(posts) != 1 {
-		t.Errorf("%d posts, want the one from before", len(posts))
+	if o, _ := w.Log().Tip(m.Key.ID(), oplog.Content); o.Seq() != 0 || !w.Counts(o) {
+		t.Errorf("%d posts, want the one from before, which counts: %v", o.Seq()+1, w.Counts(o))
 	}
 }

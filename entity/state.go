@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"pttnode/entity/chain"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -54,7 +55,7 @@ type EpochInfo struct {
 	Depth      uint64
 	Commitment keys.Digest
 	By         keys.Digest // the user who made it
-	Void       bool        // of a removal that is void: read with, not written with
+	Void       bool        // of a removal that is void, or of the device chain and not to go by: read with, not written with
 	Tainted    bool        // somebody who was given it was removed, or a device of his: the same
 	Left       bool        // somebody who was given it left: written with until there is another
 	Replaced   bool        // a later epoch names it as one that it replaces
@@ -95,6 +96,10 @@ type State struct {
 	Devices    []Device
 	DeviceHead keys.Digest // last op of the device chain
 	UserBox    keys.BoxID  // of the last epoch
+
+	chains  chain.Set            // Me: the branches of the device chain
+	person  *chain.Verdict       // Me: what they come to
+	unsound map[keys.Digest]bool // Me: epochs of the chain that are not written with, whatever becomes of it
 
 	owners   map[keys.ID]keys.Digest // active members by device; nil until asked for, and after a change
 	departed []departure             // memberships that ended
@@ -249,12 +254,7 @@ func (s *State) Digest() keys.Digest {
 // Party returns what an admit elsewhere needs of a Me: its user, head of the
 // device chain, devices and user box key.
 func (s *State) Party(name string) Party {
-	p := Party{User: s.ID, Head: s.DeviceHead, Box: s.UserBox, Name: name}
-	for _, d := range s.Devices {
-		p.Devices = append(p.Devices, d.ID)
-	}
-	slices.SortFunc(p.Devices, func(a, b keys.ID) int { return bytes.Compare(a[:], b[:]) })
-	return p
+	return party(s.ID, s.DeviceHead, s.Devices, s.UserBox, name)
 }
 
 func compare(a, b keys.Digest) int { return bytes.Compare(a[:], b[:]) }
@@ -267,9 +267,13 @@ func (s *State) cut(user keys.Digest, c Cut) {
 }
 
 // beyondCut reports whether a content op lies beyond its device's cut. A device
-// that was claimed beside its user's leave has none; nothing of it counts.
+// that was claimed beside its user's leave has none; nothing of it counts. Nor does anything
+// of a device of a Me that only a branch has which lost.
 func (s *State) beyondCut(o oplog.Op) bool {
 	count, ok := s.Cuts[Writer{o.User(), o.Device()}]
+	if !ok && s.Kind == Me {
+		return !s.listed(o.Device())
+	}
 	if !ok {
 		m := s.Members[o.User()]
 		return m != nil && m.Standing != Active

@@ -31,15 +31,15 @@ func TestManyStrangers(t *testing.T) {
 		beside := w.clone(t)
 		w.remove(t, "founder", "anna")
 		for i := range c.strangers {
-			beside.must(t, "anna", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
-				Party: w.who(t, fmt.Sprint("stranger", i)).party(), Role: entity.Member, Ref: &w.ref,
+			beside.Must(t, "anna", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
+				Party: w.Who(t, fmt.Sprint("stranger", i)).Party(), Role: entity.Member, Ref: &w.Ref,
 			})
 		}
 		w.merge(t, beside)
 		if got := w.State().NeedsEpoch(); got != c.needs {
 			t.Errorf("%d strangers, and the epoch of the removal: needs another one: %v, want %v", c.strangers, got, c.needs)
 		}
-		if w.rekey(t); w.State().NeedsEpoch() {
+		if w.Rekey(t); w.State().NeedsEpoch() {
 			t.Errorf("%d strangers, and an epoch that has seen them: needs another one", c.strangers)
 		}
 		checkAgrees(t, w.Entity)
@@ -54,14 +54,14 @@ func TestStrangerWasGivenTheKey(t *testing.T) {
 	w := owners(t, "anna")
 	other := w.clone(t)
 	for title, at := range map[string]*world{"one": w, "two": other} {
-		at.must(t, "anna", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: title})
+		at.Must(t, "anna", oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: title})
 	}
 	w.merge(t, other)
 	if w.State().NeedsEpoch() {
 		t.Error("two titles at one place, and no epoch to write in")
 	}
-	o := w.must(t, "anna", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
-		Party: w.who(t, "stranger").party(), Role: entity.Member, Ref: &w.ref, Epochs: epochs(w),
+	o := w.Must(t, "anna", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
+		Party: w.Who(t, "stranger").Party(), Role: entity.Member, Ref: &w.Ref, Epochs: epochs(w),
 	})
 	if w.Counts(o) || w.standing(t, "stranger") != 0 {
 		t.Errorf("the admission counts: %v, he is %v", w.Counts(o), w.standing(t, "stranger"))
@@ -69,7 +69,7 @@ func TestStrangerWasGivenTheKey(t *testing.T) {
 	if !w.State().NeedsEpoch() {
 		t.Error("a key that a stranger was handed is written with")
 	}
-	w.rekey(t)
+	w.Rekey(t)
 	if w.State().NeedsEpoch() {
 		t.Error("an epoch begun since needs another one")
 	}
@@ -86,22 +86,22 @@ func TestStrangerLeaves(t *testing.T) {
 		then  func(w *world)
 	}{
 		{"let in again, and left", func(*world) {}, func(w *world) {
-			w.admit(t, "emil", entity.Member)
+			w.Admit(t, "emil", entity.Member)
 			checkAgrees(t, w.Entity)
-			w.must(t, "emil", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+			w.Must(t, "emil", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
 		}},
 		{"left, and let in again", func(w *world) {
-			w.admit(t, "emil", entity.Member)
-			w.must(t, "emil", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
-			w.rekey(t)
+			w.Admit(t, "emil", entity.Member)
+			w.Must(t, "emil", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
+			w.Rekey(t)
 		}, func(*world) {}},
 	} {
 		w := owners(t, "anna")
 		c.first(w)
 		beside := w.clone(t)
 		w.demote(t, "anna")
-		beside.must(t, "anna", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
-			Party: w.who(t, "emil").party(), Role: entity.Member, Ref: &w.ref, Epochs: epochs(w),
+		beside.Must(t, "anna", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{
+			Party: w.Who(t, "emil").Party(), Role: entity.Member, Ref: &w.Ref, Epochs: epochs(w),
 		})
 		w.merge(t, beside)
 		c.then(w)

@@ -33,7 +33,6 @@ func (e *Entity) Vouched(ops []oplog.Op) []oplog.Op {
 			_, comes := coming[o.ID()]
 			switch {
 			case !comes:
-			case o.Bare(): // it makes nothing else authentic
 			case named[o.ID()] && round < strictAfter, o.Signed():
 				named[o.Prev()] = true
 			default:

@@ -13,25 +13,25 @@ import (
 // it and can be added too, and not without.
 func TestVouched(t *testing.T) {
 	w := settle(t, entity.Board)
-	member := w.who(t, "member")
+	member := w.Who(t, "member")
 	// batch returns what ParseBatch makes of a chain of the member's device, of which
 	// all but the last op are badly signed; spoil alters the last one.
 	batch := func(length int, spoil func(*oplog.Draft)) []oplog.Op {
-		var raws [][]byte
+		var raws []oplog.Pair
 		var prev keys.Digest
 		for i := range length {
-			d := w.draft(member, oplog.Content, oplog.FamilyArticle, 100, []byte{byte(i), byte(length)})
+			d := w.Draft(member, oplog.Content, oplog.FamilyArticle, 100, []byte{byte(i), byte(length)})
 			d.Seq, d.Prev = uint64(i), prev
 			if i == length-1 {
 				spoil(&d)
 			}
-			raw := slices.Clone(sign(t, member, d).Bytes())
+			raw := slices.Clone(sign(t, member, d).Envelope())
 			if i < length-1 {
 				raw[len(raw)-1] ^= 1
 			}
-			raws, prev = append(raws, raw), oplog.IDOf(raw)
+			raws, prev = append(raws, oplog.Pair{Envelope: raw}), oplog.IDOf(raw)
 		}
-		return oplog.ParseBatch(oplog.HashAll(raws), nil)
+		return oplog.ParseBatch(oplog.HashAll(raws))
 	}
 	for _, c := range []struct {
 		name         string
@@ -50,7 +50,7 @@ func TestVouched(t *testing.T) {
 			t.Fatalf("%s: ParseBatch = %d ops, want %d", c.name, len(ops), c.length)
 		}
 		got := w.Vouched(ops)
-		if len(got) != c.want || got[len(got)-1] != ops[c.length-1] {
+		if len(got) != c.want || !got[len(got)-1].Is(ops[c.length-1]) {
 			t.Errorf("%s: Vouched of %d = %d ops, want %d, the last among them", c.name, c.length, len(got), c.want)
 		}
 	}
@@ -62,24 +62,24 @@ func TestVouched(t *testing.T) {
 func TestVouchedCascade(t *testing.T) {
 	for _, c := range []struct{ length, want int }{{2, 2 + 2}, {10, 10 + 1}} {
 		w := settle(t, entity.Board)
-		var bad, good [][]byte
+		var bad, good []oplog.Pair
 		pair := func(name string, i int, parent keys.Digest) (id keys.Digest) {
-			by := w.who(t, name)
-			d := w.draft(by, oplog.Content, oplog.FamilyArticle, 100, []byte{byte(i)})
-			raw := slices.Clone(sign(t, by, d).Bytes())
+			by := w.Who(t, name)
+			d := w.Draft(by, oplog.Content, oplog.FamilyArticle, 100, []byte{byte(i)})
+			raw := slices.Clone(sign(t, by, d).Envelope())
 			raw[len(raw)-1] ^= 1
 			d.Seq, d.Prev, d.Parents = 1, oplog.IDOf(raw), []keys.Digest{parent}
-			bad, good = append(bad, raw), append(good, sign(t, by, d).Bytes())
+			bad, good = append(bad, oplog.Pair{Envelope: raw}), append(good, sign(t, by, d).Pair())
 			return oplog.IDOf(raw)
 		}
 		for i, above := 0, (keys.Digest{7}); i < c.length; i++ { // the first builds on what nobody has
 			above = pair("member", i, above)
 		}
-		honest := w.draft(w.who(t, "founder"), oplog.Content, oplog.FamilyArticle, 100, []byte("honest"))
-		o := sign(t, w.who(t, "founder"), honest)
+		honest := w.Draft(w.Who(t, "founder"), oplog.Content, oplog.FamilyArticle, 100, []byte("honest"))
+		o := sign(t, w.Who(t, "founder"), honest)
 		checkAdded(t, w.Entity, o)
 		pair("master", 0, o.ID())
-		ops := oplog.ParseBatch(oplog.HashAll(slices.Concat(bad, good)), nil)
+		ops := oplog.ParseBatch(oplog.HashAll(slices.Concat(bad, good)))
 		if len(ops) != 2*(c.length+1) {
 			t.Fatalf("ParseBatch = %d ops, want %d", len(ops), 2*(c.length+1))
 		}

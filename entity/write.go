@@ -16,9 +16,6 @@ type Author struct {
 	Now  time.Time
 }
 
-// Keyring holds the op-keys of an entity's epochs.
-type Keyring map[keys.Digest]keys.OpKey
-
 // Control signs a control operation with the given body at the present heads
 // and appends it. It fails with ErrFrozen, unless it only takes away, or like Add.
 func (e *Entity) Control(a Author, family oplog.Family, typ uint16, body any) (oplog.Op, error) {
@@ -40,10 +37,10 @@ func (e *Entity) controlAfter(id keys.Digest, a Author, family oplog.Family, typ
 	return o, err
 }
 
-// Write signs a content operation whose body is sealed with the key of the
-// writing epoch, and appends it. It fails with ErrEnded, ErrFrozen,
-// ErrNotAuthorized or ErrNoKey, or like Add.
-func (e *Entity) Write(a Author, ring Keyring, family oplog.Family, typ uint16, body any) (oplog.Op, error) {
+// Write signs a content operation about another one, zero for none, whose body is sealed
+// with the key of the writing epoch, and appends it. One without a body, which is nil, needs
+// no key. It fails with ErrEnded, ErrFrozen, ErrNotAuthorized or ErrNoKey, or like Add.
+func (e *Entity) Write(a Author, ring Keyring, family oplog.Family, typ uint16, about keys.Digest, body any) (oplog.Op, error) {
 	s := e.State()
 	switch {
 	case s.Ended:
@@ -53,17 +50,19 @@ func (e *Entity) Write(a Author, ring Keyring, family oplog.Family, typ uint16, 
 	case !s.CanWrite(a.User, a.Key.ID()):
 		return oplog.Op{}, fmt.Errorf("%w: write in %v", ErrNotAuthorized, e.ID())
 	}
-	epoch, ok := s.WritingEpoch(func(id keys.Digest) bool { _, ok := ring[id]; return ok })
-	if !ok {
-		return oplog.Op{}, ErrNoKey
-	}
 	d := e.draft(a, oplog.Content, family, typ, nil)
 	d.Auth = e.limitHeads(oplog.Control)
-	d.Epoch = epoch.ID
-	plain := keys.Marshal(body)
-	d.Body = make([]byte, len(plain)+keys.SealOverhead) // its length is part of nothing, but of bodyAt
-	d.Seal = func(aad []byte) []byte {
-		return ring[epoch.ID].Seal(e.ID(), epoch.ID, contentAAD(aad, epoch.Commitment), plain)
+	d.About = about
+	if body != nil {
+		epoch, ok := s.WritingEpoch(func(id keys.Digest) bool { _, ok := ring[id]; return ok })
+		if !ok {
+			return oplog.Op{}, ErrNoKey
+		}
+		plain := keys.Marshal(body)
+		d.Epoch = epoch.ID
+		d.Seal = func(aad []byte) []byte {
+			return ring[epoch.ID].Seal(e.ID(), epoch.ID, contentAAD(aad, epoch.Commitment), plain)
+		}
 	}
 	o, err := oplog.Sign(a.Key, d)
 	if err != nil {
@@ -73,16 +72,27 @@ func (e *Entity) Write(a Author, ring Keyring, family oplog.Family, typ uint16, 
 	return o, err
 }
 
-// Read opens the body of a content operation into body, a pointer to a zero
-// struct. It fails with ErrNoKey, keys.ErrSealed or ErrBody.
+// Read opens the body of a content operation of the log into body, a pointer to a zero
+// struct. It fails with ErrBody where its author gave it none, or what does not open; with
+// ErrNoKey, with ErrNoBody, and as the log's source does.
 func (e *Entity) Read(o oplog.Op, ring Keyring, body any) error {
+	if o.Size() == 0 {
+		return fmt.Errorf("%w: content op %v has none", ErrBody, o.ID())
+	}
 	key, ok := ring[o.Epoch()]
 	if !ok {
 		return fmt.Errorf("%w: %v", ErrNoKey, o.ID())
 	}
+	o, err := e.log.Whole(o)
+	if err != nil {
+		return err
+	}
+	if o.Body() == nil {
+		return fmt.Errorf("%w: %v", ErrNoBody, o.ID())
+	}
 	plain, err := key.Open(e.ID(), o.Epoch(), contentAAD(o.AAD(), e.State().Epochs[o.Epoch()].Commitment), o.Body())
 	if err != nil {
-		return fmt.Errorf("content op %v: %w", o.ID(), err)
+		return fmt.Errorf("%w: content op %v: %w", ErrBody, o.ID(), err)
 	}
 	if err := keys.Unmarshal(plain, body); err != nil {
 		return fmt.Errorf("%w: content op %v: %w", ErrBody, o.ID(), err)

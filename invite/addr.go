@@ -25,7 +25,8 @@ type Addr struct {
 // address follows its tag with 4 or 16 bytes and the port, a DNS name with its
 // length, its bytes and the port. tagRelay is reserved for a circuit through a
 // relay (its key and its IP address); version 1 does not make one and says of it
-// that a newer version did.
+// that a newer version did. tagCert is reserved too, for browsers, but of a fixed
+// length, so that version 1 reads past it.
 const (
 	tagIP4QUIC uint8 = 1
 	tagIP4TCP  uint8 = 2
@@ -34,6 +35,7 @@ const (
 	tagDNSQUIC uint8 = 5
 	tagDNSTCP  uint8 = 6
 	tagRelay   uint8 = 7
+	tagCert    uint8 = 8    // plus 32 bytes
 	tagName    uint8 = 0x80 // plus the name's length in bytes, 1 to 16
 )
 

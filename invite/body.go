@@ -16,15 +16,16 @@ import (
 // The body of a link, docs/PROTOCOL.md §4:
 //
 //	version 1, kind 1, flags 1, uses 1, expiry 4, eid16 16, secret 16, issuer 32,
-//	bound 16 if flagBound, addresses, name, checksum 4
+//	bound 16 if flagBound, addresses, certificate hash, name, checksum 4
 //
-// Addresses and name carry their tags, so the fixed part is 76 bytes and nothing
+// Addresses, certificate hash and name carry their tags, so the fixed part is 76 bytes and nothing
 // counts them. The version and the checksum keep their places in every version:
 // only so can an old program tell a newer link from a broken one.
 const (
 	version      = 1
 	flagBound    = 1 << 7 // the bound user follows; in a Link it shows as Bound
 	checksumSize = 4
+	certSize     = 32
 	headSize     = 72
 	fixedSize    = headSize + checksumSize
 )
@@ -50,6 +51,10 @@ func (l Link) Body() []byte {
 	}
 	for _, a := range l.Addrs {
 		b = a.append(b)
+	}
+	if l.Cert != nil {
+		b = append(b, tagCert)
+		b = append(b, l.Cert[:]...)
 	}
 	if l.Name != "" {
 		b = append(b, tagName|uint8(len(l.Name)))
@@ -118,13 +123,18 @@ func (l *Link) parseParts(b []byte) error {
 				return ErrNotLink
 			}
 			l.Addrs, b = append(l.Addrs, a), rest
+		case tag == tagCert:
+			if len(b) < 1+certSize {
+				return ErrNotLink
+			}
+			l.Cert, b = new([certSize]byte(b[1:])), b[1+certSize:]
 		case tagName < tag && tag <= tagName+MaxLinkName:
 			n := int(tag - tagName)
 			if len(b) < 1+n {
 				return ErrNotLink
 			}
 			l.Name, b = string(b[1:1+n]), b[1+n:]
-		case tagRelay <= tag && tag < tagName:
+		case tagRelay <= tag && tag < tagName: // tagCert was above
 			return ErrNewer
 		default:
 			return ErrNotLink

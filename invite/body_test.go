@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +16,8 @@ import (
 	"pttnode/invite"
 	"pttnode/keys"
 )
+
+var unpadded = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // head returns a link's body without the checksum, to be changed.
 func head(l invite.Link) []byte { return bytes.Clone(l.Body()[:len(l.Body())-4]) }
@@ -35,6 +38,9 @@ func TestParseBodyRefuses(t *testing.T) {
 	}
 	add := func(l invite.Link, v ...byte) []byte { return append(head(l), v...) }
 	ip := []byte{1, 203, 0, 113, 9, 15, 161}
+	cert := append([]byte{8}, certificate[:]...)
+	hashed := withCert(link(t, entity.Friend, invite.Options{Addrs: []invite.Addr{addr(t, ip4)}}))
+	dns := append(append([]byte{5, 64}, bytes.Repeat([]byte("a."), 31)...), 'a', 'a', 1, 187)
 	for _, tt := range []struct {
 		name string
 		body []byte // without checksum
@@ -56,7 +62,18 @@ func TestParseBodyRefuses(t *testing.T) {
 		{"empty issuer", set(plain, 40, make([]byte, 32)...), invite.ErrNotLink},
 		{"trailing zero", add(plain, 0), invite.ErrNotLink},
 		{"relay", add(plain, 7, 1, 2, 3), invite.ErrNewer},
-		{"unknown tag", add(plain, 0x7f), invite.ErrNewer},
+		{"unknown tag", add(plain, 9), invite.ErrNewer},
+		{"the last unknown tag", add(plain, 0x7f), invite.ErrNewer},
+		{"unknown tag behind a certificate", add(hashed, 9), invite.ErrNewer},
+		{"certificate without its hash", add(plain, 8), invite.ErrNotLink},
+		{"certificate cut", add(plain, cert[:32]...), invite.ErrNotLink},
+		{"certificate cut, then a name", add(plain, append(cert[:32:32], 0x81, 'a')...), invite.ErrNewer}, // takes 0x81 for its last byte
+		{"certificate too long", add(plain, append(cert[:33:33], 0)...), invite.ErrNotLink},
+		{"two certificates", add(hashed, cert...), invite.ErrNotLink},
+		{"two certificates that differ", add(hashed, append([]byte{8, 1}, cert[2:]...)...), invite.ErrNotLink},
+		{"address after the certificate", add(hashed, ip...), invite.ErrNotLink},
+		{"certificate after the name", add(full, cert...), invite.ErrNotLink},
+		{"two long hosts, certificate and a name of 10", add(plain, slices.Concat(dns, dns, cert, []byte("\x8a0123456789"))...), invite.ErrNotLink},
 		{"empty name", add(plain, 0x80), invite.ErrNotLink},
 		{"name of 17", add(plain, append([]byte{0x91}, make([]byte, 17)...)...), invite.ErrNotLink},
 		{"name cut", add(plain, 0x82, 'a'), invite.ErrNotLink},
@@ -105,7 +122,7 @@ func TestRedacted(t *testing.T) {
 	for _, b := range [][]byte{secret[:], l.Body()[24:40], mac[:]} {
 		list := strings.Trim(fmt.Sprintf("%d", b), "[]")
 		needles = append(needles, string(b), fmt.Sprintf("%x", b), fmt.Sprintf("%X", b), list, strings.ReplaceAll(list, " ", ","),
-			base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b)[:20], strings.Trim(fmt.Sprintf("%#v", b), "[]byte{}"),
+			unpadded.EncodeToString(b)[:20], strings.Trim(fmt.Sprintf("%#v", b), "[]byte{}"),
 			strings.Trim(fmt.Sprintf("%q", b), `"`))
 		js, _ := json.Marshal(b)
 		needles = append(needles, strings.Trim(string(js), `"=`))

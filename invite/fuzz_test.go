@@ -10,22 +10,26 @@ import (
 	"pttnode/invite"
 )
 
-var parseErrors = []error{invite.ErrNotLink, invite.ErrIncomplete, invite.ErrNewer, invite.ErrKind}
+var parseErrors = []error{invite.ErrNotLink, invite.ErrIncomplete, invite.ErrNewer, invite.ErrKind, invite.ErrSeveral}
 
 func seeds(f *testing.F) []invite.Link {
 	return []invite.Link{
 		link(f, entity.Friend, invite.Options{}),
 		link(f, entity.Board, invite.Options{Uses: 9, Bound: &alice, Auto: true, Addrs: []invite.Addr{addr(f, ip4), addr(f, ip6)}, Name: "王"}),
 		link(f, entity.Me, invite.Options{Addrs: []invite.Addr{addr(f, "/dns/a.example/tcp/9")}}),
+		withCert(link(f, entity.Friend, invite.Options{Addrs: []invite.Addr{addr(f, ip4)}, Name: "alice"})),
 	}
 }
 
-// FuzzParse: a text is a link that prints and parses to itself, or exactly one of
-// the errors.
+// FuzzParse: a text is a link that prints and parses to itself, alone and in a mail,
+// or exactly one of the errors.
 func FuzzParse(f *testing.F) {
 	for _, l := range seeds(f) {
 		f.Add(l.URL())
 		f.Add("<" + l.QR() + ">.")
+		for _, form := range forms(l) {
+			f.Add(form.text)
+		}
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		l, err := invite.Parse(text)
@@ -36,9 +40,11 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		again, err := invite.Parse(l.URL())
-		if err != nil || !bytes.Equal(again.Body(), l.Body()) || again.URL() != l.URL() {
-			t.Fatalf("Parse(%q) does not print to the same link: %v", text, err)
+		for _, form := range []string{l.URL(), "> see " + l.URL()[:50] + "\n> " + l.URL()[50:] + " and answer", text + " " + l.URL()} {
+			again, err := invite.Parse(form)
+			if len(form) <= 4096 && (err != nil || !bytes.Equal(again.Body(), l.Body()) || again.URL() != l.URL()) {
+				t.Fatalf("Parse(%q) does not print to the same link: Parse(%q): %v", text, form, err)
+			}
 		}
 	})
 }

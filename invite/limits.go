@@ -14,7 +14,7 @@ const (
 	MaxBody     = 255 // bytes; 408 characters of text, still one message anywhere
 	BudgetQR    = 90  // bytes; the most whose picture leaves room for text on 80 × 24
 	MaxQR       = 115 // bytes; the most whose picture fits 80 × 24 at all
-	maxHost     = 64  // bytes of a DNS name: two of them and all other parts stay under MaxBody
+	maxHost     = 64  // bytes of a DNS name: two of them and all other parts of today's links stay under MaxBody
 	maxText     = 4096
 )
 

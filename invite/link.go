@@ -25,6 +25,8 @@ var (
 	ErrNewer = errors.New("invite: a newer version made the link")
 	// ErrKind says that a link's prefix and body name different kinds.
 	ErrKind = errors.New("invite: the link's prefix and body disagree")
+	// ErrSeveral says that a text holds links that differ.
+	ErrSeveral = errors.New("invite: more than one link")
 	// ErrOwn says that the reader's own device or another of its user's made the
 	// link.
 	ErrOwn = errors.New("invite: the link is your own")
@@ -46,6 +48,7 @@ type Link struct {
 	Issuer  keys.ID     // the device that made the link and alone carries it out
 	Bound   *[16]byte   // first 16 bytes of the only user id that may use it, or nil
 	Addrs   []Addr      // at most 2
+	Cert    *[32]byte   // SHA-256 of a WebRTC certificate of the issuer, or nil; kept, and ignored by this version
 	Name    string      // a claim, at most 16 bytes of UTF-8
 
 	// A function, because fmt does not call Format on a Link in an unexported
@@ -148,9 +151,14 @@ func (l Link) CheckOwn(devices ...keys.ID) error {
 }
 
 // Fit returns the link made small enough for a picture: while its body is over
-// MaxQR bytes it drops the name, then the second address. It is the same invite.
-// A long DNS name can keep a link over MaxQR; that link is text only.
+// MaxQR bytes it drops the certificate hash, then the name, then the second
+// address. The hash goes first, since beside an address it never fits, and without
+// one it is of no use. It is the same invite. A long DNS name can keep a link over
+// MaxQR; that link is text only.
 func (l Link) Fit() Link {
+	if len(l.Body()) > MaxQR {
+		l.Cert = nil
+	}
 	if len(l.Body()) > MaxQR {
 		l.Name = ""
 	}

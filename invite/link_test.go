@@ -3,6 +3,7 @@ package invite_test
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,8 @@ var (
 	issuer = keys.FromSeed([32]byte{1}).ID()
 	eid    = keys.Hash("ptt/test/eid", nil)
 	alice  = keys.Hash("ptt/test/alice", nil)
+
+	certificate = [32]byte(keys.Hash("ptt/test/certificate", nil))
 )
 
 func addr(t testing.TB, s string) invite.Addr {
@@ -84,9 +87,61 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// withCert returns l with the hash of a certificate, as a later version will make it.
+func withCert(l invite.Link) invite.Link {
+	l.Cert = &certificate
+	return l
+}
+
+// TestCertificateIsKept: the hash of a certificate comes back byte by byte, also
+// from an attempt, and says nothing to this version.
+func TestCertificateIsKept(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		opt  invite.Options
+	}{
+		{"alone", invite.Options{}},
+		{"with a name", invite.Options{Name: "alice"}},
+		{"with all", invite.Options{Bound: &alice, Addrs: []invite.Addr{addr(t, ip4), addr(t, ip6)}, Name: "0123456789abcdef"}},
+	} {
+		plain := link(t, entity.Board, tt.opt)
+		for _, sum := range [][32]byte{certificate, {}} {
+			l := plain
+			l.Cert = &sum
+			if got, want := len(l.Body()), len(plain.Body())+33; got != want {
+				t.Errorf("%s: %d bytes, want %d", tt.name, got, want)
+			}
+			got, err := invite.Parse(l.URL())
+			if err != nil {
+				t.Fatalf("%s: %v", tt.name, err)
+			}
+			if got.Cert == nil || *got.Cert != sum || got.URL() != l.URL() {
+				t.Errorf("%s: certificate %x came back as %v", tt.name, sum, got.Cert)
+			}
+			a := invite.NewAttempt("r-1", l, "", t0)
+			if stored, err := a.Link(); err != nil || stored.URL() != l.URL() {
+				t.Errorf("%s: the attempt keeps another link: %v", tt.name, err)
+			}
+			if got.Keys().IID != plain.Keys().IID || got.Name != plain.Name || !slices.Equal(got.Addrs, plain.Addrs) || got.String() != plain.String() {
+				t.Errorf("%s: got %v, want the same but for the certificate as %v", tt.name, got, plain)
+			}
+		}
+	}
+}
+
+// TestNobodyMakesCertificates: whatever is asked for, no link of this version has one.
+func TestNobodyMakesCertificates(t *testing.T) {
+	for _, kind := range []entity.Kind{entity.Friend, entity.Board, entity.Me} {
+		if l := link(t, kind, invite.Options{Addrs: []invite.Addr{addr(t, ip4)}, Name: "alice"}); l.Cert != nil {
+			t.Errorf("%v: made with certificate %x", kind, *l.Cert)
+		}
+	}
+}
+
 func TestSizes(t *testing.T) {
 	quic, tcp, six := addr(t, ip4), addr(t, "/ip4/203.0.113.9/tcp/4001"), addr(t, ip6)
 	dns := addr(t, "/dns/"+strings.Repeat("a", 60)+".org/udp/443/quic-v1")
+	long := addr(t, "/dns/"+strings.Repeat("a", 41)+"/udp/443/quic-v1")
 	for _, tt := range []struct {
 		name            string
 		opt             invite.Options
@@ -119,19 +174,37 @@ func TestSizes(t *testing.T) {
 			}
 		}
 	}
-}
-
-func TestParsePasted(t *testing.T) {
-	l := link(t, entity.Board, invite.Options{Name: "alice"})
-	u := l.URL()
-	wrapped := u[:20] + "\r\n" + u[20:60] + "\n\t " + u[60:80] + "\u200b" + u[80:] + "\n"
-	for _, text := range []string{
-		u, "  " + u + "\n", "<" + u + ">", `"` + u + `"`, "'" + u + "'.", "「" + u + "」。", "(" + u + ");", "“" + u + "”,",
-		wrapped, strings.ToUpper(wrapped), "\ufeff" + u, strings.Replace(u, "board/", "B/", 1), strings.Replace(l.QR(), "B/", "BOARD/", 1),
+	// With the hash of a certificate, which a picture for a terminal has room for only
+	// beside no address. What fits 255 bytes is a table of docs/PROTOCOL.md §4.2.
+	for _, tt := range []struct {
+		name            string
+		opt             invite.Options
+		size, fit, left int
+		named, hashed   bool
+	}{
+		{"fixed part", invite.Options{}, 109, 109, 0, false, true},
+		{"a name of 5", invite.Options{Name: "alice"}, 115, 115, 0, true, true},
+		{"a name of 6", invite.Options{Name: "yuming"}, 116, 83, 0, true, false},
+		{"one IPv4", invite.Options{Addrs: []invite.Addr{quic}}, 116, 83, 1, false, false},
+		{"two IPv4", invite.Options{Addrs: []invite.Addr{quic, tcp}, Name: "0123456789abcdef"}, 140, 107, 2, true, false},
+		{"IPv4 and IPv6", invite.Options{Addrs: []invite.Addr{quic, six}, Name: "0123456789abcdef"}, 152, 102, 2, false, false},
+		{"worst without DNS", invite.Options{Addrs: []invite.Addr{six, six}, Name: "0123456789abcdef", Bound: &alice}, 180, 111, 1, false, false},
+		{"a long host and IPv6", invite.Options{Addrs: []invite.Addr{dns, six}, Name: "0123456789abcdef", Bound: &alice}, 229, 160, 1, false, false},
+		{"hosts of 64 and 41", invite.Options{Addrs: []invite.Addr{dns, long}, Name: "0123456789abcdef", Bound: &alice}, 255, 160, 1, false, false},
+		{"hosts of 64 and 64", invite.Options{Addrs: []invite.Addr{dns, dns}, Name: "012345678"}, 255, 144, 1, false, false},
+		{"a byte over", invite.Options{Addrs: []invite.Addr{dns, dns}, Name: "0123456789"}, 256, 144, 1, false, false},
 	} {
-		got, err := invite.Parse(text)
-		if err != nil || !bytes.Equal(got.Body(), l.Body()) {
-			t.Errorf("%q: %v", text, err)
+		l := withCert(link(t, entity.Friend, tt.opt))
+		f := l.Fit()
+		if len(l.Body()) != tt.size || len(f.Body()) != tt.fit || len(f.Addrs) != tt.left || (f.Name != "") != tt.named || (f.Cert != nil) != tt.hashed {
+			t.Errorf("with a certificate, %s: %d bytes, fit %d with %d addresses, name %q, certificate %v",
+				tt.name, len(l.Body()), len(f.Body()), len(f.Addrs), f.Name, f.Cert != nil)
+		}
+		if l.Keys().IID != f.Keys().IID || l.Cert == nil {
+			t.Errorf("with a certificate, %s: Fit made another invite or changed the link", tt.name)
+		}
+		if _, err := invite.Parse(l.URL()); (err == nil) != (tt.size <= invite.MaxBody) {
+			t.Errorf("with a certificate, %s: %v", tt.name, err)
 		}
 	}
 }
@@ -156,7 +229,7 @@ func TestParseRefuses(t *testing.T) {
 		{"one more", u + "a", invite.ErrIncomplete},
 		{"typo", string(typo), invite.ErrIncomplete},
 		{"not base32", u[:40] + "1" + u[41:], invite.ErrIncomplete},
-		{"twice", u + u, invite.ErrIncomplete},
+		{"twice, as one word", u + u, invite.ErrIncomplete},
 		{"letters of other scripts", strings.Replace(u, "k", "\u212a", -1) + "\u212a", invite.ErrIncomplete},
 		{"prefix of another kind", strings.Replace(u, "friend", "device", 1), invite.ErrKind},
 	} {

@@ -31,7 +31,7 @@ var (
 		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
 		MaxNestedLevels:   8,       // the deepest message has 5
 		MaxArrayElements:  1 << 16, // the longest list is a log in APPROVE-JOIN, which 1 MiB bounds
-		MaxMapPairs:       64,      // the largest map has 15
+		MaxMapPairs:       64,      // the largest map has 18
 	}.DecMode())
 )
 

@@ -18,6 +18,7 @@ import (
 var purposes = []keys.Purpose{
 	keys.PurposeOp, keys.PurposeAck, keys.PurposeInvite, keys.PurposeDevice, keys.PurposeApply,
 	keys.PurposeInfo, keys.PurposeLink, keys.PurposeReset, keys.PurposeVote,
+	keys.PurposeReady, keys.PurposeWords, keys.PurposeMoved,
 }
 
 func TestSignVerify(t *testing.T) {
@@ -93,7 +94,7 @@ func TestSignedBytes(t *testing.T) {
 	t.Parallel()
 	key, message := keys.FromSeed([32]byte{1}), []byte("the message")
 	var signed []byte
-	for _, part := range []string{"ptt/op/1", "the message"} {
+	for _, part := range []string{"ptt/op/2", "the message"} {
 		signed = binary.BigEndian.AppendUint32(signed, uint32(len(part)))
 		signed = append(signed, part...)
 	}

@@ -7,7 +7,7 @@ type Purpose string
 // The purposes of docs/PROTOCOL.md §1.3. Do not change a value: signatures depend
 // on it.
 const (
-	PurposeOp     Purpose = "ptt/op/1"     // an operation of a log
+	PurposeOp     Purpose = "ptt/op/2"     // an operation of a log
 	PurposeAck    Purpose = "ptt/ack/1"    // the issuer answers a challenge
 	PurposeInvite Purpose = "ptt/inv/1"    // the requester knows a link's secret
 	PurposeDevice Purpose = "ptt/dev/1"    // the requester is this device
@@ -15,7 +15,10 @@ const (
 	PurposeInfo   Purpose = "ptt/info/1"   // init-friend-info and init-me-info
 	PurposeLink   Purpose = "ptt/device/1" // a device consents to be added to Me
 	PurposeReset  Purpose = "ptt/reset/1"  // the recovery key resets the device set
-	PurposeVote   Purpose = "ptt/vote/1"   // a device votes for a device op
+	PurposeVote   Purpose = "ptt/vote/2"   // a voter certifies an op of the device chain
+	PurposeReady  Purpose = "ptt/ready/1"  // a device is ready to vote, or to survive a RESET
+	PurposeWords  Purpose = "ptt/words/1"  // the recovery words are replaced by others
+	PurposeMoved  Purpose = "ptt/moved/1"  // the recovery words let a person go on as another
 )
 
 // Label separates the domains of hashes and of derived keys.
@@ -37,8 +40,8 @@ const (
 	LabelInfo       Label = "ptt/infobody/1" // what an info message signs
 	LabelInfoBox    Label = "ptt/infobox/1"  // HPKE info of a box in an info message
 	LabelDigest     Label = "ptt/digest/1"   // digest of an entity's state
-	LabelRoots      Label = "ptt/roots/1"    // roots of a checkpoint
-	LabelContentAAD Label = "ptt/content/1"  // additional data of sealed content
+	LabelRoots      Label = "ptt/roots/2"    // roots of a checkpoint
+	LabelContentAAD Label = "ptt/content/2"  // additional data of sealed content
 	LabelVault      Label = "ptt/vault/1"    // additional data of a sealed record
 	LabelPrint      Label = "ptt/print/1"    // fingerprint shown to people
 	LabelRanges     Label = "ptt/ranges/1"   // sum of a range of a log
@@ -61,6 +64,7 @@ func Labels() []string {
 	return []string{
 		string(PurposeOp), string(PurposeAck), string(PurposeInvite), string(PurposeDevice), string(PurposeApply),
 		string(PurposeInfo), string(PurposeLink), string(PurposeReset), string(PurposeVote),
+		string(PurposeReady), string(PurposeWords), string(PurposeMoved),
 		string(LabelJoin), string(LabelCommit), string(LabelCode), string(LabelCodeID), string(LabelJoinID),
 		string(LabelInvite), string(LabelKey), string(LabelBoxes), string(LabelPolicy), string(LabelHeads),
 		string(LabelInfo), string(LabelInfoBox), string(LabelDigest), string(LabelContentAAD), string(LabelVault),

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"pttnode/entity"
+	"pttnode/entity/board"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -19,13 +20,13 @@ func (n *Node) Articles(ref string) ([]ArticleView, error) {
 		return nil, err
 	}
 	out := []ArticleView{}
-	for _, p := range h.Posts(h.ring) {
+	for _, p := range h.board.Posts(h.ring) {
 		out = append(out, n.articleView(p))
 	}
 	return out, nil
 }
 
-func (n *Node) articleView(p entity.Post) ArticleView {
+func (n *Node) articleView(p board.Post) ArticleView {
 	v := ArticleView{
 		ID: p.ID, No: p.No, Title: p.Title, Class: p.Class, Author: n.nameOf(p.Author), AuthorID: p.Author, At: p.At,
 		Score: p.Score, Comments: p.Comments, State: "ok",
@@ -33,8 +34,8 @@ func (n *Node) articleView(p entity.Post) ArticleView {
 	switch {
 	case !p.DeletedBy.IsZero():
 		v.State, v.DeletedBy = "deleted", n.nameOf(p.DeletedBy)
-	case p.Unreadable:
-		v.State = "unreadable"
+	case p.Lack != board.Nothing:
+		v.State, v.Lack = "unreadable", p.Lack.String()
 	case !p.Edit.IsZero():
 		v.State, v.EditedAt = "edited", &p.EditedAt
 	}
@@ -43,17 +44,17 @@ func (n *Node) articleView(p entity.Post) ArticleView {
 
 // article finds a board and an article of it by number or id. The caller holds the
 // lock.
-func (n *Node) article(ref, article string) (*held, entity.Post, error) {
+func (n *Node) article(ref, article string) (*held, board.Post, error) {
 	h, err := n.board(ref)
 	if err != nil {
-		return nil, entity.Post{}, err
+		return nil, board.Post{}, err
 	}
 	p, err := n.post(h, article)
 	return h, p, err
 }
 
-func (n *Node) post(h *held, ref string) (entity.Post, error) {
-	return pick("article", ref, h.Posts(h.ring), func(p entity.Post) []string {
+func (n *Node) post(h *held, ref string) (board.Post, error) {
+	return pick("article", ref, h.board.Posts(h.ring), func(p board.Post) []string {
 		return []string{strconv.Itoa(p.No), p.ID.String()}
 	})
 }
@@ -78,13 +79,20 @@ func (n *Node) Article(_ context.Context, ref, article string) (ArticleView, err
 }
 
 // wholeArticle opens an article. The caller holds the lock.
-func (n *Node) wholeArticle(h *held, p entity.Post) ArticleView {
-	h.OpenPost(h.ring, &p)
+func (n *Node) wholeArticle(h *held, p board.Post) ArticleView {
+	h.board.OpenPost(h.ring, &p)
+	if p.Lack == board.NotHere {
+		shown := p.Edit
+		if shown.IsZero() {
+			shown = p.ID
+		}
+		n.wantBody(h, shown)
+	}
 	view := n.articleView(p)
 	view.Body, view.Thread, view.Variants = &p.Text, n.comments(h, p.ID), []VariantView{}
-	for _, v := range p.Beside {
+	for _, v := range p.Others {
 		view.Variants = append(view.Variants, VariantView{
-			ID: v.Edit, Title: v.Title, Class: v.Class, Body: v.Text, Device: n.writtenOn(v.Device), At: v.EditedAt,
+			ID: v.Edit, Title: v.Title, Class: v.Class, Body: v.Text, Device: n.writtenOn(v.Device), At: v.EditedAt, Lack: v.Lack.String(),
 		})
 	}
 	return view
@@ -125,7 +133,7 @@ func (n *Node) storeSeen(eid, id keys.Digest) {
 // NewArticle writes an article. It is durable when it is returned, and on its
 // way to the members that are connected.
 func (n *Node) NewArticle(_ context.Context, ref, class, title, body string) (ArticleView, error) {
-	a, err := entity.NewArticle(entity.Article{Class: class, Title: title, Text: body})
+	a, err := board.NewArticle(board.Article{Class: class, Title: title, Text: body})
 	if err != nil {
 		return ArticleView{}, writeCode(err)
 	}
@@ -135,7 +143,7 @@ func (n *Node) NewArticle(_ context.Context, ref, class, title, body string) (Ar
 		if err != nil {
 			return err
 		}
-		o, err := tx.write(h, oplog.FamilyArticle, entity.TypeArticleNew, a)
+		o, err := tx.write(h, oplog.FamilyArticle, board.TypeArticleNew, keys.Digest{}, a)
 		if err != nil {
 			return err
 		}
@@ -164,23 +172,22 @@ func (n *Node) EditArticle(_ context.Context, ref, article string, c ArticleChan
 			return err
 		case p.Author != n.user:
 			return refuse("not_author", "what", "article")
-		case p.Unreadable && (c.Class == nil || c.Title == nil || c.Body == nil):
+		case p.Lack != board.Nothing && (c.Class == nil || c.Title == nil || c.Body == nil):
 			return refuse("usage", "what", "this article cannot be read here, so title, class and text are all needed")
 		}
 		if c.Title != nil && *c.Title == "" {
 			return refuse("usage", "what", "an article needs a title")
 		}
-		h.OpenPost(h.ring, &p)
+		h.board.OpenPost(h.ring, &p)
 		a := p.Article
 		replace(&a.Title, c.Title)
 		replace(&a.Class, c.Class)
 		replace(&a.Text, c.Body)
-		if a, err = entity.NewArticle(a); err != nil {
+		if a, err = board.NewArticle(a); err != nil {
 			return writeCode(err)
 		}
-		if a != p.Article || len(p.Beside) > 0 || p.Unreadable {
-			b := entity.ArticleEdit{Article: p.ID, Class: a.Class, Title: a.Title, Text: a.Text}
-			if p, err = tx.change(h, p, entity.TypeArticleEdit, b); err != nil {
+		if a != p.Article || len(p.Others) > 0 || p.Lack != board.Nothing {
+			if p, err = tx.change(h, p, board.TypeArticleEdit, a); err != nil {
 				return err
 			}
 		}
@@ -209,7 +216,7 @@ func (n *Node) DeleteArticle(_ context.Context, ref, article string) (ArticleVie
 			if !n.mayDelete(h, p.Author) {
 				return refuse("not_author", "what", "article")
 			}
-			if p, err = tx.change(h, p, entity.TypeArticleDelete, entity.ArticleDelete{Article: p.ID}); err != nil {
+			if p, err = tx.change(h, p, board.TypeArticleDelete, nil); err != nil {
 				return err
 			}
 		}
@@ -220,8 +227,8 @@ func (n *Node) DeleteArticle(_ context.Context, ref, article string) (ArticleVie
 }
 
 // change writes an op about an article and returns the article as it is then.
-func (tx *tx) change(h *held, p entity.Post, typ uint16, body any) (entity.Post, error) {
-	if _, err := tx.write(h, oplog.FamilyArticle, typ, body); err != nil {
+func (tx *tx) change(h *held, p board.Post, typ uint16, body any) (board.Post, error) {
+	if _, err := tx.write(h, oplog.FamilyArticle, typ, p.ID, body); err != nil {
 		return p, err
 	}
 	return tx.n.post(h, p.ID.String())
@@ -233,7 +240,7 @@ func (n *Node) mayDelete(h *held, author keys.Digest) bool {
 }
 
 // articleToChange is article for one that is not deleted.
-func (n *Node) articleToChange(ref, article string) (*held, entity.Post, error) {
+func (n *Node) articleToChange(ref, article string) (*held, board.Post, error) {
 	h, p, err := n.article(ref, article)
 	if err == nil && !p.DeletedBy.IsZero() {
 		err = refuse("deleted", "what", "article", "by", n.nameOf(p.DeletedBy))
@@ -241,9 +248,9 @@ func (n *Node) articleToChange(ref, article string) (*held, entity.Post, error) 
 	return h, p, err
 }
 
-// write writes content into an entity and journals it.
-func (tx *tx) write(h *held, family oplog.Family, typ uint16, body any) (oplog.Op, error) {
-	o, err := h.Write(tx.author(), h.ring, family, typ, body)
+// write writes content about another op, zero for none, into an entity and journals it.
+func (tx *tx) write(h *held, family oplog.Family, typ uint16, about keys.Digest, body any) (oplog.Op, error) {
+	o, err := h.Write(tx.author(), h.ring, family, typ, about, body)
 	if err != nil {
 		return oplog.Op{}, writeCode(err)
 	}
@@ -254,17 +261,17 @@ func (tx *tx) write(h *held, family oplog.Family, typ uint16, body any) (oplog.O
 
 // noticedChange journals what was done to an article that is here, by who may.
 func (tx *tx) noticedChange(h *held, o oplog.Op) {
-	article, named, ok := h.Concerns(o, h.ring)
+	article, named, ok := h.board.Concerns(o)
 	if !ok || !h.Counts(o) {
 		return
 	}
 	data := map[string]any{"board": h.ID().String(), "id": article.String(), "by": o.User().String()}
 	switch {
-	case o.Family() == oplog.FamilyArticle && o.Type() == entity.TypeArticleEdit:
+	case o.Family() == oplog.FamilyArticle && o.Type() == board.TypeArticleEdit:
 		tx.event("article.edited", data)
 	case o.Family() == oplog.FamilyArticle:
 		tx.event("article.deleted", data)
-	case o.Type() == entity.TypeCommentNew:
+	case o.Type() == board.TypeCommentNew:
 		data["article"], data["id"] = article.String(), o.ID().String()
 		tx.event("comment.new", data)
 	default:

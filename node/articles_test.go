@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pttnode/entity"
+	"pttnode/entity/board"
 	"pttnode/keys"
 	"pttnode/oplog"
 	"pttnode/protocol"
@@ -50,20 +51,30 @@ func newGuest(t *testing.T, n *Node, board keys.Digest) guest {
 	return g
 }
 
+// whole returns an op of a log with its bytes.
+func whole(tb testing.TB, l *oplog.Log, o oplog.Op) oplog.Op {
+	tb.Helper()
+	o, err := l.Whole(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return o
+}
+
 // write has n take what the guest writes.
-func (g guest) write(t *testing.T, family oplog.Family, typ uint16, body any) oplog.Op {
+func (g guest) write(t *testing.T, family oplog.Family, typ uint16, about keys.Digest, body any) oplog.Op {
 	t.Helper()
 	h := g.n.entities[g.copy.ID()]
 	for o := range h.Log().All(oplog.Content) {
-		if _, err := g.copy.Add(o); err != nil {
+		if _, err := g.copy.Add(whole(t, h.Log(), o)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	o, err := g.copy.Write(entity.Author{Key: g.key, User: g.me.ID(), Now: time.Now()}, h.ring, family, typ, body)
+	o, err := g.copy.Write(entity.Author{Key: g.key, User: g.me.ID(), Now: time.Now()}, h.ring, family, typ, about, body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if missing, err := g.n.take(h.ID(), g.by, [][]byte{o.Bytes()}); missing || err != nil {
+	if missing, err := g.n.take(h.ID(), g.by, []oplog.Pair{o.Pair()}); missing || err != nil {
 		t.Fatalf("take: %v, %v", missing, err)
 	}
 	return o
@@ -98,10 +109,10 @@ func TestArticleChanges(t *testing.T) {
 	}
 
 	g := newGuest(t, n, b.ID)
-	his := g.write(t, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: "his"}).ID()
-	comment := g.write(t, oplog.FamilyComment, entity.TypeCommentNew, entity.Comment{Article: mine.ID, Mark: entity.Boo, Text: "no"}).ID()
-	g.write(t, oplog.FamilyArticle, entity.TypeArticleEdit, entity.ArticleEdit{Article: mine.ID, Title: "forged"})
-	g.write(t, oplog.FamilyArticle, entity.TypeArticleDelete, entity.ArticleDelete{Article: mine.ID})
+	his := g.write(t, oplog.FamilyArticle, board.TypeArticleNew, keys.Digest{}, board.Article{Title: "his"}).ID()
+	comment := g.write(t, oplog.FamilyComment, board.TypeCommentNew, mine.ID, board.Comment{Mark: board.Boo, Text: "no"}).ID()
+	g.write(t, oplog.FamilyArticle, board.TypeArticleEdit, mine.ID, board.Article{Title: "forged"})
+	g.write(t, oplog.FamilyArticle, board.TypeArticleDelete, mine.ID, nil)
 	if v, err := n.Article(ctx, "dev", "1"); err != nil || v.Title != "title" || v.State != "edited" || v.Score != -1 || v.Comments != 1 || len(v.Thread) != 1 {
 		t.Errorf("after what a guest may not do: %+v, %v", v, err)
 	}
@@ -126,12 +137,12 @@ func TestArticleChanges(t *testing.T) {
 	if _, err := n.Article(ctx, "dev", his.String()); err != nil {
 		t.Fatal(err)
 	}
-	g.write(t, oplog.FamilyArticle, entity.TypeArticleEdit, entity.ArticleEdit{Article: his, Title: "edited"})
-	g.write(t, oplog.FamilyComment, entity.TypeCommentNew, entity.Comment{Article: his, Mark: entity.Push})
+	g.write(t, oplog.FamilyArticle, board.TypeArticleEdit, his, board.Article{Title: "edited"})
+	g.write(t, oplog.FamilyComment, board.TypeCommentNew, his, board.Comment{Mark: board.Push})
 	if unread() != 0 {
 		t.Errorf("%d unread after an edit of and a comment on what was read", unread())
 	}
-	late := g.write(t, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: "late"}).ID()
+	late := g.write(t, oplog.FamilyArticle, board.TypeArticleNew, keys.Digest{}, board.Article{Title: "late"}).ID()
 	if v, err := n.DeleteArticle(ctx, "dev", late.String()); err != nil || v.State != "deleted" || v.DeletedBy != "alice" || unread() != 0 {
 		t.Errorf("an owner deletes what another wrote: %+v, %v, %d unread", v, err, unread())
 	}
@@ -151,10 +162,10 @@ func TestArticleChanges(t *testing.T) {
 
 	// What was opened nobody can read: a title alone does not mend it.
 	if _, err := n.entities[b.ID].Write(entity.Author{Key: n.device, User: n.user, Now: time.Now()}, n.entities[b.ID].ring,
-		oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Text: "no title"}); err != nil {
+		oplog.FamilyArticle, board.TypeArticleNew, keys.Digest{}, board.Article{Text: "no title"}); err != nil {
 		t.Fatal(err)
 	}
-	last := fmt.Sprint(len(n.entities[b.ID].Posts(nil)))
+	last := fmt.Sprint(len(n.entities[b.ID].board.Posts(nil)))
 	if _, err := n.EditArticle(ctx, "dev", last, ArticleChange{Title: new("x")}); code(t, err) != "usage" {
 		t.Errorf("a title for what cannot be read: %v, want usage", err)
 	}
@@ -231,8 +242,8 @@ func TestComments(t *testing.T) {
 	if err != nil || len(all) != 4 {
 		t.Fatalf("comments: %+v, %v", all, err)
 	}
-	his := g.write(t, oplog.FamilyComment, entity.TypeCommentNew, entity.Comment{Article: n.entities[b.ID].Posts(nil)[0].ID, Mark: entity.Push}).ID()
-	g.write(t, oplog.FamilyComment, entity.TypeCommentDelete, entity.CommentDelete{Comment: all[0].ID})
+	his := g.write(t, oplog.FamilyComment, board.TypeCommentNew, n.entities[b.ID].board.Posts(nil)[0].ID, board.Comment{Mark: board.Push}).ID()
+	g.write(t, oplog.FamilyComment, board.TypeCommentDelete, all[0].ID, nil)
 	if v, err := n.DeleteComment(ctx, "dev", "1", "2"); err != nil || v.State != "deleted" || v.DeletedBy != "alice" || v.No != 2 {
 		t.Errorf("DeleteComment by number: %+v, %v", v, err)
 	}
@@ -246,7 +257,7 @@ func TestComments(t *testing.T) {
 	if _, err := n.DeleteComment(ctx, "dev", "1", "9"); code(t, err) != "not_found" {
 		t.Errorf("a comment that is not there: %v, want not_found", err)
 	}
-	want := "push good ok, boo  deleted, arrow hm ok, arrow hm ok, push  deleted, score 1 of 3"
+	want := "push good ok,   deleted, arrow hm ok, arrow hm ok,   deleted, score 1 of 3"
 	say := func(n *Node) string {
 		v, err := n.Article(ctx, "dev", "1")
 		if err != nil {
@@ -293,14 +304,14 @@ func TestVoidChangeIsNoEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := n.lastEvent
-	o := gone.write(t, oplog.FamilyComment, entity.TypeCommentNew, entity.Comment{Article: a.ID, Mark: entity.Boo})
+	o := gone.write(t, oplog.FamilyComment, board.TypeCommentNew, a.ID, board.Comment{Mark: board.Boo})
 	if _, ok := h.Log().Get(o.ID()); !ok || h.Counts(o) {
 		t.Fatalf("what was written beside %v: kept %v, counts %v", leave.ID(), ok, h.Counts(o))
 	}
 	if n.lastEvent != before {
 		t.Error("an event of what has no effect")
 	}
-	friend.write(t, oplog.FamilyComment, entity.TypeCommentNew, entity.Comment{Article: a.ID, Mark: entity.Boo})
+	friend.write(t, oplog.FamilyComment, board.TypeCommentNew, a.ID, board.Comment{Mark: board.Boo})
 	if n.lastEvent != before+1 {
 		t.Errorf("%d events of a comment, want one", n.lastEvent-before)
 	}

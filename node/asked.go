@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"pttnode/entity"
+	"pttnode/entity/me"
 	"pttnode/invite"
 	"pttnode/keys"
 )
@@ -23,14 +24,14 @@ func (tx *tx) tellRequests() {
 	for _, id := range slices.SortedFunc(mapKeys(n.invites), compareShort) {
 		r := n.invites[id]
 		for _, c := range r.Claims {
-			told, ok := n.meLog.Requests[entity.AskedAt{JoinID: c.JoinID, By: n.device.ID()}]
+			told, ok := n.meLog.Requests[me.AskedAt{JoinID: c.JoinID, By: n.device.ID()}]
 			switch {
 			case ok && told.State == uint8(c.State) && told.Reason == uint16(c.Reason):
 				continue
 			case !ok && (!c.State.Waiting() || r.Auto):
 				continue // over before anybody could be asked, or nobody is
 			}
-			if err := tx.me(entity.TypeRequest, asking(r, *c)); err != nil {
+			if err := tx.me(me.TypeRequest, new(asking(r, *c))); err != nil {
 				n.log.Warn("tell request", "request", c.ID, "err", err)
 				return
 			}
@@ -38,8 +39,8 @@ func (tx *tx) tellRequests() {
 	}
 }
 
-func asking(r invite.Record, c invite.Claim) entity.Asking {
-	a := entity.Asking{
+func asking(r invite.Record, c invite.Claim) me.Asking {
+	a := me.Asking{
 		Ref: r.Ref, JoinID: c.JoinID, Kind: r.Kind, Entity: r.EID, Device: c.Device, Name: c.Name, Note: c.Note,
 		Since: uint64(max(0, c.Reserved)), Deadline: uint64(max(0, c.Deadline)), State: uint8(c.State), Reason: uint16(c.Reason), Extra: c.Extra,
 	}
@@ -51,7 +52,7 @@ func asking(r invite.Record, c invite.Claim) entity.Asking {
 
 // followRequest notices a request at another device of ours: a new one, or that it
 // has ended.
-func (tx *tx) followRequest(at entity.AskedAt, r entity.Asked, before entity.MeLog) {
+func (tx *tx) followRequest(at me.AskedAt, r me.Asked, before me.State) {
 	n := tx.n
 	if r.By == n.device.ID() {
 		return
@@ -79,10 +80,10 @@ func (tx *tx) carryOut() {
 		for _, c := range n.invites[id].Claims {
 			d, ok := n.meLog.Decisions[c.JoinID]
 			r := n.invites[id]
-			if !ok || !c.State.Waiting() || d.Ref != r.Ref || r.Kind == entity.Me && d.Choice != entity.Reject {
+			if !ok || !c.State.Waiting() || d.Ref != r.Ref || r.Kind == entity.Me && d.Choice != me.Reject {
 				continue
 			}
-			if _, why := tx.decide(r, c.JoinID, d.Choice == entity.Approve); why != invite.OK {
+			if _, why := tx.decide(r, c.JoinID, d.Choice == me.Approve); why != invite.OK {
 				n.log.Info("decision of another device", "request", c.ID, "refused", why.String())
 			}
 		}
@@ -91,24 +92,24 @@ func (tx *tx) carryOut() {
 
 // askedElsewhere finds a request at another device of ours by its short id. The
 // caller holds the lock.
-func (n *Node) askedElsewhere(id string) (entity.Asked, bool) {
+func (n *Node) askedElsewhere(id string) (me.Asked, bool) {
 	for at, short := range n.asked {
 		if short == id {
 			r, ok := n.meLog.Requests[at]
 			return r, ok
 		}
 	}
-	return entity.Asked{}, false
+	return me.Asked{}, false
 }
 
 // decideElsewhere writes what our person decided here about a request at another
 // device of ours. The first decision counts.
-func (tx *tx) decideElsewhere(r entity.Asked, approve bool) error {
+func (tx *tx) decideElsewhere(r me.Asked, approve bool) error {
 	n := tx.n
 	state := invite.ClaimState(r.State)
-	choice := entity.Reject
+	choice := me.Reject
 	if approve {
-		choice = entity.Approve
+		choice = me.Approve
 	}
 	d, decided := n.meLog.Decisions[r.JoinID]
 	switch {
@@ -125,11 +126,11 @@ func (tx *tx) decideElsewhere(r entity.Asked, approve bool) error {
 	case decided:
 		return nil
 	}
-	return writeCode(tx.me(entity.TypeDecision, entity.Decision{Ref: r.Ref, JoinID: r.JoinID, Choice: choice}))
+	return writeCode(tx.me(me.TypeDecision, &me.Decision{Ref: r.Ref, JoinID: r.JoinID, Choice: choice}))
 }
 
 // stateOf returns how a request at another device of ours stands, as that one said.
-func stateOf(r entity.Asked) invite.ClaimState {
+func stateOf(r me.Asked) invite.ClaimState {
 	if state := invite.ClaimState(r.State); !invite.Withdrew(state, invite.ParseCode(r.Reason)) {
 		return state
 	}
@@ -139,7 +140,7 @@ func stateOf(r entity.Asked) invite.ClaimState {
 // askedState returns how a request at another device of ours stands. One that still
 // waits, as far as is known, but is past its deadline, has timed out: that device
 // will say so for good when it comes back.
-func (n *Node) askedState(r entity.Asked) invite.ClaimState {
+func (n *Node) askedState(r me.Asked) invite.ClaimState {
 	state := stateOf(r)
 	if state.Waiting() && !n.now().Before(time.Unix(int64(r.Deadline), 0).Add(invite.ClockSkew)) {
 		return invite.TimedOut
@@ -148,10 +149,10 @@ func (n *Node) askedState(r entity.Asked) invite.ClaimState {
 }
 
 // askedView shows a request at another device of ours.
-func (n *Node) askedView(r entity.Asked) RequestView {
+func (n *Node) askedView(r me.Asked) RequestView {
 	state := n.askedState(r)
 	v := RequestView{
-		ID: n.asked[entity.AskedAt{JoinID: r.JoinID, By: r.By}], Kind: linkKind(r.Kind), Direction: "in", State: incoming[state], Code: r.Code, Note: r.Note,
+		ID: n.asked[me.AskedAt{JoinID: r.JoinID, By: r.By}], Kind: linkKind(r.Kind), Direction: "in", State: incoming[state], Code: r.Code, Note: r.Note,
 		Since: unix(int64(r.Since)), ExpiresAt: unix(int64(r.Deadline)), Extra: r.Extra, At: n.deviceName(r.By),
 		With: WithView{Name: r.Name, UserID: r.User},
 	}
@@ -167,7 +168,7 @@ func (n *Node) askedView(r entity.Asked) RequestView {
 	v.Steps = []StepView{{At: unix(int64(r.Since)), Step: "check", OK: true, Detail: "identity and link checked by " + v.At}}
 	if d, ok := n.meLog.Decisions[r.JoinID]; ok && state.Waiting() {
 		word := "approve"
-		if d.Choice == entity.Reject {
+		if d.Choice == me.Reject {
 			word = "reject"
 		}
 		v.Reason = invite.RefusedDevicesOffline.String() // until the device that has it carries it out

@@ -158,7 +158,7 @@ func TestAttackFriendInfo(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := foreign.Control(stranger.author(), oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party}); err != nil {
+	if _, err := foreign.Control(stranger.author(), oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: party}); err != nil {
 		t.Fatal(err)
 	}
 	try("somebody else's personal board", c, func(b *protocol.InfoBody) { b.Approvals[1] = w.approval(foreign, c) })

@@ -3,6 +3,7 @@ package node
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"slices"
 	"testing"
 
@@ -55,18 +56,18 @@ func TestAttackLeavesInside(t *testing.T) {
 	c := newClaimant(t)
 	enters(t, n, h, c)
 	o := leaving(t, h, c, h.Log().Heads(oplog.Control))
-	sync := func(ops ...[]byte) []protocol.SyncType {
+	sync := func(ops ...oplog.Pair) []protocol.SyncType {
 		t.Helper()
 		return answers(t, n, c,
 			syncFrame(protocol.SyncHello, protocol.Hello{Entity: h.ID()}),
-			syncFrame(protocol.SyncOps, protocol.Ops{Ops: append([][]byte{}, ops...)}),
+			syncFrame(protocol.SyncOps, protocol.Ops{Ops: append([]oplog.Pair{}, ops...)}),
 			syncFrame(protocol.SyncVector, protocol.VectorFrame{Heads: oplog.Vector{}}),
 		)
 	}
 	if got := sync(); !slices.Equal(got, []protocol.SyncType{protocol.SyncVector, protocol.SyncOps}) {
 		t.Fatalf("a member gets %v, want the vector and the ops", got)
 	}
-	if got := sync(o.Bytes()); !slices.Equal(got, []protocol.SyncType{protocol.SyncVector}) {
+	if got := sync(o.Pair()); !slices.Equal(got, []protocol.SyncType{protocol.SyncVector}) {
 		t.Errorf("who leaves inside the sync gets %v, want the vector alone", got)
 	}
 	if m, _ := h.State().Member(c.me.ID()); m.Standing == entity.Active {
@@ -89,13 +90,14 @@ func TestAttackOwnOps(t *testing.T) {
 	if _, err := n.NewArticle(t.Context(), "second", "", "by alice", "text"); err != nil {
 		t.Fatal(err)
 	}
-	own := slices.Collect(other.Log().All(oplog.Content))[0]
-	forged := bytes.Clone(own.Bytes())
-	forged[len(forged)-1] ^= 1
+	own := whole(t, other.Log(), slices.Collect(other.Log().All(oplog.Content))[0])
+	forged := oplog.Pair{Envelope: bytes.Clone(own.Envelope()), Body: own.Body()}
+	forged.Envelope[len(forged.Envelope)-1] ^= 1
 	control := slices.Collect(other.Log().All(oplog.Control))
-	for _, raw := range [][]byte{own.Bytes(), forged, control[1].Bytes(), control[0].Bytes()} {
+	for _, raw := range []oplog.Pair{own.Pair(), forged, control[1].Pair(), control[0].Pair()} {
 		for _, eid := range []keys.Digest{h.ID(), other.ID()} {
-			if _, err := n.take(eid, c.key.ID(), [][]byte{raw}); err != nil {
+			_, err := n.take(eid, c.key.ID(), []oplog.Pair{raw})
+			if spoiled := &raw.Envelope[0] == &forged.Envelope[0]; errors.Is(err, errPayload) != spoiled || !spoiled && err != nil {
 				t.Errorf("%v", err)
 			}
 		}

@@ -19,6 +19,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 
 	"pttnode/entity"
+	"pttnode/entity/board"
+	"pttnode/entity/chain"
 	"pttnode/invite"
 	"pttnode/keys"
 	"pttnode/oplog"
@@ -77,11 +79,20 @@ func newClaimant(tb testing.TB) claimant {
 	return claimant{me.Entity, key}
 }
 
+// chain is the claimant's device chain, as it is shown.
+func (c claimant) chain() *chain.Chain {
+	shown, err := entity.OpenDeviceChain(c.me.DeviceChain())
+	if err != nil {
+		panic(err) // it was just made
+	}
+	return shown
+}
+
 // reserve is what an Inviter asks for when he comes through a link to board h.
 func (c claimant) reserve(h *held) *protocol.Change {
 	p := c.me.State().Party("racer")
 	policy := h.State().PolicyHash()
-	return &protocol.Change{Chain: c.me, Policy: policy[:], Reserve: &invite.Claim{
+	return &protocol.Change{Chain: c.chain(), Policy: policy[:], Reserve: &invite.Claim{
 		User: c.me.ID(), Device: c.key.ID(), Name: "racer", Box: p.Box, Head: p.Head, Devices: p.Devices,
 	}}
 }
@@ -93,7 +104,7 @@ func admitsOf(h *held) (users []keys.Digest) {
 			continue
 		}
 		var a entity.Admit
-		if err := keys.Unmarshal(o.Body(), &a); err == nil {
+		if err := keys.Unmarshal(o.Control(), &a); err == nil {
 			users = append(users, a.Party.User)
 		}
 	}
@@ -416,12 +427,12 @@ func TestAttackOldKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := copied.Write(entity.Author{Key: n.device, User: n.user, Now: time.Now()}, h.ring, oplog.FamilyArticle, entity.TypeArticleNew,
-		entity.Article{Title: "by the other copy"})
+	o, err := copied.Write(entity.Author{Key: n.device, User: n.user, Now: time.Now()}, h.ring, oplog.FamilyArticle, board.TypeArticleNew,
+		keys.Digest{}, board.Article{Title: "by the other copy"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.take(h.ID(), c.key.ID(), [][]byte{o.Bytes()}); err == nil {
+	if _, err := n.take(h.ID(), c.key.ID(), []oplog.Pair{o.Pair()}); err == nil {
 		t.Error("an op of our own device that we did not write was taken")
 	}
 	_, err = n.NewArticle(t.Context(), "dev", "", "a second op at one place", "text")

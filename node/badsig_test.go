@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ func TestFriendInfoBadSignature(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			raw := append([]byte(nil), o.Bytes()...)
+			raw := append([]byte(nil), o.Envelope()...)
 			if i == 1 {
 				raw[len(raw)-1] ^= 1
 			}
@@ -60,8 +61,20 @@ func TestFriendInfoBadSignature(t *testing.T) {
 		t.Fatalf("ops with a bad signature among them: %d bytes, %v", len(answer), err)
 	}
 	has("by init-friend-info")
-	if _, err := w.n.take(w.f.ID(), w.c.key.ID(), raws); err != nil {
+	if _, _, err := w.n.takeParsed(w.f.ID(), w.c.key.ID(), oplog.ParseBatch(oplog.HashAll(envelopes(raws)))); err != nil {
 		t.Fatal(err)
 	}
 	has("and then by a sync")
+	if _, err := w.n.take(w.f.ID(), w.c.key.ID(), envelopes(raws)); !errors.Is(err, errPayload) {
+		t.Errorf("by a push: %v, want errPayload", err)
+	}
+	has("and then by a push")
+}
+
+// envelopes are operations of the control strand as they travel.
+func envelopes(raws [][]byte) (pairs []oplog.Pair) {
+	for _, raw := range raws {
+		pairs = append(pairs, oplog.Pair{Envelope: raw})
+	}
+	return pairs
 }

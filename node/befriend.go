@@ -304,7 +304,7 @@ func (tx *tx) takeInfo(h *held, device keys.ID, body protocol.InfoBody) error {
 	tx.addrs(device, body.Addrs)
 	s := h.State()
 	if m, _ := s.Member(friend); s.Founder == n.user && m.Role != entity.Master {
-		o, err := h.Control(tx.author(), oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &m.Party})
+		o, err := h.Control(tx.author(), oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: m.Party})
 		if err != nil {
 			return err
 		}

@@ -67,7 +67,7 @@ func (n *Node) boardView(h *held) BoardView {
 	if m, ok := s.Member(n.user); ok {
 		v.Role = m.Role.String()
 	}
-	for _, p := range h.Posts(h.ring) {
+	for _, p := range h.board.Posts(h.ring) {
 		if p.Author != n.user && p.DeletedBy.IsZero() && !n.hasSeen(h.ID(), p.ID) {
 			v.Unread++
 		}

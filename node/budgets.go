@@ -53,6 +53,14 @@ func (s *spending) add(b budget, who string, now time.Time) {
 	a.count++
 }
 
+// addMany counts some against a budget.
+func (s *spending) addMany(b budget, who string, many int, now time.Time) {
+	if many > 0 {
+		s.add(b, who, now)
+		s.of[account{b, who}].count += many - 1
+	}
+}
+
 // take counts one if the budget has it.
 func (s *spending) take(b budget, who string, now time.Time) bool {
 	if s.over(b, who, now) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"testing"
@@ -29,7 +28,7 @@ func verifyAll(tb testing.TB, ops []oplog.Op) time.Duration {
 	for part := range slices.Chunk(ops, len(ops)/runtime.GOMAXPROCS(0)+1) {
 		all.Go(func() {
 			for _, o := range part {
-				raw := o.Bytes()
+				raw := o.Envelope()
 				if o.Device().Verify(keys.PurposeOp, raw[:len(raw)-67], keys.Signature(raw[len(raw)-64:])) != nil {
 					tb.Error("a signature is bad")
 				}
@@ -110,7 +109,6 @@ func (c *crowd) coldSync(tb testing.TB, late string) time.Duration {
 // has none, beside checking their signatures singly on all cores.
 func BenchmarkColdSync(b *testing.B) {
 	c, late := coldCrowd(b)
-	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent))
 	defer runs(b, c.full)()
 	var syncs, bare []time.Duration
 	for b.Loop() {

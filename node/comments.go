@@ -4,7 +4,7 @@ import (
 	"context"
 	"strconv"
 
-	"pttnode/entity"
+	"pttnode/entity/board"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -23,25 +23,31 @@ func (n *Node) Comments(ref, article string) ([]CommentView, error) {
 
 func (n *Node) comments(h *held, article keys.Digest) []CommentView {
 	out := []CommentView{}
-	for _, r := range h.Remarks(h.ring, article) {
+	for _, r := range h.board.Remarks(h.ring, article) {
 		out = append(out, n.commentView(r))
 	}
 	return out
 }
 
-func (n *Node) commentView(r entity.Remark) CommentView {
+func (n *Node) commentView(r board.Remark) CommentView {
 	v := CommentView{
-		ID: r.ID, No: r.No, Type: r.Mark.String(), Author: n.nameOf(r.Author), AuthorID: r.Author, Text: r.Text, At: r.At, State: "ok",
+		ID: r.ID, No: r.No, Author: n.nameOf(r.Author), AuthorID: r.Author, Text: r.Text, At: r.At, State: "ok",
 	}
-	if !r.By.IsZero() {
+	if r.Mark != 0 {
+		v.Type = r.Mark.String()
+	}
+	switch {
+	case !r.By.IsZero():
 		v.State, v.DeletedBy = "deleted", n.nameOf(r.By)
+	case r.Lack != board.Nothing:
+		v.State, v.Lack = "unreadable", r.Lack.String()
 	}
 	return v
 }
 
 // remark finds a comment of an article by number or id. The caller holds the lock.
-func (n *Node) remark(h *held, article keys.Digest, ref string) (entity.Remark, error) {
-	return pick("comment", ref, h.Remarks(h.ring, article), func(r entity.Remark) []string {
+func (n *Node) remark(h *held, article keys.Digest, ref string) (board.Remark, error) {
+	return pick("comment", ref, h.board.Remarks(h.ring, article), func(r board.Remark) []string {
 		return []string{strconv.Itoa(r.No), r.ID.String()}
 	})
 }
@@ -49,20 +55,20 @@ func (n *Node) remark(h *held, article keys.Digest, ref string) (entity.Remark, 
 // AddComment writes a comment below an article: a push, a boo or, where the type says
 // nothing, an arrow.
 func (n *Node) AddComment(_ context.Context, ref, article, typ, text string) (CommentView, error) {
-	c := entity.Comment{Mark: entity.Arrow, Text: text}
+	c := board.Comment{Mark: board.Arrow, Text: text}
 	switch typ {
 	case "", "arrow":
 		if text == "" {
 			return CommentView{}, refuse("usage", "what", "a comment that neither pushes nor boos needs a text")
 		}
 	case "push":
-		c.Mark = entity.Push
+		c.Mark = board.Push
 	case "boo":
-		c.Mark = entity.Boo
+		c.Mark = board.Boo
 	default:
 		return CommentView{}, refuse("usage", "what", "a comment is a push, a boo or an arrow")
 	}
-	c, err := entity.NewComment(c)
+	c, err := board.NewComment(c)
 	if err != nil {
 		return CommentView{}, writeCode(err)
 	}
@@ -72,8 +78,7 @@ func (n *Node) AddComment(_ context.Context, ref, article, typ, text string) (Co
 		if err != nil {
 			return err
 		}
-		c.Article = p.ID
-		o, err := tx.write(h, oplog.FamilyComment, entity.TypeCommentNew, c)
+		o, err := tx.write(h, oplog.FamilyComment, board.TypeCommentNew, p.ID, c)
 		if err != nil {
 			return err
 		}
@@ -101,7 +106,7 @@ func (n *Node) DeleteComment(_ context.Context, ref, article, comment string) (C
 			if !n.mayDelete(h, r.Author) {
 				return refuse("not_author", "what", "comment")
 			}
-			if _, err := tx.write(h, oplog.FamilyComment, entity.TypeCommentDelete, entity.CommentDelete{Comment: r.ID}); err != nil {
+			if _, err := tx.write(h, oplog.FamilyComment, board.TypeCommentDelete, r.ID, nil); err != nil {
 				return err
 			}
 			if r, err = n.remark(h, p.ID, r.ID.String()); err != nil {

@@ -81,18 +81,12 @@ func sinceOf(v BehindView) time.Time {
 // className returns what a device of a user is, "" if that user's devices are not known
 // or it is his only one.
 func (n *Node) className(user keys.Digest, device keys.ID) string {
-	chain := n.chains[user]
-	if user == n.user {
-		chain = n.me.Entity
-	}
-	if chain == nil || len(chain.State().Devices) < 2 {
+	devices := n.devicesOf(user)
+	i := slices.IndexFunc(devices, func(d entity.Device) bool { return d.ID == device })
+	if i < 0 || len(devices) < 2 {
 		return ""
 	}
-	i := slices.IndexFunc(chain.State().Devices, func(d entity.Device) bool { return d.ID == device })
-	if i < 0 {
-		return ""
-	}
-	return chain.State().Devices[i].Class.String()
+	return devices[i].Class.String()
 }
 
 // settling notes that the heads of entities have changed: members are asked whether they

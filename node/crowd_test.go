@@ -112,7 +112,7 @@ func (c *crowd) write(tb testing.TB, entries, size int) {
 			for range min(1000, entries-done) {
 				a := c.authors[len(c.written)%len(c.authors)]
 				o, err := c.board.Write(entity.Author{Key: a.key, User: a.me.ID(), Now: tx.now}, c.board.ring,
-					oplog.FamilyComment, 200, text[:size-keys.SealOverhead-2])
+					oplog.FamilyComment, 200, keys.Digest{}, text[:size-keys.SealOverhead-2])
 				if err != nil {
 					return err
 				}

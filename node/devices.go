@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"pttnode/entity"
+	"pttnode/entity/me"
 	"pttnode/keys"
 	"pttnode/oplog"
 	"pttnode/protocol"
@@ -38,7 +39,7 @@ func (n *Node) loadDevices() error {
 	})
 	return errors.Join(err, n.scan("/q", func(key string, value []byte) error {
 		joinID, by, _ := strings.Cut(strings.TrimPrefix(key, "/q/"), "/")
-		var at entity.AskedAt
+		var at me.AskedAt
 		var err1, err2 error
 		at.JoinID, err1 = keys.ParseDigest(joinID)
 		at.By, err2 = keys.ParseID(by)
@@ -127,7 +128,7 @@ func (tx *tx) listDevicesIn(h *held) {
 
 // deviceName returns what a device of ours is called. The caller holds the lock.
 func (n *Node) deviceName(device keys.ID) string {
-	if name := string(n.meLog.Settings[entity.DeviceNameSetting(device)]); ValidName(name) && utf8.ValidString(name) {
+	if name := string(n.meLog.Settings[me.DeviceNameSetting(device)]); ValidName(name) && utf8.ValidString(name) {
 		return name
 	}
 	if device == n.device.ID() {
@@ -138,7 +139,7 @@ func (n *Node) deviceName(device keys.ID) string {
 
 // nameDevice tells all devices of ours what one is called.
 func (tx *tx) nameDevice(device keys.ID, name string) error {
-	return tx.me(entity.TypeSetting, entity.Setting{Name: entity.DeviceNameSetting(device), Value: []byte(name)})
+	return tx.me(me.TypeSetting, &me.Setting{Name: me.DeviceNameSetting(device), Value: []byte(name)})
 }
 
 // Devices returns our devices in the order in which they were added.

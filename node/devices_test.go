@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"pttnode/entity"
+	"pttnode/entity/chain"
 	"pttnode/invite"
 	"pttnode/keys"
 )
@@ -41,7 +42,7 @@ func TestRoomForDevice(t *testing.T) {
 		}
 		if err := n.update(func(tx *tx) error {
 			key, box := keys.New(), keys.NewBox().ID()
-			consent := key.Sign(keys.PurposeLink, entity.Consent(n.user, key.ID(), box))
+			consent := key.Sign(keys.PurposeLink, chain.Consent(n.user, key.ID(), box))
 			o, err := entity.AddDevice(n.me.Entity, tx.author(), entity.NewDevice{ID: key.ID(), Box: box, Consent: consent}, entity.Phone)
 			if err != nil {
 				return err

@@ -49,6 +49,7 @@ func linkCode(err error) error {
 		{invite.ErrIncomplete, "link_incomplete"},
 		{invite.ErrNewer, "link_newer"},
 		{invite.ErrKind, "link_kind"},
+		{invite.ErrSeveral, "link_several"},
 		{invite.ErrOwn, "link_own"},
 	} {
 		if errors.Is(err, c.err) {

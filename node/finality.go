@@ -18,7 +18,7 @@ type wanted struct {
 }
 
 // closePasts makes and acks the checkpoints of boards that are due, tells of those that
-// became final, and drops what they drop (docs/PROTOCOL.md §2.10, §2.11). Of a user's
+// became final (docs/PROTOCOL.md §2.10). Of a user's
 // devices the sole voter makes and acks them: two that do not know of each other would
 // make two of one number.
 func (n *Node) closePasts() error {
@@ -38,7 +38,6 @@ func (n *Node) closePasts() error {
 				}
 			}
 			tx.tellFinal(h)
-			tx.strip(h)
 		}
 		return tx.readmit()
 	})
@@ -47,7 +46,7 @@ func (n *Node) closePasts() error {
 // closePast makes a checkpoint of a board if it is due, and acks one of another owner.
 func (tx *tx) closePast(h *held) error {
 	n, id := tx.n, h.ID()
-	why := h.WantsCheckpoint(n.user, h.ring, tx.now)
+	why := h.WantsCheckpoint(n.user)
 	w, waits := n.wanted[id]
 	switch {
 	case why == entity.NotDue:
@@ -65,7 +64,7 @@ func (tx *tx) closePast(h *held) error {
 			failed = tx.checkpoint(h, beside) // an ack is not held up by it
 		}
 	}
-	if c, ok := h.WantsAck(n.user, h.ring); ok {
+	if c, ok := h.WantsAck(n.user); ok {
 		o, err := h.Ack(tx.author(), c)
 		if err != nil {
 			return errors.Join(failed, err)
@@ -78,7 +77,7 @@ func (tx *tx) closePast(h *held) error {
 // checkpoint makes a checkpoint of a board. beside says that it is for what is beside the
 // last one.
 func (tx *tx) checkpoint(h *held, beside bool) error {
-	o, err := h.Checkpoint(tx.author(), h.ring)
+	o, err := h.Checkpoint(tx.author())
 	if err != nil {
 		return err
 	}
@@ -99,7 +98,7 @@ func (n *Node) patience(h *held, w wanted, now time.Time) time.Duration {
 	if s.Founder != n.user {
 		return founderAway + time.Duration(h.RankOf(n.user))*ownerTurn
 	}
-	if c, waits := h.Waits(h.ring); waits {
+	if c, waits := h.Waits(); waits {
 		m, _ := s.Member(c.User())
 		if m.Standing != entity.Active || m.Role != entity.Master || c.At().After(now.Add(invite.ClockSkew)) {
 			return afterRemoval // nobody is to be held up by who is no owner any more, or sets his clock for it
@@ -152,9 +151,8 @@ func (tx *tx) readmit() error {
 	return nil
 }
 
-// alarms tells of our boards in which a checkpoint contradicts the one that counts, or
-// drops what is not dead, as every user is to be told (docs/PROTOCOL.md §2.10, §2.11), by
-// id. The caller holds the lock.
+// alarms tells of our boards in which a checkpoint contradicts the one that counts, as every
+// user is to be told (docs/PROTOCOL.md §2.10), by id. The caller holds the lock.
 func (n *Node) alarms() []Health {
 	boards := n.boards()
 	slices.SortFunc(boards, func(a, b *held) int { return compareDigests(a.ID(), b.ID()) })
@@ -169,13 +167,6 @@ func (n *Node) alarms() []Health {
 				Hint: "what the other one closed may not count; ask the founder whether both are his, and have a second owner confirm the next: " + view,
 			})
 		}
-		if len(h.FalseDrops()) > 0 {
-			out = append(out, Health{
-				Code:  "checkpoint_false",
-				Title: fmt.Sprintf("board %q: an owner's checkpoint hides from newcomers what nobody deleted", n.boardName(h)),
-				Hint:  "all of it is still here; ask who signed the checkpoint, and whether somebody else has that key: " + view,
-			})
-		}
 	}
 	return out
 }
@@ -188,7 +179,6 @@ func finalView(h *held) *FinalView {
 	}
 	v := &FinalView{
 		Number: s.Final.Number, Waiting: len(h.Pending()), Rivals: append([]keys.Digest{}, s.Final.Rivals...),
-		Dropped: h.Log().Bare(), False: append([]keys.Digest{}, h.FalseDrops()...),
 	}
 	if !s.Final.ID.IsZero() {
 		v.Checkpoint = &s.Final.ID

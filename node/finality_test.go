@@ -39,7 +39,7 @@ func TestPatience(t *testing.T) {
 		if got := n.patience(h, w, now); got != afterRemoval {
 			t.Errorf("while none waits: %v, want %v", got, afterRemoval)
 		}
-		if _, err := h.Checkpoint(entity.Author{Key: first.key, User: first.me.ID(), Now: now.Add(-c.age)}, h.ring); err != nil {
+		if _, err := h.Checkpoint(entity.Author{Key: first.key, User: first.me.ID(), Now: now.Add(-c.age)}); err != nil {
 			t.Fatal(err)
 		}
 		if got := n.patience(h, w, now).Round(time.Second); got != c.want {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"pttnode/entity"
+	"pttnode/entity/me"
 	"pttnode/invite"
 	"pttnode/keys"
 	"pttnode/oplog"
@@ -19,7 +20,7 @@ func (n *Node) foldMe() {
 	if n.me == nil {
 		return
 	}
-	n.meLog = n.me.FoldMe(n.me.ring, n.opened)
+	n.meLog = me.Fold(n.me.Entity, n.me.ring, n.opened)
 }
 
 // follow carries out what this transaction brought into the log of Me, and tells
@@ -31,10 +32,11 @@ func (tx *tx) follow() {
 			tx.claim = false
 			tx.tellRequests()
 		}
-		if len(tx.fresh[n.user]) == done {
+		if news := len(tx.fresh[n.user]) + len(tx.brought); news == done {
 			return
+		} else {
+			done = news
 		}
-		done = len(tx.fresh[n.user])
 		before := n.meLog
 		n.foldMe()
 		tx.followed(before)
@@ -42,7 +44,7 @@ func (tx *tx) follow() {
 }
 
 // followed carries out what the me-oplog says now and did not say before.
-func (tx *tx) followed(before entity.MeLog) {
+func (tx *tx) followed(before me.State) {
 	n := tx.n
 	missing := false
 	for eid, entry := range n.meLog.Entities {
@@ -78,7 +80,7 @@ func (tx *tx) catchUpOwn() error {
 		return nil
 	}
 	tx.tellRequests()
-	if _, named := n.meLog.Settings[entity.DeviceNameSetting(n.device.ID())]; !named {
+	if _, named := n.meLog.Settings[me.DeviceNameSetting(n.device.ID())]; !named {
 		if err := tx.nameDevice(n.device.ID(), n.self.Device); err != nil {
 			return err
 		}
@@ -91,8 +93,8 @@ func (tx *tx) catchUpOwn() error {
 			}
 		}
 		slices.SortFunc(ids, compareDigests)
-		for chunk := range slices.Chunk(ids, entity.MaxSeen) {
-			if err := tx.me(entity.TypeRead, entity.Seen{Entity: eid, Heads: chunk}); err != nil {
+		for chunk := range slices.Chunk(ids, me.MaxSeen) {
+			if err := tx.me(me.TypeRead, &me.Seen{Entity: eid, Heads: chunk}); err != nil {
 				return err
 			}
 		}

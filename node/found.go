@@ -38,7 +38,7 @@ func Found(ctx context.Context, ds datastore.Batching, f Founding) (UserView, ke
 		return UserView{}, keys.Private{}, writeCode(err)
 	}
 	n := &Node{
-		device: f.Device, vault: f.Vault, user: me.ID(), me: &held{me.Entity, entity.Keyring{}},
+		device: f.Device, vault: f.Vault, user: me.ID(), me: (*shelf)(nil).hold(me.Entity, nil),
 		entities: make(map[keys.Digest]*held), records: make(map[keys.ID][]byte),
 	}
 	tx := &tx{n: n, now: f.Now, fresh: make(map[keys.Digest][]oplog.Op)}
@@ -56,7 +56,7 @@ func Found(ctx context.Context, ds datastore.Batching, f Founding) (UserView, ke
 	if err != nil {
 		return UserView{}, keys.Private{}, writeCode(err)
 	}
-	o, err := profile.Write(tx.author(), profile.ring, oplog.FamilyProfile, entity.TypeProfileSet, entity.ProfileSet{Name: f.Name})
+	o, err := profile.Write(tx.author(), profile.ring, oplog.FamilyProfile, entity.TypeProfileSet, keys.Digest{}, entity.ProfileSet{Name: f.Name})
 	if err != nil {
 		return UserView{}, keys.Private{}, writeCode(err)
 	}
@@ -70,7 +70,7 @@ func Found(ctx context.Context, ds datastore.Batching, f Founding) (UserView, ke
 	})
 	tx.put("/v", binary.BigEndian.AppendUint64(nil, format))
 	s := &store{ds: ds}
-	if err := s.wait(s.enqueue(tx.puts)); err != nil {
+	if err := s.wait(s.enqueue(tx.puts, nil)); err != nil {
 		return UserView{}, keys.Private{}, because("disk_full", err)
 	}
 	return UserView{ID: me.ID(), Name: f.Name, Fingerprint: keys.Fingerprint(me.ID())}, recovery, nil
@@ -91,7 +91,7 @@ func FoundDevice(ctx context.Context, ds datastore.Batching, l invite.Link, f Fo
 	tx.seal("/n/self", self{Device: f.DeviceName, Box: secret[:]})
 	tx.put("/v", binary.BigEndian.AppendUint64(nil, format))
 	s := &store{ds: ds}
-	if err := s.wait(s.enqueue(tx.puts)); err != nil {
+	if err := s.wait(s.enqueue(tx.puts, nil)); err != nil {
 		return "", because("disk_full", err)
 	}
 	return a.ID, nil

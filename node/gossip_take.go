@@ -56,10 +56,11 @@ func payloadOf(r *room, ops []oplog.Op) []byte {
 	var msg protocol.Gossip
 	size := 0
 	for _, o := range ops {
-		if size += len(o.Bytes()); size > protocol.MaxGossip {
+		p := o.Pair()
+		if size += len(p.Envelope) + len(p.Body); size > protocol.MaxGossip || o.Size() > 0 && p.Body == nil {
 			break
 		}
-		msg.Ops = append(msg.Ops, o.Bytes())
+		msg.Ops = append(msg.Ops, p)
 	}
 	if len(msg.Ops) == len(ops) {
 		if payload, fits := msg.Seal(r.header, r.eid, r.epoch); fits {
@@ -124,14 +125,13 @@ func (g *gossip) validator(r *room) pubsub.ValidatorEx {
 
 // hear takes operations that gossip brought, in memory: it does not wait for the
 // disk. missing says that some build on what is not here.
-func (n *Node) hear(eid keys.Digest, from keys.ID, raws [][]byte) (verdict pubsub.ValidationResult, missing bool) {
-	batch := n.unknown(eid, oplog.HashAll(raws))
-	if len(batch) == 0 {
-		return pubsub.ValidationIgnore, false
-	}
-	ops := oplog.ParseBatch(batch, nil)
-	if len(ops) < len(batch) {
+func (n *Node) hear(eid keys.Digest, from keys.ID, pairs []oplog.Pair) (verdict pubsub.ValidationResult, missing bool) {
+	ops, err := parseWhole(pairs)
+	if err != nil {
 		return pubsub.ValidationReject, false
+	}
+	if ops = n.notHere(eid, ops); len(ops) == 0 {
+		return pubsub.ValidationIgnore, false
 	}
 	verdict = pubsub.ValidationIgnore
 	finish, err := n.begin(func(tx *tx) error {

@@ -47,8 +47,8 @@ func (n *Node) grant(c invite.Claim) (*protocol.Grant, invite.Code) {
 		size += len(raw)
 	}
 	for user, m := range s.Members {
-		if chain, ok := n.chains[user]; ok && m.Role == entity.Master && m.Standing == entity.Active && user != n.user {
-			raws := chain.ControlStrand()
+		if known, ok := n.chains[user]; ok && m.Role == entity.Master && m.Standing == entity.Active && user != n.user {
+			raws := entity.ChainBytes(known.Judge().Chain)
 			g.Chains = append(g.Chains, raws)
 			for _, raw := range raws {
 				size += len(raw)

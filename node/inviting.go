@@ -126,15 +126,20 @@ func (tx *tx) reserve(r invite.Record, c *protocol.Change) protocol.Event {
 // merged applies what is known of the requester's device chain beyond what this run
 // showed: its newest devices count, and the device must still be among them.
 func (tx *tx) merged(c *protocol.Change) invite.Code {
-	if c.Chain == nil || tx.n.chains[c.Reserve.User] == nil {
+	known, ok := tx.n.chains[c.Reserve.User]
+	if c.Chain == nil || !ok {
 		return invite.OK
 	}
-	tx.chain(c.Chain)
-	s := tx.n.chains[c.Reserve.User].State()
-	if !s.Speaks(c.Reserve.User, c.Reserve.Device, entity.Master) {
+	set, err := known.Offer(c.Chain)
+	if err != nil {
 		return invite.RefusedIdentity
 	}
-	party := s.Party("")
+	tx.chain(c.Chain)
+	v := set.Judge()
+	if _, ok := v.Device(c.Reserve.Device); !ok || v.Forked() {
+		return invite.RefusedIdentity
+	}
+	party := entity.PartyOf(v.Chain, "")
 	c.Reserve.Head, c.Reserve.Devices, c.Reserve.Box = party.Head, party.Devices, party.Box
 	return invite.OK
 }

@@ -12,6 +12,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"pttnode/entity"
+	"pttnode/entity/me"
 	"pttnode/invite"
 	"pttnode/keys"
 	"pttnode/oplog"
@@ -351,7 +352,7 @@ func (tx *tx) joined(j *protocol.Joined) error {
 	}
 	tx.ops(h.Entity, o)
 	if j.Leave && s.Kind == entity.Board {
-		return tx.me(entity.TypeLeft, entity.Left{Entity: h.ID()})
+		return tx.me(me.TypeLeft, &me.Left{Entity: h.ID()})
 	}
 	return nil
 }

@@ -33,6 +33,10 @@ func (n *Node) keep(ctx context.Context) {
 		n.syncMembers(ctx)
 		n.bidFarewell(ctx)
 		n.keysAll()
+		n.bodiesAll()
+		if err := n.pruneAll(); err != nil && ctx.Err() == nil {
+			n.log.Warn("prune", "err", err)
+		}
 		jitter := 0.8 + 0.4*rand.Float64()
 		select {
 		case <-time.After(time.Duration(float64(keepEvery) * jitter)):

@@ -13,7 +13,13 @@ const (
 	memberSyncs   = 3                      // connected members an entity is synced with each round: ten are through in two minutes, whatever eight of them say
 	keepEvery     = 30 * time.Second       // round of dialling, syncing and ending, ± a fifth
 	afterRemoval  = 10 * time.Minute       // from a removal to the checkpoint on it: what was on its way arrives before
-	sweepEvery    = time.Hour              // between two looks at what was dropped and is whole here: it is shown again, or came again
+	pruneEvery    = time.Hour              // between two looks at what is shown nowhere in an entity: each reads all of its content
+	letGoAfter    = 14 * 24 * time.Hour    // from when something is shown nowhere for good until its text leaves this disk
+	bodyAgain     = 24 * time.Hour         // the longest pause until a device is asked again for a body that it did not have
+	maxAuthor     = 256 << 20              // bytes of bodies of one author in one entity that come by themselves
+	maxOpenBodies = 1000                   // missing bodies of one author that are asked for at a time
+	maxBodyFrames = 4                      // frames of bodies in one exchange: 3.2 MB
+	answerHead    = 48                     // bytes of an answer beside its body: an id, and heads
 	founderAway   = 24 * time.Hour         // from when a checkpoint is due until another owner than the founder makes it
 	ownerTurn     = time.Hour              // between one such owner and the next
 	staleAfter    = 300 * time.Millisecond // two connections made closer together crossed; neither side was away
@@ -45,6 +51,9 @@ const (
 	beaconAfter   = 2 * time.Second        // without a change, heads are compared with connected members
 	maxBeacons    = 16                     // members asked at once; the rounds of keeping ask the others
 	maxBehind     = 16                     // devices named that do not have everything
+	pageWorth     = 64                     // ops of a page of a log, of 256, for which all of it is read
+	pageBytes     = 1 << 20                // of a page; a larger one is read op by op
+	maxPages      = 4                      // kept by who reads a log in about the order in which it came
 	readAhead     = 2                      // frames of one sync that are taken and not written yet
 	memTable      = 8 << 20                // bytes that the store gathers before it writes a table: keys are hashes, so each table is merged with all others
 	lowTables     = 32                     // pebble merges new tables when there are half as many, and stops all writes at twice as many; by default 4
@@ -78,11 +87,6 @@ const (
 	maxLANAddrs      = 8                // addresses taken of one announcement
 )
 
-// GCPercent is the share of live memory that may be garbage before it is collected.
-// Most of a node's memory is its logs, which live as long as it does: twice their size
-// would be a waste. A program that runs a node sets it.
-const GCPercent = 30
-
 // budget is something that a peer or a subnet may have so much of.
 type budget uint8
 
@@ -93,11 +97,13 @@ const (
 	infosOfPeer                  //
 	syncsOfPeer                  // syncs and pushes
 	keysOfPeer                   //
+	bodiesOfPeer                 //
 	rangesOfPeer                 // syncs in which ranges are compared
 	partingsOfPeer               // syncs by who was removed
 	wideOfDevice                 // control operations that stand beside all others, by their author
 	besideOfBoard                // checkpoints of ours for what is beside the last one
 	foundOfPeer                  // announcements on the LAN that are followed
+	bytesOfAuthor                // bodies of one author in one entity
 )
 
 // budgets says how much. The window begins with what is counted first.
@@ -111,11 +117,13 @@ var budgets = [...]struct {
 	infosOfPeer:    {60, time.Minute},
 	syncsOfPeer:    {6000, time.Minute},   // a push for each op of a member who writes by program
 	keysOfPeer:     {120, time.Minute},    // each up to protocol.MaxAsked seals of 0.1 ms
+	bodiesOfPeer:   {600, time.Minute},    // each reads up to protocol.MaxWanted bodies, 3.2 MB
 	rangesOfPeer:   {60, time.Minute},     // each reads the ids of a whole log a few times: 20 ms for 100,000
 	partingsOfPeer: {60, time.Minute},     // one after each removal, tried twice a minute
 	wideOfDevice:   {1000, time.Minute},   // who keeps to what he has seen writes none, but for what he wrote offline
 	besideOfBoard:  {2, 10 * time.Minute}, // any member can write beside it without end
 	foundOfPeer:    {3, time.Minute},
+	bytesOfAuthor:  {64 << 20, 24 * time.Hour}, // a hundred long articles and a thousand short ones
 }
 
 // Bounds on gossip. What they cut off comes by push or sync.

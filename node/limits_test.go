@@ -274,8 +274,8 @@ func handedOut(t *testing.T, n *Node, eid keys.Digest) (ids []keys.Digest) {
 		if err := protocol.DecodeSync(payload, &f); err != nil {
 			t.Error(err)
 		}
-		for _, raw := range f.Ops {
-			ids = append(ids, oplog.IDOf(raw))
+		for _, p := range f.Ops {
+			ids = append(ids, oplog.IDOf(p.Envelope))
 		}
 	}
 }
@@ -288,7 +288,7 @@ func (*memory) Close() error { return nil }
 
 func oplogIDs(t *testing.T, ds datastore.Batching, eid keys.Digest) (map[keys.Digest]bool, error) {
 	t.Helper()
-	logs, _, err := oplog.Load(t.Context(), ds)
+	logs, err := oplog.Load(t.Context(), ds, newShelf(ds).of)
 	if err != nil {
 		return nil, err
 	}
@@ -346,7 +346,7 @@ func TestStoreStaysFailed(t *testing.T) {
 	b.set(func() { b.gate = gate })
 	var over sync.WaitGroup
 	over.Go(func() {
-		if err := s.wait(s.enqueue([]put{{datastore.NewKey("/x"), []byte{1}}})); err != nil {
+		if err := s.wait(s.enqueue([]put{{datastore.NewKey("/x"), []byte{1}}}, nil)); err != nil {
 			t.Errorf("the commit under way: %v", err)
 		}
 	})
@@ -417,7 +417,7 @@ func TestLimitLog(t *testing.T) {
 	if _, err := n.Approve(t.Context(), ev.Claim.ID); err != nil {
 		t.Fatal(err)
 	}
-	var raws [][]byte
+	var raws []oplog.Pair
 	for i := range 200 {
 		o, err := oplog.Sign(c.key, oplog.Draft{
 			Entity: h.ID(), User: c.me.ID(), Strand: oplog.Control, Family: oplog.FamilyPolicy, Type: entity.TypeTitle,
@@ -426,7 +426,7 @@ func TestLimitLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raws = append(raws, o.Bytes())
+		raws = append(raws, o.Pair())
 	}
 	log.Reset()
 	before := h.Log().Len()

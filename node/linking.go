@@ -23,7 +23,7 @@ func (tx *tx) linked(j *protocol.Joined) error {
 	if j.Leave || n.me != nil {
 		return nil // cancelled; the approval came too late, and nothing of it is kept
 	}
-	h := &held{j.Entity, entity.Keyring{}}
+	h := n.shelf.hold(j.Entity, nil)
 	if err := tx.merge(h, j.Entity, j.Ring); err != nil {
 		return err
 	}
@@ -315,6 +315,9 @@ func (n *Node) serveMeInfo(ctx context.Context, s *stream, payload []byte) error
 		return nil
 	}
 	if err := n.syncPeer(ctx, s.peer); err != nil {
+		return err
+	}
+	if err := n.bodiesFrom(ctx, s.peer, n.user); err != nil { // a device is alive when it has all that this one has of Me
 		return err
 	}
 	err = n.update(func(tx *tx) error {

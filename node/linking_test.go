@@ -10,6 +10,8 @@ import (
 	"github.com/libp2p/go-libp2p"
 
 	"pttnode/entity"
+	"pttnode/entity/chain"
+	"pttnode/entity/me"
 	"pttnode/invite"
 	"pttnode/keys"
 	"pttnode/oplog"
@@ -44,7 +46,7 @@ func linkedTo(t *testing.T, n *Node) (r *Node, third keys.Private) {
 			key keys.Private
 			box keys.BoxID
 		}{{third, keys.NewBox().ID()}, {r.device, r.box().ID()}} {
-			consent := d.key.Sign(keys.PurposeLink, entity.Consent(n.user, d.key.ID(), d.box))
+			consent := d.key.Sign(keys.PurposeLink, chain.Consent(n.user, d.key.ID(), d.box))
 			o, err := entity.AddDevice(n.me.Entity, tx.author(), entity.NewDevice{ID: d.key.ID(), Box: d.box, Consent: consent}, entity.Phone)
 			if err != nil {
 				return err
@@ -121,7 +123,7 @@ func TestAttackForeignRequest(t *testing.T) {
 	}
 	c := newClaimant(t)
 	p := c.me.State().Party("bob")
-	n.commitInviting(c.key.ID(), inv.ID, &protocol.Change{Chain: c.me, Reserve: &invite.Claim{
+	n.commitInviting(c.key.ID(), inv.ID, &protocol.Change{Chain: c.chain(), Reserve: &invite.Claim{
 		User: c.me.ID(), Device: c.key.ID(), Name: "bob", Box: p.Box, Head: p.Head, Devices: p.Devices,
 	}})
 	r := n.invites[inv.ID]
@@ -131,8 +133,8 @@ func TestAttackForeignRequest(t *testing.T) {
 	joinID := r.Claims[0].JoinID
 	_, third := linkedTo(t, n)
 	err = n.update(func(tx *tx) error {
-		o, err := n.me.Write(entity.Author{Key: third, User: n.user, Now: time.Now()}, n.me.ring, oplog.FamilyMe, entity.TypeRequest,
-			entity.Asking{Ref: r.Ref, JoinID: joinID, Kind: r.Kind, Entity: r.EID, Device: c.key.ID(), State: uint8(invite.Denied)})
+		o, err := n.me.Write(entity.Author{Key: third, User: n.user, Now: time.Now()}, n.me.ring, oplog.FamilyMe, me.TypeRequest,
+			keys.Digest{}, me.Asking{Ref: r.Ref, JoinID: joinID, Kind: r.Kind, Entity: r.EID, Device: c.key.ID(), State: uint8(invite.Denied)})
 		if err == nil {
 			tx.ops(n.me.Entity, o)
 		}
@@ -174,7 +176,7 @@ func TestLeaveUnwanted(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := n.transact(func(tx *tx) error {
-		return tx.joined(&protocol.Joined{Entity: b.Entity, Ring: ring, Issuer: c.me, Leave: true})
+		return tx.joined(&protocol.Joined{Entity: b.Entity, Ring: ring, Issuer: c.chain(), Leave: true})
 	}); err != nil {
 		t.Fatal(err)
 	}

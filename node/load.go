@@ -28,17 +28,20 @@ func (n *Node) load(ctx context.Context) error {
 		return fmt.Errorf("read store: %w", err)
 	case len(v) != 8 || binary.BigEndian.Uint64(v) > format:
 		return refuse("data_newer")
+	case binary.BigEndian.Uint64(v) < format:
+		return refuse("data_older")
 	}
-	older := binary.BigEndian.Uint64(v) < format
 	if err := n.open("/n/self", &n.self); err != nil {
 		return err
 	}
 	n.user = n.self.Me
-	logs, newer, err := oplog.Load(ctx, ds)
+	logs, err := oplog.Load(ctx, ds, n.shelf.of)
+	if errors.Is(err, oplog.ErrVersion) {
+		return because("data_newer", err)
+	}
 	if err != nil {
 		return err
 	}
-	n.newer = newer
 	rings := make(map[keys.Digest]entity.Keyring)
 	err = n.scan("/k", func(key string, value []byte) error {
 		parts := strings.Split(key, "/")
@@ -62,41 +65,21 @@ func (n *Node) load(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", oplog.ErrCorrupt, err)
 		}
-		ring := rings[eid]
-		if ring == nil {
-			ring = entity.Keyring{}
-		}
 		switch {
 		case eid == n.user:
-			n.me = &held{e, ring}
-		case e.State().Kind == entity.Me:
-			n.chains[eid] = e
+			n.me = n.shelf.hold(e, rings[eid])
 		default:
-			n.entities[eid] = &held{e, ring}
+			n.entities[eid] = n.shelf.hold(e, rings[eid])
 		}
 	}
 	if n.me == nil && !n.user.IsZero() {
 		return fmt.Errorf("%w: our own identity is missing", oplog.ErrCorrupt)
 	}
-	if err := errors.Join(n.loadRecords(), n.loadDevices(), n.loadJournal()); err != nil {
+	if err := errors.Join(n.loadChains(), n.loadRecords(), n.loadDevices(), n.loadJournal(), n.loadUnshown()); err != nil {
 		return err
 	}
 	n.foldMe()
-	if older {
-		return n.upgrade()
-	}
 	return nil
-}
-
-// upgrade writes anew, in one batch, what an older format has elsewhere.
-func (n *Node) upgrade() error {
-	tx := &tx{n: n}
-	for _, r := range n.invites {
-		n.invites[r.ID] = invite.Record{} // nothing of it is where it belongs
-		tx.record(r)
-	}
-	tx.put("/v", binary.BigEndian.AppendUint64(nil, format))
-	return n.store.wait(n.store.enqueue(tx.puts))
 }
 
 func (n *Node) loadRecords() error {

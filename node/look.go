@@ -62,7 +62,7 @@ func (n *Node) OpLog(ref, family string) ([]OpView, error) {
 			if family != "" && family != name {
 				continue
 			}
-			body, typ := h.Describe(o, h.ring)
+			body, typ := h.describe(o)
 			parents := o.Parents()
 			if parents == nil { // of a genesis: a list in JSON all the same
 				parents = []keys.Digest{}
@@ -89,7 +89,7 @@ func (n *Node) View(ref string) (EntityView, error) {
 	heads := append(h.Log().Heads(oplog.Control), h.Log().Heads(oplog.Content)...)
 	slices.SortFunc(heads, compareDigests)
 	v := EntityView{
-		Entity: h.ID(), Digest: s.Digest(), Members: n.members(h), Heads: heads, Epoch: epoch.Depth, Final: finalView(h),
+		Entity: h.ID(), Digest: s.Digest(), Members: n.members(h), Heads: heads, Epoch: epoch.Depth, Final: finalView(h), Bodies: n.bodiesView(h),
 		Metadata: map[string]any{"kind": s.Kind.String(), "ended": s.Ended},
 	}
 	switch s.Kind {

@@ -49,11 +49,6 @@ func (n *Node) Status() Status {
 			Code: e.Code, Title: "nothing new is accepted: the disk is full or failing", Hint: "make room; if that does not help, restart the node",
 		})
 	}
-	if n.newer > 0 {
-		s.Health = append(s.Health, Health{
-			Code: "data_newer", Title: "some entries were written by a newer version", Hint: "upgrade pttnode",
-		})
-	}
 	s.Health = append(s.Health, n.alarms()...)
 	return s
 }
@@ -156,7 +151,7 @@ func (n *Node) setProfile(f func(*entity.ProfileSet)) error {
 		}
 		set := n.profile()
 		f(&set)
-		o, err := p.Write(tx.author(), p.ring, oplog.FamilyProfile, entity.TypeProfileSet, set)
+		o, err := p.Write(tx.author(), p.ring, oplog.FamilyProfile, entity.TypeProfileSet, keys.Digest{}, set)
 		if err != nil {
 			return writeCode(err)
 		}

@@ -16,7 +16,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"pttnode/entity"
+	"pttnode/entity/chain"
+	"pttnode/entity/me"
 	"pttnode/invite"
 	"pttnode/keys"
 	"pttnode/protocol"
@@ -38,22 +39,12 @@ type Config struct {
 	NoGossip bool                 // new ops are pushed to connected members and synced, and nothing else
 }
 
-// held is an entity we are or were a member of, with its keys.
-type held struct {
-	*entity.Entity
-	ring entity.Keyring
-}
-
-// writing returns the epoch that is written in here.
-func (h *held) writing() (entity.EpochInfo, bool) {
-	return h.State().WritingEpoch(func(id keys.Digest) bool { _, ok := h.ring[id]; return ok })
-}
-
 // Node is one person's node.
 type Node struct {
 	// Immutable after New.
 	host   host.Host
 	store  *store
+	shelf  *shelf
 	device keys.Private
 	vault  keys.Vault
 	log    *slog.Logger
@@ -70,14 +61,14 @@ type Node struct {
 	// Guarded by mu, the writer's lock.
 	mu        sync.Mutex
 	self      self
-	user      keys.Digest                    // our Me's id; set once, with me
-	me        *held                          // nil while this device is being linked to its user
-	meLog     entity.MeLog                   // what the content of Me says
-	opened    map[keys.Digest]any            // bodies of the me-oplog
-	devices   map[keys.ID]deviceRecord       // what is known of our other devices
-	asked     map[entity.AskedAt]string      // short ids of requests at our other devices,
-	entities  map[keys.Digest]*held          // all but Me
-	chains    map[keys.Digest]*entity.Entity // other users' Mes
+	user      keys.Digest               // our Me's id; set once, with me
+	me        *held                     // nil while this device is being linked to its user
+	meLog     me.State                  // what the content of Me says
+	opened    me.Opened                 // bodies of the me-oplog
+	devices   map[keys.ID]deviceRecord  // what is known of our other devices
+	asked     map[me.AskedAt]string     // short ids of requests at our other devices,
+	entities  map[keys.Digest]*held     // all but Me
+	chains    map[keys.Digest]chain.Set // devices of other users
 	invites   map[string]invite.Record
 	byIID     map[[16]byte]string
 	attempts  map[string]invite.Attempt
@@ -88,7 +79,6 @@ type Node struct {
 	counter   uint64
 	records   map[keys.ID][]byte // signed peer records of member devices
 	seen      map[keys.Digest]map[keys.Digest]bool
-	newer     int // ops of a newer version in the store
 	spending  spending
 	live      int
 	totals    map[keys.Digest]map[keys.ID]int // ops that members were seen to have
@@ -102,15 +92,17 @@ type Node struct {
 	confirmed map[keys.Digest]map[keys.ID]sighting
 	beacons   map[keys.Digest]time.Time // entities whose heads have changed, and when to compare them
 	wake      chan struct{}
-	linkNow   chan struct{}              // a device that is not alive has come
-	fetching  bool                       // entities that another device of ours joined
-	wanted    map[keys.Digest]wanted     // boards that want a checkpoint of us
-	swept     map[keys.Digest]swept      // boards of which something is due to be dropped
-	finals    map[keys.Digest]uint64     // the last final checkpoint of each board that the journal tells of, or was at the start
-	told      map[keys.Digest]bool       // entities we left: a member has it from us, or knew
-	protected map[peer.ID]bool           // connections that are not trimmed
-	near      map[keys.ID][]ma.Multiaddr // who announced itself on the local network
-	gossip    *gossip                    // nil before Run, and without gossip
+	linkNow   chan struct{}                             // a device that is not alive has come
+	fetching  bool                                      // entities that another device of ours joined
+	wanted    map[keys.Digest]wanted                    // boards that want a checkpoint of us
+	lacking   map[keys.Digest]*lacking                  // entities of which bodies are not here
+	unshown   map[keys.Digest]map[keys.Digest]time.Time // by entity, since when what is shown nowhere for good is so
+	pruned    map[keys.Digest]time.Time                 // when it was looked at what is shown nowhere
+	finals    map[keys.Digest]uint64                    // the last final checkpoint of each board that the journal tells of, or was at the start
+	told      map[keys.Digest]bool                      // entities we left: a member has it from us, or knew
+	protected map[peer.ID]bool                          // connections that are not trimmed
+	near      map[keys.ID][]ma.Multiaddr                // who announced itself on the local network
+	gossip    *gossip                                   // nil before Run, and without gossip
 	outbox    []tidings
 	outWake   chan struct{} // holds one when something is in outbox, or topics change
 
@@ -144,10 +136,10 @@ type self struct {
 // version wrote it, and oplog.ErrCorrupt when it is damaged.
 func New(h host.Host, ds datastore.Batching, cfg Config) (*Node, error) {
 	n := &Node{
-		host: h, store: &store{ds: ds, room: cfg.Room, merge: cfg.Merge}, device: cfg.Device, vault: cfg.Vault, log: cfg.Log, now: cfg.Now, silent: cfg.NoGossip,
+		host: h, store: &store{ds: ds, room: cfg.Room, merge: cfg.Merge}, shelf: newShelf(ds), device: cfg.Device, vault: cfg.Vault, log: cfg.Log, now: cfg.Now, silent: cfg.NoGossip,
 		running: make(chan struct{}),
-		opened:  make(map[keys.Digest]any), devices: make(map[keys.ID]deviceRecord), asked: make(map[entity.AskedAt]string),
-		entities: make(map[keys.Digest]*held), chains: make(map[keys.Digest]*entity.Entity),
+		opened:  make(me.Opened), devices: make(map[keys.ID]deviceRecord), asked: make(map[me.AskedAt]string),
+		entities: make(map[keys.Digest]*held), chains: make(map[keys.Digest]chain.Set),
 		invites: make(map[string]invite.Record), byIID: make(map[[16]byte]string),
 		attempts: make(map[string]invite.Attempt), pursuits: make(map[string]*pursuit),
 		parked: make(map[keys.Digest]chan protocol.Event), records: make(map[keys.ID][]byte),
@@ -155,7 +147,7 @@ func New(h host.Host, ds datastore.Batching, cfg Config) (*Node, error) {
 		totals: make(map[keys.Digest]map[keys.ID]int), catching: make(map[catching]bool), underway: make(map[catching]int), tried: make(map[catching]time.Time),
 		confirmed: make(map[keys.Digest]map[keys.ID]sighting), beacons: make(map[keys.Digest]time.Time), asking: make(map[keys.Digest]bool), farewells: make(map[leaveTaking]parting),
 		due: make(map[keys.Digest]time.Time), wake: make(chan struct{}, 1),
-		wanted: make(map[keys.Digest]wanted), swept: make(map[keys.Digest]swept), comparing: make(map[keys.ID]int), finals: make(map[keys.Digest]uint64),
+		wanted: make(map[keys.Digest]wanted), lacking: make(map[keys.Digest]*lacking), unshown: make(map[keys.Digest]map[keys.Digest]time.Time), pruned: make(map[keys.Digest]time.Time), comparing: make(map[keys.ID]int), finals: make(map[keys.Digest]uint64),
 		told: make(map[keys.Digest]bool), protected: make(map[peer.ID]bool), near: make(map[keys.ID][]ma.Multiaddr), lan: cfg.LAN, counts: newCounts(),
 		ties: make(chan struct{}, 1), met: make(chan struct{}, 1), rouse: make(chan struct{}, 1), linkNow: make(chan struct{}, 1), outWake: make(chan struct{}, 1),
 		watchers: make(map[chan struct{}]bool),
@@ -166,6 +158,7 @@ func New(h host.Host, ds datastore.Batching, cfg Config) (*Node, error) {
 	if n.now == nil {
 		n.now = time.Now
 	}
+	n.store.durable = n.shelf.release
 	n.store.done = func(group int) { n.counts.commits.Observe(float64(group)) }
 	if cfg.Metrics != nil {
 		n.register(cfg.Metrics)

@@ -37,7 +37,6 @@ func (n *Node) news(tx *tx) {
 		}
 	}
 	for eid, ops := range tx.fresh {
-		ops = slices.DeleteFunc(slices.Clone(ops), oplog.Op.Bare) // sync brings stubs, with what vouches for them
 		for len(ops) > 0 {
 			own := ops[0].Device() == n.device.ID()
 			same := 1
@@ -165,8 +164,11 @@ func (n *Node) pushTo(ctx context.Context, device keys.ID, eid keys.Digest, ops 
 	}
 	undo := context.AfterFunc(ctx, func() { _ = s.Reset() }) // finish waits for the other side's half of the negotiation
 	defer undo()
-	chunk, _ := cutOps(ops) // what does not fit one frame comes by sync
-	err = s.send(uint8(protocol.SyncPush), protocol.Push{Entity: eid, Ops: chunk})
+	whole := slices.DeleteFunc(slices.Clone(ops), func(o oplog.Op) bool { return o.Size() > 0 && o.Body() == nil }) // its body comes later, as it came here
+	chunk, _, err := oplog.CutBatch(whole, syncChunk, protocol.MaxSync-frameHead, func(o oplog.Op) (oplog.Op, error) { return o, nil })
+	if err == nil { // what does not fit one frame comes by sync
+		err = s.send(uint8(protocol.SyncPush), protocol.Push{Entity: eid, Ops: pairsOf(chunk)})
+	}
 	s.finish(err)
 	return err
 }

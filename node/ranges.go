@@ -13,7 +13,6 @@ import (
 type offer struct {
 	vector   oplog.Vector
 	hash     keys.Digest
-	lists    *keys.Digest      // up to which checkpoint the lists of what was dropped are here, nil for none
 	byRanges bool              // the vector is too long, or has left the logs apart
 	ranges   *oplog.Reconciler // nil until ranges were sent
 }
@@ -21,7 +20,6 @@ type offer struct {
 // offer returns what to tell of an entity.
 func (n *Node) offer(eid keys.Digest, byRanges bool) offer {
 	o := offer{vector: n.vector(eid)}
-	_, o.lists = n.keptLists(eid)
 	o.hash, o.byRanges = o.vector.Hash(eid), byRanges || len(o.vector) > maxSyncHeads
 	return o
 }
@@ -31,7 +29,7 @@ func (n *Node) firstRanges(eid keys.Digest, mine *offer) protocol.Ranges {
 	var salt oplog.Salt
 	_, _ = rand.Read(salt[:]) // never fails
 	mine.ranges = n.reconciler(eid, salt)
-	return protocol.Ranges{Salt: &salt, Ranges: mine.ranges.Open(), Lists: mine.lists}
+	return protocol.Ranges{Salt: &salt, Ranges: mine.ranges.Open()}
 }
 
 func (n *Node) reconciler(eid keys.Digest, salt oplog.Salt) *oplog.Reconciler {
@@ -62,23 +60,22 @@ func (n *Node) openRanges(s *stream, eid keys.Digest, mine offer) error {
 	if err != nil {
 		return err
 	}
-	return n.reconcile(s, eid, mine.ranges, f, nil)
+	return n.reconcile(s, eid, mine.ranges, f)
 }
 
 // answerRanges goes on from the other side's first ranges, or from its answer to ours.
 func (n *Node) answerRanges(s *stream, eid keys.Digest, mine offer, f protocol.Ranges) error {
-	var lists *keys.Digest // not said yet
 	if f.Salt != nil {
 		if !n.beginComparing(s.peer) {
 			return errBusy
 		}
 		defer n.endComparing(s.peer)
-		mine.ranges, lists = n.reconciler(eid, *f.Salt), mine.lists
+		mine.ranges = n.reconciler(eid, *f.Salt)
 	}
 	if mine.ranges == nil {
 		return fmt.Errorf("%w: ranges without a salt", protocol.ErrUnexpected)
 	}
-	return n.reconcile(s, eid, mine.ranges, f, lists)
+	return n.reconcile(s, eid, mine.ranges, f)
 }
 
 // beginComparing takes one of the exchanges of ranges that a peer may have in a minute, and
@@ -106,10 +103,8 @@ func (n *Node) endComparing(peer keys.ID) {
 }
 
 // reconcile takes turns with the other side from its frame f on, until one of them has
-// nothing left to say; that one sends what the other lacks first. With our first turn goes
-// up to where lists are here.
-func (n *Node) reconcile(s *stream, eid keys.Digest, r *oplog.Reconciler, f protocol.Ranges, lists *keys.Digest) error {
-	s.lists = f.Lists
+// nothing left to say; that one sends what the other lacks first.
+func (n *Node) reconcile(s *stream, eid keys.Digest, r *oplog.Reconciler, f protocol.Ranges) error {
 	for range maxTurns {
 		if !n.shares(eid, s.peer) {
 			return nil
@@ -124,10 +119,9 @@ func (n *Node) reconcile(s *stream, eid keys.Digest, r *oplog.Reconciler, f prot
 			}
 			return n.sendNamed(s, eid, r.Lacking())
 		}
-		if err := s.sendSync(protocol.SyncRanges, protocol.Ranges{Ranges: reply, Wants: wants, Lists: lists}); err != nil {
+		if err := s.sendSync(protocol.SyncRanges, protocol.Ranges{Ranges: reply, Wants: wants}); err != nil {
 			return err
 		}
-		lists = nil
 		if len(reply) == 0 {
 			if err := n.sendNamed(s, eid, r.Lacking()); err != nil {
 				return err
@@ -146,7 +140,7 @@ func (s *stream) readRanges() (f protocol.Ranges, err error) {
 	if err := s.readSync(protocol.SyncRanges, &f); err != nil {
 		return f, err
 	}
-	if f.Entity != nil || f.Hash != nil || f.Salt != nil { // lists later than with the first turn change nothing
+	if f.Entity != nil || f.Hash != nil || f.Salt != nil {
 		return f, fmt.Errorf("%w: ranges begin anew", protocol.ErrUnexpected)
 	}
 	return f, nil

@@ -97,7 +97,7 @@ func TestAttackLeavesInsideRanges(t *testing.T) {
 	leave := leaving(t, h, c, h.Log().Heads(oplog.Control))
 	other := []byte{0, 1, 1, 2, 3, 4, 5, 6, 7, 8} // a sum of everything that is not theirs
 	eid, salt := h.ID(), oplog.Salt{1}
-	sync := func(ops ...[]byte) []protocol.SyncType {
+	sync := func(ops ...oplog.Pair) []protocol.SyncType {
 		t.Helper()
 		list, _, err := oplog.NewReconciler(h.Log().Places(), salt).Answer(other, nil)
 		if err != nil {
@@ -106,13 +106,13 @@ func TestAttackLeavesInsideRanges(t *testing.T) {
 		return answers(t, n, c,
 			syncFrame(protocol.SyncRanges, protocol.Ranges{Entity: &eid, Hash: &eid, Salt: &salt, Ranges: other}),
 			syncFrame(protocol.SyncRanges, protocol.Ranges{Wants: list[3:]}), // all that is listed behind step, head and count
-			syncFrame(protocol.SyncOps, protocol.Ops{Ops: append([][]byte{}, ops...)}),
+			syncFrame(protocol.SyncOps, protocol.Ops{Ops: append([]oplog.Pair{}, ops...)}),
 		)
 	}
 	if got := sync(); !slices.Equal(got, []protocol.SyncType{protocol.SyncRanges, protocol.SyncOps}) {
 		t.Fatalf("a member gets %v, want ranges and the ops", got)
 	}
-	if got := sync(leave.Bytes()); !slices.Equal(got, []protocol.SyncType{protocol.SyncRanges}) {
+	if got := sync(leave.Pair()); !slices.Equal(got, []protocol.SyncType{protocol.SyncRanges}) {
 		t.Errorf("who leaves meanwhile gets %v, want the ranges alone", got)
 	}
 	if m, _ := h.State().Member(c.me.ID()); m.Standing == entity.Active {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"pttnode/entity"
+	"pttnode/entity/me"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -124,7 +125,7 @@ func (n *Node) DeleteBoard(_ context.Context, ref string) error {
 			tx.ops(h.Entity, o)
 		}
 		tx.event("board.deleted", map[string]any{"id": h.ID().String(), "name": name})
-		return tx.me(entity.TypeLeft, entity.Left{Entity: h.ID()})
+		return tx.me(me.TypeLeft, &me.Left{Entity: h.ID()})
 	})
 }
 
@@ -142,5 +143,5 @@ func (tx *tx) leave(h *held) error {
 		}
 		tx.ops(h.Entity, o)
 	}
-	return tx.me(entity.TypeLeft, entity.Left{Entity: h.ID()})
+	return tx.me(me.TypeLeft, &me.Left{Entity: h.ID()})
 }

@@ -45,18 +45,18 @@ func TestRivalsShowInStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(h.Entity, n.device, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "the founder's"})
-	if _, err := h.Checkpoint(entity.Author{Key: n.device, User: n.user, Now: time.Now()}, nil); err != nil {
+	if _, err := h.Checkpoint(entity.Author{Key: n.device, User: n.user, Now: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	if got := healthCodes(n); len(got) != 0 {
 		t.Errorf("health with one checkpoint: %q", got)
 	}
 	title := write(thief, phone, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "the thief's"})
-	rival, err := thief.Checkpoint(entity.Author{Key: phone, User: n.user, Now: time.Now()}, nil)
+	rival, err := thief.Checkpoint(entity.Author{Key: phone, User: n.user, Now: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.take(b.ID, c.key.ID(), [][]byte{title.Bytes(), rival.Bytes()}); err != nil {
+	if _, err := n.take(b.ID, c.key.ID(), []oplog.Pair{title.Pair(), rival.Pair()}); err != nil {
 		t.Fatal(err)
 	}
 	if got := healthCodes(n); !slices.Equal(got, []string{"checkpoint_rivals"}) {
@@ -64,5 +64,17 @@ func TestRivalsShowInStatus(t *testing.T) {
 	}
 	if told := n.Status().Health[0]; !strings.Contains(told.Title, `"dev"`) || !strings.HasSuffix(told.Hint, "pttnode view "+b.ID.String()) {
 		t.Errorf("it says %+v", told)
+	}
+}
+
+// listPhone lists another device of ours in a board.
+func listPhone(t *testing.T, n *Node, h *held, phone keys.Private) {
+	t.Helper()
+	m, _ := h.State().Member(n.user)
+	party := m.Party
+	party.Devices = append(slices.Clone(party.Devices), phone.ID())
+	slices.SortFunc(party.Devices, func(a, b keys.ID) int { return slices.Compare(a[:], b[:]) })
+	if _, err := h.Control(entity.Author{Key: n.device, User: n.user, Now: time.Now()}, oplog.FamilyMember, entity.TypeDevices, entity.Devices{Party: party}); err != nil {
+		t.Fatal(err)
 	}
 }

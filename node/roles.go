@@ -68,7 +68,7 @@ func (tx *tx) setRole(h *held, m *entity.Membership, want entity.Role) error {
 		return nil
 	case want == entity.Master:
 		party := m.Party
-		return write(oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: &party})
+		return write(oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: party})
 	case m.Role == entity.Master:
 		cuts := h.CutsOf(m.Party.Devices, oplog.Control)
 		if err := write(oplog.FamilyMaster, entity.TypeMasterRemove, entity.MasterRemove{User: user, Cuts: cuts}); err != nil || want == entity.Member {

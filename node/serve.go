@@ -19,7 +19,7 @@ func (n *Node) listen(ctx context.Context) (stop func()) {
 		protocol.ID:     n.serveJoin,
 		protocol.InfoID: n.serveInfo,
 		protocol.SyncID: n.serveSync,
-		protocol.KeysID: n.serveKeys,
+		protocol.KeysID: n.serveKeys, protocol.BodyID: n.serveBodies,
 	}
 	for id, serve := range handlers {
 		n.host.SetStreamHandler(id, func(s network.Stream) {

@@ -639,6 +639,7 @@ func TestJoinRefuses(t *testing.T) {
 		"half a link":     {friend[:len(friend)/2], "", "link_incomplete"},
 		"no link":         {"hello", "", "link_not_pttnode"},
 		"another kind":    {strings.Replace(friend, "friend/", "board/", 1), "", "link_kind"},
+		"two links":       {friend + " or " + inv.Link, "", "link_several"},
 		"a note too long": {friend, strings.Repeat("x", invite.MaxNote+1), "too_long"},
 		"megabytes of it": {strings.Repeat(friend, 20_000), "", "link_not_pttnode"},
 	} {
@@ -750,15 +751,15 @@ func TestWhoSpeaksForAnEntity(t *testing.T) {
 	o := leaving(t, h, c, h.Log().Heads(oplog.Control))
 	before := h.Log().Len()
 	for _, from := range []keys.ID{own, stranger} {
-		if _, err := n.take(h.ID(), from, [][]byte{o.Bytes()}); err != nil || h.Log().Len() != before {
+		if _, err := n.take(h.ID(), from, []oplog.Pair{o.Pair()}); err != nil || h.Log().Len() != before {
 			t.Errorf("from %v: %v, %d ops more", from, err, h.Log().Len()-before)
 		}
 	}
-	if missing, err := n.take(keys.Digest{1}, member, [][]byte{o.Bytes()}); missing || err != nil {
+	if missing, err := n.take(keys.Digest{1}, member, []oplog.Pair{o.Pair()}); missing || err != nil {
 		t.Errorf("for what is not here: %v, %v", missing, err)
 	}
 	// His leave, and the new epoch of the owner that this node is.
-	if _, err := n.take(h.ID(), member, [][]byte{o.Bytes()}); err != nil || h.Log().Len() != before+2 || h.State().NeedsEpoch() {
+	if _, err := n.take(h.ID(), member, []oplog.Pair{o.Pair()}); err != nil || h.Log().Len() != before+2 || h.State().NeedsEpoch() {
 		t.Errorf("from the member himself: %v, %d ops more", err, h.Log().Len()-before)
 	}
 }

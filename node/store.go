@@ -8,13 +8,15 @@ import (
 	"sync"
 
 	"github.com/ipfs/go-datastore"
+
+	"pttnode/oplog"
 )
 
 // format is the number of the store's layout. A store with a greater one is of a
-// newer version and is refused (data_newer). In 1 an invite was stored with its
-// claims, and an operation had a second key, /c/…, which is passed over; up to 2 every
-// operation was whole.
-const format = 3
+// newer version and is refused (data_newer), one with a smaller one of an older version
+// (data_older): up to 3 operations were of format 1, which nobody can change into format 2
+// without the keys of all who signed them.
+const format = 4
 
 // store commits batches in the order in which they were queued, all that wait in
 // one synced write. It is safe for concurrent use. After a failed write it
@@ -24,8 +26,9 @@ type store struct {
 	ds   datastore.Batching
 	room func() error // nil error: there is room for a write
 	// merge lets go of the bytes that were replaced below a prefix; may be nil
-	merge func(ctx context.Context, prefix string) error
-	done  func(int) // called with the number of transactions of each write; may be nil
+	merge   func(ctx context.Context, prefix string) error
+	durable func([]*oplog.Op) // called with the operations of each write; may be nil
+	done    func(int)         // called with the number of transactions of each write; may be nil
 
 	mu     sync.Mutex
 	queue  []*batch
@@ -36,7 +39,8 @@ type store struct {
 // batch is what one transaction writes.
 type batch struct {
 	puts []put
-	turn chan bool // true: commit the queue; closed: done
+	ops  []*oplog.Op // whose bytes are among them
+	turn chan bool   // true: commit the queue; closed: done
 	err  error
 }
 
@@ -65,8 +69,8 @@ func (s *store) ready() error {
 }
 
 // enqueue takes a place in the order of writes. The caller holds the node's lock.
-func (s *store) enqueue(puts []put) *batch {
-	b := &batch{puts: puts, turn: make(chan bool, 1)}
+func (s *store) enqueue(puts []put, ops []*oplog.Op) *batch {
+	b := &batch{puts: puts, ops: ops, turn: make(chan bool, 1)}
 	s.mu.Lock()
 	s.queue = append(s.queue, b)
 	if !s.busy {
@@ -157,6 +161,11 @@ func (s *store) commit(group []*batch) (err error) {
 	}
 	if err := w.Commit(ctx); err != nil {
 		return fmt.Errorf("%w: %w", errStore, err)
+	}
+	if s.durable != nil {
+		for _, b := range group {
+			s.durable(b.ops)
+		}
 	}
 	if s.done != nil {
 		s.done(len(group))

@@ -54,8 +54,7 @@ type stream struct {
 	r    *bufio.Reader
 	peer keys.ID
 
-	lists  *keys.Digest // up to which checkpoint the other side of a sync has the lists, as it says; nil for none
-	subnet string       // of an incoming stream's other end, "" if it does not matter
+	subnet string // of an incoming stream's other end, "" if it does not matter
 }
 
 // openStream opens a stream to a device over a connection it dials if there is

@@ -100,7 +100,7 @@ func TestHalfABatch(t *testing.T) {
 	before := entries(t, ds)
 	for name, broken := range map[string]datastore.Batching{"put": halfStore{ds}, "batch": noBatch{ds}} {
 		s := &store{ds: broken}
-		err := s.wait(s.enqueue([]put{{datastore.RawKey("/n/x"), []byte{1}}, {datastore.RawKey("/n/y"), []byte{1}}}))
+		err := s.wait(s.enqueue([]put{{datastore.RawKey("/n/x"), []byte{1}}, {datastore.RawKey("/n/y"), []byte{1}}}, nil))
 		if err == nil || code(t, s.ready()) != "disk_full" || entries(t, ds) != before {
 			t.Errorf("%s: %v, then %v, %d entries more", name, err, s.ready(), entries(t, ds)-before)
 		}

@@ -12,7 +12,7 @@ import (
 
 func syncLimit(typ uint8) int {
 	switch protocol.SyncType(typ) {
-	case protocol.SyncHello, protocol.SyncVector, protocol.SyncOps, protocol.SyncPush, protocol.SyncRanges, protocol.SyncDropped, protocol.SyncVouchers:
+	case protocol.SyncHello, protocol.SyncVector, protocol.SyncOps, protocol.SyncPush, protocol.SyncRanges:
 		return protocol.MaxSync
 	case protocol.SyncEqual, protocol.SyncNo:
 		return protocol.MaxNo
@@ -81,6 +81,9 @@ func (n *Node) syncEntity(ctx context.Context, device keys.ID, eid keys.Digest) 
 	if err == nil && apart {
 		_, err = n.exchange(ctx, device, eid, true)
 	}
+	if err == nil {
+		n.bodiesSoon(eid, device)
+	}
 	return err
 }
 
@@ -129,13 +132,12 @@ func (n *Node) exchange(ctx context.Context, device keys.ID, eid keys.Digest, by
 		return false, err
 	}
 	n.saw(eid, device, theirs)
-	s.lists = theirs.Lists
 	before := n.have(eid)
 	lacks := n.lacks(eid, device, theirs.Heads)
 	if err := n.sendOps(s, eid, lacks); err != nil {
 		return false, err
 	}
-	if err := s.sendSync(protocol.SyncVector, protocol.VectorFrame{Heads: mine.vector, Lists: mine.lists}); err != nil {
+	if err := s.sendSync(protocol.SyncVector, protocol.VectorFrame{Heads: mine.vector}); err != nil {
 		return false, err
 	}
 	if err := n.readOps(s, eid); err != nil {
@@ -208,7 +210,10 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 	n.linkSoon(s.peer) // it has its approval, else it would not know of our Me
 	n.mu.Unlock()
 	n.learnAddrs(s.peer, hello.Addrs)
-	defer func() { n.synced(hello.Entity, err) }()
+	defer func() {
+		n.synced(hello.Entity, err)
+		n.bodiesSoon(hello.Entity, s.peer)
+	}()
 	mine := n.offer(hello.Entity, false)
 	switch {
 	case mine.hash == hello.Hash:
@@ -224,7 +229,7 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 
 // serveVector is B's side of a sync by vectors.
 func (n *Node) serveVector(s *stream, eid keys.Digest, mine offer) error {
-	answer := protocol.VectorFrame{Heads: mine.vector, Addrs: n.newRecord(s.peer), Lists: mine.lists}
+	answer := protocol.VectorFrame{Heads: mine.vector, Addrs: n.newRecord(s.peer)}
 	if err := s.sendSync(protocol.SyncVector, answer); err != nil {
 		return err
 	}
@@ -236,7 +241,6 @@ func (n *Node) serveVector(s *stream, eid keys.Digest, mine offer) error {
 		return err
 	}
 	n.saw(eid, s.peer, theirs)
-	s.lists = theirs.Lists
 	if !n.shares(eid, s.peer) { // what just came may have ended it
 		return nil
 	}

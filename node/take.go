@@ -6,25 +6,43 @@ import (
 	"slices"
 
 	"pttnode/entity"
+	"pttnode/entity/board"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
 
-// take parses operations from a member, without the lock, and appends what is
-// new and authorised, in one durable batch. missing says that some build on what
-// is not here.
-func (n *Node) take(eid keys.Digest, from keys.ID, raws [][]byte) (missing bool, err error) {
-	missing, finish, err := n.takeParsed(eid, from, n.parse(eid, raws, nil))
+// take takes a payload of operations that a member pushed, in one durable batch: what is
+// new and authorised is appended. missing says that some build on what is not here. It
+// fails with errPayload.
+func (n *Node) take(eid keys.Digest, from keys.ID, pairs []oplog.Pair) (missing bool, err error) {
+	ops, err := parseWhole(pairs)
+	if err != nil {
+		return false, err
+	}
+	missing, finish, err := n.takeParsed(eid, from, n.notHere(eid, ops))
 	if finish != nil {
 		err = cmp.Or(finish(), err)
 	}
 	return missing, err
 }
 
-// parse returns what is authentic and not here of operations from a member, of which some
-// may be named by stubs.
-func (n *Node) parse(eid keys.Digest, raws [][]byte, stubs map[keys.Digest]oplog.Op) []oplog.Op {
-	return oplog.ParseBatch(n.unknown(eid, oplog.HashAll(raws)), stubs)
+// errPayload says that not all of a payload is authentic and has its body.
+var errPayload = errors.New("node: a payload that no honest member sends")
+
+// parseWhole parses what is pushed or gossiped: all of it is authentic, each operation with
+// its body, whatever of it is here already, or nothing is taken. So nodes that have different
+// parts of it blame the same peer for the same payload.
+func parseWhole(pairs []oplog.Pair) ([]oplog.Op, error) {
+	ops := oplog.ParseBatch(oplog.HashAll(pairs))
+	if len(ops) < len(pairs) || slices.ContainsFunc(ops, func(o oplog.Op) bool { return o.Size() > 0 && o.Body() == nil }) {
+		return nil, errPayload
+	}
+	return ops, nil
+}
+
+// notHere keeps those of an entity's operations that are not here, or not with their bodies.
+func (n *Node) notHere(eid keys.Digest, ops []oplog.Op) []oplog.Op {
+	return newHere(n, eid, ops, oplog.Op.ID, func(o oplog.Op) bool { return o.Body() != nil })
 }
 
 // takeParsed is take in memory, for operations that were parsed: finish, nil if there
@@ -66,9 +84,8 @@ func (n *Node) takeParsed(eid keys.Digest, from keys.ID, ops []oplog.Op) (missin
 // rules said to the first they did not let in.
 func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused, err error) {
 	n := tx.n
-	var flooded error                                                                                                    // by who sent them
-	kind := h.State().Kind                                                                                               // once: what is beside other operations has the state folded anew
-	ops = slices.DeleteFunc(slices.Clone(ops), func(o oplog.Op) bool { return o.Bare() && o.Device() == n.device.ID() }) // of ours nothing is a stub only elsewhere
+	var flooded error      // by whoever sent them
+	kind := h.State().Kind // once: what is concurrent with other operations has the state folded anew
 	for _, o := range ops {
 		if _, known := h.Log().Get(o.ID()); !known && o.Entity() == h.ID() && o.Device() == n.device.ID() {
 			// Our own key wrote what our store does not know: a clone or an old
@@ -80,12 +97,19 @@ func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused
 	tx.from = from
 	was := n.takesPart(h)
 	add := func(o oplog.Op) {
+		if _, known := h.Log().Get(o.ID()); known {
+			tx.bring(h, o)
+			return
+		}
 		wide := o.Strand() == oplog.Control && h.Log().Widens(o)
 		if wide && n.spending.over(wideOfDevice, o.Device().String(), tx.now) {
 			if o.Device() == from {
 				flooded = errFlood
 			}
 			return // it is taken later: he has it, and so does who brought it
+		}
+		if o.Body() != nil && n.overQuota(h, o) {
+			o = o.WithoutBody()
 		}
 		added, err := h.Add(o)
 		if added && wide {
@@ -100,6 +124,9 @@ func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused
 			n.counts.ops.WithLabelValues("refused").Inc()
 		case added:
 			n.counts.ops.WithLabelValues("taken").Inc()
+			if o.Body() != nil {
+				tx.spend(h, o)
+			}
 			tx.ops(h.Entity, o)
 			tx.noticed(h, kind, o)
 		}
@@ -134,9 +161,13 @@ func (tx *tx) take(h *held, from keys.ID, ops []oplog.Op) (missing bool, refused
 	return missing, refused, flooded
 }
 
-// unknown keeps those of an entity's operations that are not here: a signature is checked
-// once, however often an op arrives.
+// unknown keeps those of an entity's operations that are not here, or not with their bodies:
+// a signature is checked once, however often an op arrives in a sync.
 func (n *Node) unknown(eid keys.Digest, batch []oplog.Hashed) []oplog.Hashed {
+	return newHere(n, eid, batch, oplog.Hashed.ID, oplog.Hashed.HasBody)
+}
+
+func newHere[T any](n *Node, eid keys.Digest, batch []T, id func(T) keys.Digest, hasBody func(T) bool) []T {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	h, ok := n.find(eid)
@@ -146,10 +177,23 @@ func (n *Node) unknown(eid keys.Digest, batch []oplog.Hashed) []oplog.Hashed {
 		}
 		return nil
 	}
-	return slices.DeleteFunc(batch, func(o oplog.Hashed) bool {
-		_, known := h.Log().Get(o.ID())
-		return known
+	return slices.DeleteFunc(batch, func(t T) bool {
+		o, known := h.Log().Get(id(t))
+		return known && (o.Here() || !hasBody(t))
 	})
+}
+
+// bring keeps a body that came for an operation that is here without, if it is missed: what
+// was let go of does not come back with a push.
+func (tx *tx) bring(h *held, o oplog.Op) {
+	l := tx.n.lacking[h.ID()]
+	if l == nil || l.since[o.ID()].IsZero() || !l.wants[o.ID()] && tx.n.overQuota(h, o) || !h.Log().Bring(o) {
+		return
+	}
+	tx.spend(h, o)
+	tx.keep(h.Log(), o)
+	tx.brought = append(tx.brought, o.Entity())
+	tx.n.counts.ops.WithLabelValues("body").Inc()
 }
 
 var (
@@ -160,13 +204,12 @@ var (
 // noticed journals what a person would want to know of a new operation.
 func (tx *tx) noticed(h *held, kind entity.Kind, o oplog.Op) {
 	switch {
-	case o.Bare(): // it is over
-	case o.Family() == oplog.FamilyArticle && o.Type() == entity.TypeArticleNew:
+	case o.Family() == oplog.FamilyArticle && o.Type() == board.TypeArticleNew:
 		tx.event("article.new", map[string]any{"board": h.ID().String(), "id": o.ID().String(), "by": o.User().String()})
 	case o.Family() == oplog.FamilyArticle, o.Family() == oplog.FamilyComment:
 		tx.noticedChange(h, o)
 	case o.Family() == oplog.FamilyMember && o.Type() == entity.TypeRemove:
-		if body, _ := h.Describe(o, nil); body != nil {
+		if body, _ := h.describe(o); body != nil {
 			user := body.(*entity.Remove).User
 			tx.event("member.removed", map[string]any{"id": h.ID().String(), "user_id": user.String(), "name": tx.n.nameOf(user)})
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/ipfs/go-datastore"
 
 	"pttnode/entity"
+	"pttnode/entity/me"
 	"pttnode/invite"
 	"pttnode/keys"
 	"pttnode/oplog"
@@ -19,16 +20,18 @@ import (
 // tx is one transaction: it runs under the node's lock, changes memory, and
 // collects what is to be written. Check first, change last.
 type tx struct {
-	n     *Node
-	now   time.Time
-	puts  []put
-	fresh map[keys.Digest][]oplog.Op // new ops by entity, to be told to members
-	from  keys.ID                    // who sent the new ops and need not be told
-	spare keys.ID                    // who gets our own new ops by another way
-	claim bool                       // a claim may have changed
-	heard bool                       // the new ops came by gossip, which forwards them
-	moved []keys.Digest              // entities whose control strand or keys changed
-	after []func()                   // run when durable, without the lock
+	n       *Node
+	now     time.Time
+	puts    []put
+	held    []*oplog.Op                // queued with puts
+	fresh   map[keys.Digest][]oplog.Op // new ops by entity, to be told to members
+	from    keys.ID                    // who sent the new ops and need not be told
+	spare   keys.ID                    // who gets our own new ops by another way
+	claim   bool                       // a claim may have changed
+	heard   bool                       // the new ops came by gossip, which forwards them
+	brought []keys.Digest              // entities of which bodies came that were missing
+	moved   []keys.Digest              // entities whose control strand or keys changed
+	after   []func()                   // run when durable, without the lock
 }
 
 // update is transact for all that needs an identity; a device that is still being
@@ -75,7 +78,7 @@ func (n *Node) begin(f func(tx *tx) error) (finish func() error, refused error) 
 	if len(tx.puts) == 0 {
 		return nil, refused
 	}
-	b := n.store.enqueue(tx.puts)
+	b := n.store.enqueue(tx.puts, tx.held)
 	n.news(tx)
 	return func() error {
 		if err := n.store.wait(b); err != nil {
@@ -119,15 +122,27 @@ func (tx *tx) Put(_ context.Context, key datastore.Key, value []byte) error {
 	return nil
 }
 
-// Delete completes datastore.Write; logs only grow.
-func (tx *tx) Delete(context.Context, datastore.Key) error {
-	panic("node: a log never shrinks")
+// Delete completes datastore.Write.
+func (tx *tx) Delete(_ context.Context, key datastore.Key) error {
+	tx.puts = append(tx.puts, put{key, nil})
+	return nil
 }
 
-// ops writes operations that h already has, and has members told of them.
+// keep writes an operation that a log has.
+func (tx *tx) keep(l *oplog.Log, o oplog.Op) {
+	_ = l.Put(context.Background(), tx, o) // tx.Put cannot fail
+	if o.Strand() == oplog.Control {
+		return // its log has it
+	}
+	if q := tx.n.shelf.queue(o); q != nil {
+		tx.held = append(tx.held, q)
+	}
+}
+
+// ops writes operations that an entity already has, and has members told of them.
 func (tx *tx) ops(e *entity.Entity, ops ...oplog.Op) {
 	for _, o := range ops {
-		_ = oplog.Put(context.Background(), tx, o) // tx.Put cannot fail
+		tx.keep(e.Log(), o)
 		tx.fresh[o.Entity()] = append(tx.fresh[o.Entity()], o)
 		if o.Strand() == oplog.Control {
 			tx.move(o.Entity())
@@ -198,8 +213,9 @@ func (tx *tx) event(typ string, data map[string]any) {
 }
 
 // me writes an entry of the me-oplog.
-func (tx *tx) me(typ uint16, body any) error {
-	o, err := tx.n.me.Write(tx.author(), tx.n.me.ring, oplog.FamilyMe, typ, body)
+func (tx *tx) me(typ uint16, body me.Body) error {
+	about := tx.n.meLog.Replaces(typ, tx.n.device.ID(), body)
+	o, err := tx.n.me.Write(tx.author(), tx.n.me.ring, oplog.FamilyMe, typ, about, body)
 	if err != nil {
 		return err
 	}
@@ -212,7 +228,7 @@ func (tx *tx) found(c entity.Created) (*held, error) {
 	if err := tx.canJoin(); err != nil {
 		return nil, err
 	}
-	h := &held{Entity: c.Entity, ring: entity.Keyring{}}
+	h := tx.n.shelf.hold(c.Entity, nil)
 	tx.n.entities[c.ID()] = h
 	tx.ops(c.Entity, c.Ops...)
 	tx.opKey(h, c.Epoch, c.Key)
@@ -237,7 +253,7 @@ func (tx *tx) join(e *entity.Entity, ring entity.Keyring) (*held, error) {
 func (tx *tx) hold(e *entity.Entity) *held {
 	h, ok := tx.n.find(e.ID())
 	if !ok {
-		h = &held{Entity: e, ring: entity.Keyring{}}
+		h = tx.n.shelf.hold(e, nil)
 		tx.n.entities[e.ID()] = h
 	}
 	return h
@@ -250,7 +266,7 @@ func (tx *tx) merge(h *held, e *entity.Entity, ring entity.Keyring) error {
 		if _, err := h.Add(o); err != nil {
 			return fmt.Errorf("merge %v: %w", e.ID(), err)
 		}
-		_ = oplog.Put(context.Background(), tx, o) // tx.Put cannot fail
+		tx.keep(h.Log(), o)
 	}
 	for _, epoch := range slices.SortedFunc(mapKeys(ring), compareDigests) {
 		tx.opKey(h, epoch, ring[epoch])
@@ -269,27 +285,10 @@ func (tx *tx) canJoin() error {
 
 // joinedEntry tells the user's other devices, under Me's op-key, how to have h.
 func (tx *tx) joinedEntry(h *held) error {
-	return tx.me(entity.TypeJoined, entity.Joined{
+	return tx.me(me.TypeJoined, &me.Joined{
 		Entity: h.ID(), Kind: h.State().Kind, Heads: h.Log().Heads(oplog.Control),
 		Addrs: tx.n.memberAddrs(h, 4), Keys: epochKeys(h.ring),
 	})
-}
-
-// chain keeps a user's device chain, and adds to what is known of it already.
-func (tx *tx) chain(me *entity.Entity) {
-	if me.ID() == tx.n.user {
-		return
-	}
-	old, ok := tx.n.chains[me.ID()]
-	if !ok {
-		old = me
-		tx.n.chains[me.ID()] = me
-	}
-	for o := range me.Log().All(oplog.Control) {
-		if added, err := old.Add(o); err == nil && (added || !ok) {
-			_ = oplog.Put(context.Background(), tx, o)
-		}
-	}
 }
 
 func epochKeys(ring entity.Keyring) []entity.EpochKey {

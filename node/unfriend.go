@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"pttnode/entity"
+	"pttnode/entity/me"
 	"pttnode/keys"
 	"pttnode/oplog"
 )
@@ -54,7 +55,7 @@ func (n *Node) setBlocked(ref string, blocked bool) (BlockView, error) {
 			if blocked {
 				value = []byte{1}
 			}
-			if err := tx.me(entity.TypeSetting, entity.Setting{Name: entity.BlockSetting(user), Value: value}); err != nil {
+			if err := tx.me(me.TypeSetting, &me.Setting{Name: me.BlockSetting(user), Value: value}); err != nil {
 				return err
 			}
 			tx.event("friend.blocked", map[string]any{"user_id": user.String(), "blocked": blocked})
@@ -71,7 +72,7 @@ func (n *Node) setBlocked(ref string, blocked bool) (BlockView, error) {
 
 // blocked reports whether a user was blocked, on any device of ours.
 func (n *Node) blocked(user keys.Digest) bool {
-	value := n.meLog.Settings[entity.BlockSetting(user)]
+	value := n.meLog.Settings[me.BlockSetting(user)]
 	return len(value) == 1 && value[0] == 1
 }
 

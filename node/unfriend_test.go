@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"pttnode/entity"
+	"pttnode/entity/me"
 	"pttnode/oplog"
 )
 
@@ -27,7 +28,7 @@ func TestLeavesOnce(t *testing.T) {
 		}
 		entries := 0
 		for o := range w.n.me.Log().All(oplog.Content) {
-			if o.Type() == entity.TypeLeft {
+			if o.Type() == me.TypeLeft {
 				entries++
 			}
 		}

@@ -36,8 +36,8 @@ type OwnDeviceView struct {
 }
 
 // Health is one thing that is not well. Title says what, Hint what to do. The codes:
-// store_behind or disk_full, data_newer, and, for each board that has any, which stays,
-// since a log forgets nothing, checkpoint_rivals and checkpoint_false.
+// store_behind or disk_full, and, for each board that has any, which stays, since a log
+// forgets nothing, checkpoint_rivals.
 type Health struct {
 	Code  string `json:"code"`
 	Title string `json:"title"`
@@ -201,7 +201,8 @@ type ArticleView struct {
 	At        time.Time     `json:"at"`
 	Score     int           `json:"score"`
 	Comments  int           `json:"comments"`
-	State     string        `json:"state"` // ok, edited, deleted, unreadable
+	State     string        `json:"state"`          // ok, edited, deleted, unreadable
+	Lack      string        `json:"lack,omitempty"` // why it is unreadable: not_here, no_key, malformed, unread
 	EditedAt  *time.Time    `json:"edited_at,omitempty"`
 	DeletedBy string        `json:"deleted_by,omitempty"`
 	Body      *string       `json:"body,omitempty"`
@@ -218,18 +219,20 @@ type VariantView struct {
 	Body   string      `json:"body"`
 	Device DeviceView  `json:"device"` // it was written on; its name is there if it is ours
 	At     time.Time   `json:"at"`
+	Lack   string      `json:"lack,omitempty"` // why it says nothing
 }
 
 // CommentView is one comment of an article.
 type CommentView struct {
 	ID        keys.Digest `json:"id"`
 	No        int         `json:"no"`
-	Type      string      `json:"type"` // push, boo, arrow
+	Type      string      `json:"type"` // push, boo, arrow; "" where that cannot be read
 	Author    string      `json:"author"`
 	AuthorID  keys.Digest `json:"author_id"`
 	Text      string      `json:"text"`
 	At        time.Time   `json:"at"`
-	State     string      `json:"state"` // ok, deleted
+	State     string      `json:"state"`          // ok, deleted, unreadable
+	Lack      string      `json:"lack,omitempty"` // why it is unreadable, as of an article
 	DeletedBy string      `json:"deleted_by,omitempty"`
 }
 
@@ -255,8 +258,16 @@ type EntityView struct {
 	Members  []MemberView   `json:"members"`
 	Metadata map[string]any `json:"metadata"`
 	Final    *FinalView     `json:"final,omitempty"` // boards
-	Heads    []keys.Digest  `json:"heads"`           // of both strands, ascending
+	Bodies   BodiesView     `json:"bodies"`
+	Heads    []keys.Digest  `json:"heads"` // of both strands, ascending
 	Epoch    uint64         `json:"epoch"`
+}
+
+// BodiesView says of how many entries the text is not here.
+type BodiesView struct {
+	Missing int        `json:"missing"`         // asked for, or to be
+	Since   *time.Time `json:"since,omitempty"` // for how long the oldest of these has been, as far as this run knows
+	LetGo   int        `json:"let_go"`          // shown nowhere: deleted, or replaced
 }
 
 // FinalView says how far a board's control operations can change their effect no more.
@@ -265,8 +276,6 @@ type FinalView struct {
 	Checkpoint *keys.Digest  `json:"checkpoint"` // null for none
 	Waiting    int           `json:"waiting"`    // operations beside it that the next one will keep
 	Rivals     []keys.Digest `json:"rivals"`     // checkpoints that contradict one that counts (Health says it too)
-	Dropped    int           `json:"dropped"`    // content operations of which only stubs are left here
-	False      []keys.Digest `json:"false"`      // checkpoints that drop what is not dead (Health says it too)
 }
 
 // WhyView says by which operations a user is, or is not any more, a member.

@@ -42,7 +42,7 @@ func (n *Node) neverIn(h *held) []MemberView {
 	s := h.State()
 	var out []MemberView
 	for o := range h.Log().All(oplog.Control) {
-		body, _ := h.Describe(o, h.ring)
+		body, _ := h.describe(o)
 		a, ok := body.(*entity.Admit)
 		if !ok || slices.ContainsFunc(out, func(m MemberView) bool { return m.UserID == a.Party.User }) {
 			continue
@@ -84,15 +84,12 @@ func (w WhyOp) grants(user keys.Digest) bool {
 
 // whyOp shows an operation that makes, changes or ends somebody's membership.
 func (n *Node) whyOp(h *held, o oplog.Op) (WhyOp, bool) {
-	body, typ := h.Describe(o, h.ring)
+	body, typ := h.describe(o)
 	w := WhyOp{Op: o.ID(), Type: typ, Member: o.User(), By: o.User(), Device: o.Device(), At: o.At(), OK: h.Counts(o), Final: h.Final(o)}
 	called := ""
 	switch b := body.(type) {
 	case *entity.Genesis, *entity.Leave, *entity.Accept:
 	case *entity.MasterAdd:
-		if b.Party == nil {
-			return w, false
-		}
 		w.Member = b.Party.User
 	case *entity.Admit:
 		w.Member, called = b.Party.User, b.Party.Name

@@ -3,7 +3,7 @@ package node
 import (
 	"testing"
 
-	"pttnode/entity"
+	"pttnode/entity/chain"
 	"pttnode/invite"
 	"pttnode/keys"
 	"pttnode/protocol"
@@ -21,7 +21,7 @@ func TestWithdrawnDevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	key, box := keys.New(), keys.NewBox().ID()
-	consent := key.Sign(keys.PurposeLink, entity.Consent(n.user, key.ID(), box))
+	consent := key.Sign(keys.PurposeLink, chain.Consent(n.user, key.ID(), box))
 	ask := &protocol.Change{Reserve: &invite.Claim{Device: key.ID(), Name: "phone", Box: box, Consent: &consent, Code: "123456"}}
 	ev, ok := n.commitInviting(key.ID(), inv.ID, ask).(protocol.Committed)
 	if !ok || ev.Claim.State != invite.Reserved {

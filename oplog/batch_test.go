@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"pttnode/keys"
@@ -36,7 +35,7 @@ func TestParseBatch(t *testing.T) {
 		{"newest first, one bad", "a2 a1 a0", "a1", "a2 a0"},
 		{"one twice", "a0 a0 A0 A0", "", "a0 a0 A0 A0"},
 	} {
-		var raws [][]byte
+		var pairs []oplog.Pair
 		bad := d.Ops(c.bad)
 		if c.bad == "" {
 			bad = nil
@@ -46,19 +45,115 @@ func TestParseBatch(t *testing.T) {
 			ops = nil
 		}
 		for _, o := range ops {
-			raw := bytes.Clone(o.Bytes())
-			if slices.Contains(bad, o) {
-				raw[len(raw)-1] ^= 1
+			p := o.Pair()
+			if slices.ContainsFunc(bad, o.Is) {
+				p.Envelope = flip(p.Envelope)
 			}
-			raws = append(raws, raw)
+			pairs = append(pairs, p)
 		}
-		if got := d.Names(oplog.ParseBatch(oplog.HashAll(raws), nil)); got != c.want {
+		if got := d.Names(oplog.ParseBatch(oplog.HashAll(pairs))); got != c.want {
 			t.Errorf("%s: ParseBatch(%s, %s bad) = %q, want %q", c.name, c.give, c.bad, got, c.want)
 		}
 	}
-	garbage := [][]byte{nil, {0xff}, make([]byte, oplog.MaxContent+1), newer(d.Op("a0").Bytes()), d.Op("a0").Bytes(), bytes.Repeat([]byte{0xaf}, 200)}
-	if got := d.Names(oplog.ParseBatch(oplog.HashAll(garbage), nil)); got != "a0" {
+	var garbage []oplog.Pair
+	for _, raw := range [][]byte{
+		nil, {0xff}, make([]byte, oplog.MaxControl+1), newer(d.Op("a0").Envelope()), d.Op("a0").Envelope(), bytes.Repeat([]byte{0xb2}, 200),
+	} {
+		garbage = append(garbage, oplog.Pair{Envelope: raw})
+	}
+	if got := d.Names(oplog.ParseBatch(oplog.HashAll(garbage))); got != "a0" {
 		t.Errorf("ParseBatch of garbage and a0 = %q, want a0", got)
+	}
+}
+
+// TestParseBatchBodies: an op comes with its body or without; with another body it does
+// not come at all, and takes nothing else with it.
+func TestParseBatchBodies(t *testing.T) {
+	t.Parallel()
+	d := oplogtest.Draw(t, `
+		A0 -> B0
+		a0 -> a1 -> a2
+		b0 -> b1
+	`)
+	bare, err := oplog.Sign(oplogtest.Device("C"), draftOf(bareWire(), nil))
+	if err != nil {
+		t.Fatalf("Sign: %v", err)
+	}
+	for _, c := range []struct {
+		name, give string
+		bodies     map[string]string // in place of the op's own; "-" for none
+		want       string            // ~ marks an op without its body
+	}{
+		{"all", "A0 a0 a1 b0", nil, "A0 a0 a1 b0"},
+		{"one without", "A0 a0 a1 b0", map[string]string{"a0": "-"}, "A0 a0~ a1 b0"},
+		{"all without", "a0 a1 b0", map[string]string{"a0": "-", "a1": "-", "b0": "-"}, "a0~ a1~ b0~"},
+		{"the body of the one before it", "a0 a1 b0", map[string]string{"a1": "a0"}, "a0 b0"},
+		{"bodies in each other's place", "a0 a1 b0", map[string]string{"a1": "a0", "a0": "a1"}, "b0"},
+		{"a longer body", "a0 a1 b0", map[string]string{"b0": "b0b0"}, "a0 a1"},
+		{"a shorter body", "a0 a1 b0", map[string]string{"b0": "b"}, "a0 a1"},
+		{"the last of a chain", "a0 a1 a2", map[string]string{"a2": "x"}, "a0 a1"},
+		{"a control op with a body", "A0 B0 a0", map[string]string{"B0": "B0"}, "A0 a0"},
+		{"one twice, without and with", "a0 a0", nil, "a0 a0"},
+	} {
+		var pairs []oplog.Pair
+		for _, o := range d.Ops(c.give) {
+			p := oplog.Pair{Envelope: o.Envelope(), Body: o.Body()}
+			if body, ok := c.bodies[called(o)]; ok {
+				p.Body = []byte(body)
+				if body == "-" {
+					p.Body = nil
+				}
+			}
+			pairs = append(pairs, p)
+		}
+		var got []string
+		hashed := oplog.HashAll(pairs)
+		for i, h := range hashed {
+			if h.ID() != oplog.IDOf(pairs[i].Envelope) || h.HasBody() != (len(pairs[i].Body) > 0) {
+				t.Errorf("%s: HashAll: id %v, with a body %v", c.name, h.ID(), h.HasBody())
+			}
+		}
+		for _, o := range oplog.ParseBatch(hashed) {
+			name := d.Names([]oplog.Op{o})
+			if o.Size() > 0 && o.Body() == nil {
+				name += "~"
+			} else if o.Size() > 0 && string(o.Body()) != name {
+				t.Errorf("%s: %s has the body %q", c.name, name, o.Body())
+			}
+			got = append(got, name)
+		}
+		if got := strings.Join(got, " "); got != c.want {
+			t.Errorf("%s: ParseBatch = %q, want %q", c.name, got, c.want)
+		}
+	}
+	for body, want := range map[string]int{"": 1, "x": 0} {
+		if got := oplog.ParseBatch(oplog.HashAll([]oplog.Pair{{Envelope: bare.Envelope(), Body: []byte(body)}})); len(got) != want {
+			t.Errorf("an op that has no body, with %q: ParseBatch = %d ops, want %d", body, len(got), want)
+		}
+	}
+}
+
+// TestPairBytes: the wire form of docs/PROTOCOL.md §2.1, byte for byte.
+func TestPairBytes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		pair oplog.Pair
+		want []byte
+	}{
+		{oplog.Pair{Envelope: []byte{7, 8}}, []byte{0xa1, 1, 0x42, 7, 8}},
+		{oplog.Pair{Envelope: []byte{7, 8}, Body: []byte{9}}, []byte{0xa2, 1, 0x42, 7, 8, 2, 0x41, 9}},
+	} {
+		if got := keys.Marshal(c.pair); !bytes.Equal(got, c.want) {
+			t.Errorf("a Pair is %x, want %x", got, c.want)
+		}
+		var back oplog.Pair
+		if err := keys.Unmarshal(c.want, &back); err != nil || !bytes.Equal(back.Envelope, c.pair.Envelope) || !bytes.Equal(back.Body, c.pair.Body) {
+			t.Errorf("Unmarshal(%x) = %x, %v", c.want, back, err)
+		}
+	}
+	var p oplog.Pair
+	if err := keys.Unmarshal([]byte{0xa2, 1, 0x42, 7, 8, 2, 0x40}, &p); err == nil {
+		t.Error("a Pair with an empty body is one") // it is one without key 2
 	}
 }
 
@@ -69,21 +164,21 @@ func TestParseBatchNamed(t *testing.T) {
 	t.Parallel()
 	d := oplogtest.Draw(t, "A0 -> B0")
 	content := func(device string, seq uint64, prev []byte) oplog.Draft {
-		dr := draftOf(contentWire())
-		dr.Entity, dr.Seq, dr.Body = d.Entity(), seq, []byte(device)
+		dr := draftOf(contentWire(), []byte(device))
+		dr.Entity, dr.Seq = d.Entity(), seq
 		copy(dr.Prev[:], prev)
 		return dr
 	}
-	first := bytes.Clone(sign(t, "A", content("A", 0, nil)).Bytes())
+	first := bytes.Clone(sign(t, "A", content("A", 0, nil)).Envelope())
 	first[len(first)-1] ^= 1
 	firstID := sum(first)
-	same := sign(t, "A", content("A", 1, firstID[:])).Bytes()
-	other := sign(t, "B", content("B", 1, firstID[:])).Bytes()
+	same := sign(t, "A", content("A", 1, firstID[:])).Envelope()
+	other := sign(t, "B", content("B", 1, firstID[:])).Envelope()
 	foreign := content("A", 1, firstID[:])
 	foreign.Entity[0] ^= 1
 	gap := content("A", 2, firstID[:])
 
-	control := bytes.Clone(sign(t, "C", on(oplog.Draft{Entity: d.Entity(), Strand: oplog.Control, Family: oplog.FamilyMember, Type: 100}, d.Entity())).Bytes())
+	control := bytes.Clone(sign(t, "C", on(oplog.Draft{Entity: d.Entity(), Strand: oplog.Control, Family: oplog.FamilyMember, Type: 100}, d.Entity())).Envelope())
 	control[len(control)-1] ^= 1
 	controlID := sum(control)
 	next := on(oplog.Draft{Entity: d.Entity(), Strand: oplog.Control, Family: oplog.FamilyMember, Type: 100, Seq: 1, Prev: controlID}, controlID)
@@ -94,13 +189,13 @@ func TestParseBatchNamed(t *testing.T) {
 	}{
 		{"named by its device's next", [][]byte{first, same}, 2},
 		{"named by another device", [][]byte{first, other}, 1},
-		{"named in another entity", [][]byte{first, sign(t, "A", foreign).Bytes()}, 1},
-		{"named over a gap in seq", [][]byte{first, sign(t, "A", gap).Bytes()}, 1},
+		{"named in another entity", [][]byte{first, sign(t, "A", foreign).Envelope()}, 1},
+		{"named over a gap in seq", [][]byte{first, sign(t, "A", gap).Envelope()}, 1},
 		{"named before it came", [][]byte{same, first}, 1},
-		{"a control op named by the next", [][]byte{control, sign(t, "C", next).Bytes()}, 1},
+		{"a control op named by the next", [][]byte{control, sign(t, "C", next).Envelope()}, 1},
 		{"named by what is not authentic", [][]byte{first, flip(same)}, 0},
 	} {
-		if got := oplog.ParseBatch(oplog.HashAll(c.raws), nil); len(got) != c.want {
+		if got := oplog.ParseBatch(oplog.HashAll(pairs(c.raws))); len(got) != c.want {
 			t.Errorf("%s: ParseBatch = %d ops, want %d", c.name, len(got), c.want)
 		}
 	}
@@ -109,148 +204,12 @@ func TestParseBatchNamed(t *testing.T) {
 	}
 }
 
-// TestParseBatchStubs: 32 bytes are the id of a stub, which is authentic and makes
-// authentic what it names; of one that nobody knows nothing is taken.
-func TestParseBatchStubs(t *testing.T) {
-	t.Parallel()
-	d := oplogtest.Draw(t, `
-		A0 -> A1 -> B0
-		a0 -> a1 -> a2 -> a3
-		b0 -> b1
-	`)
-	list, err := oplogtest.Dropped(digest(8), d.Ops("a1 a2 b0")...).Ops(d.Entity())
-	if err != nil {
-		t.Fatalf("Ops: %v", err)
+// pairs are envelopes as they travel without bodies.
+func pairs(raws [][]byte) (out []oplog.Pair) {
+	for _, raw := range raws {
+		out = append(out, oplog.Pair{Envelope: raw})
 	}
-	stubs := make(map[keys.Digest]oplog.Op)
-	for _, o := range list {
-		stubs[o.ID()] = o
-	}
-	for _, c := range []struct{ name, give, want string }{
-		{"a stub alone", "~a1", "a1~"},
-		{"all, some of them stubs", "A0 A1 B0 a0 ~a1 ~a2 a3 ~b0 b1", "A0 A1 B0 a0 a1~ a2~ a3 b0~ b1"},
-		{"newest first", "~a2 ~a1 a0", "a2~ a1~ a0"},
-		{"one twice, and whole", "~a1 ~a1 a1", "a1~ a1~ a1"},
-		{"one that nobody knows", "a0 ~a3 ~a1", "a0 a1~"},
-		{"a control op's id", "A0 ~A1 ~a1", "A0 a1~"},
-		{"a bad op after a stub", "~a1 !a2 ~b0", "a1~ b0~"},
-		{"a bad op before a stub that names another", "!a0 ~a1", "a1~"},
-	} {
-		var raws [][]byte
-		for name := range strings.FieldsSeq(c.give) {
-			o := d.Op(strings.TrimLeft(name, "~!"))
-			switch id := o.ID(); name[0] {
-			case '~':
-				raws = append(raws, id[:])
-			case '!':
-				raws = append(raws, flip(o.Bytes()))
-			default:
-				raws = append(raws, o.Bytes())
-			}
-		}
-		var got []string
-		for _, o := range oplog.ParseBatch(oplog.HashAll(raws), stubs) {
-			name := d.Names([]oplog.Op{o})
-			if o.Bare() {
-				name += "~"
-				if o != stubs[o.ID()] {
-					t.Errorf("%s: %s is another op than the one of its stub", c.name, name)
-				}
-			}
-			got = append(got, name)
-		}
-		if got := strings.Join(got, " "); got != c.want {
-			t.Errorf("%s: ParseBatch(%s) = %q, want %q", c.name, c.give, got, c.want)
-		}
-	}
-	known := list[0].ID()
-	for name, raws := range map[string][][]byte{"a byte less": {known[:31]}, "a byte more": {append(known[:], 0)}} {
-		if got := oplog.ParseBatch(oplog.HashAll(raws), stubs); len(got) != 0 {
-			t.Errorf("an id of %s: ParseBatch = %d ops", name, len(got))
-		}
-	}
-	if got := oplog.ParseBatch(oplog.HashAll([][]byte{known[:]}), nil); len(got) != 0 {
-		t.Errorf("an id where there are no stubs: ParseBatch = %d ops", len(got))
-	}
-}
-
-// TestParseBatchNamedByStub: a content op with a bad signature of its own is not authentic
-// by a stub that names it as the one before it.
-func TestParseBatchNamedByStub(t *testing.T) {
-	t.Parallel()
-	d := oplogtest.Draw(t, "A0")
-	content := func(seq uint64, prev keys.Digest) oplog.Draft {
-		dr := draftOf(contentWire())
-		dr.Entity, dr.Seq, dr.Prev = d.Entity(), seq, prev
-		return dr
-	}
-	first := flip(sign(t, "A", content(0, keys.Digest{})).Bytes())
-	second := flip(sign(t, "A", content(1, sum(first))).Bytes())
-	for _, c := range []struct {
-		name  string
-		namer oplog.Op
-		turn  bool // the stub comes first
-		want  int
-	}{
-		{"the next of its device", sign(t, "A", content(2, sum(second))), false, 1},
-		{"the next, before it came", sign(t, "A", content(2, sum(second))), true, 1},
-		{"the one before", sign(t, "A", content(1, sum(first))), false, 1},
-	} {
-		list, err := oplogtest.Dropped(digest(8), c.namer).Ops(c.namer.Entity())
-		if err != nil {
-			t.Fatalf("Ops: %v", err)
-		}
-		raws := [][]byte{first, second, list[0].Entry()}
-		if c.turn {
-			raws = [][]byte{list[0].Entry(), first, second}
-		}
-		got := oplog.ParseBatch(oplog.HashAll(raws), map[keys.Digest]oplog.Op{c.namer.ID(): list[0]})
-		if len(got) != c.want {
-			t.Errorf("%s: ParseBatch = %d ops, want %d", c.name, len(got), c.want)
-		}
-		for _, o := range got {
-			if !o.Signed() {
-				t.Errorf("%s: an op that is bare %v says of its own signature %v", c.name, o.Bare(), o.Signed())
-			}
-		}
-	}
-}
-
-// TestParseBatchSharedStubs: who parses writes to no stub, since others read them.
-func TestParseBatchSharedStubs(t *testing.T) {
-	t.Parallel()
-	d := oplogtest.Draw(t, "A0\na0 -> a1 -> a2 -> a3 -> a4")
-	list, err := oplogtest.Dropped(digest(8), d.Ops("a1 a2 a4")...).Ops(d.Entity())
-	if err != nil {
-		t.Fatalf("Ops: %v", err)
-	}
-	stubs := make(map[keys.Digest]oplog.Op)
-	auth := make(map[keys.Digest]*keys.Digest) // where it lies
-	for _, o := range list {
-		stubs[o.ID()], auth[o.ID()] = o, &o.Auth()[0]
-	}
-	var wg sync.WaitGroup
-	for range 2 { // the race detector sees a write
-		wg.Go(func() {
-			var raws [][]byte
-			for _, o := range d.Ops("") {
-				if stub, ok := stubs[o.ID()]; ok {
-					raws = append(raws, bytes.Clone(stub.Entry()))
-				} else {
-					raws = append(raws, bytes.Clone(o.Bytes()))
-				}
-			}
-			if got := d.Names(oplog.ParseBatch(oplog.HashAll(raws), stubs)); got != "A0 a0 a1 a2 a3 a4" {
-				t.Errorf("ParseBatch = %q", got)
-			}
-		})
-	}
-	wg.Wait()
-	for id, o := range stubs {
-		if &o.Auth()[0] != auth[id] {
-			t.Errorf("ParseBatch gave the stub %v the auth of another op", id)
-		}
-	}
+	return out
 }
 
 func flip(raw []byte) []byte {

@@ -12,8 +12,8 @@ import (
 // chainLen is the number of operations that docs/PERFORMANCE.md compares.
 const chainLen = 10_000
 
-// contentChain returns n consecutive content ops of one device, each with a body
-// of 200 bytes, the length of a short message.
+// contentChain returns the envelopes of n consecutive content ops of one device, each of
+// a body of 200 bytes, the length of a short message.
 func contentChain(tb testing.TB, n int) [][]byte {
 	tb.Helper()
 	k, entity := keys.FromSeed([32]byte{1}), keys.Digest{1}
@@ -27,7 +27,7 @@ func contentChain(tb testing.TB, n int) [][]byte {
 		if err != nil {
 			tb.Fatalf("Sign content op %d: %v", d.Seq, err)
 		}
-		raws = append(raws, o.Bytes())
+		raws = append(raws, o.Envelope())
 		d.Seq, d.Prev, d.Parents = d.Seq+1, o.ID(), []keys.Digest{o.ID()}
 	}
 	return raws

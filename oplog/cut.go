@@ -6,24 +6,31 @@ import (
 	"pttnode/keys"
 )
 
-// CutBatch cuts ops, which stand in an order in which they can be appended, into
-// about size bytes and the rest, so that ParseBatch takes all of the first piece by
-// itself: what names an op there whose own signature is bad is pulled forward, with
-// all that it builds on, as long as the piece has at most most bytes.
-func CutBatch(ops []Op, size, most int) (chunk, rest []Op) {
+// CutBatch cuts ops, which stand in an order in which they can be appended, into about
+// size bytes and the rest, so that ParseBatch takes all of the first piece by itself:
+// what names an op there whose own signature is bad is pulled forward, with all that it
+// builds on, as long as the piece has at most most bytes. load returns an op with what is
+// sent of it; the ops of the first piece are loaded. It fails as load does.
+func CutBatch(ops []Op, size, most int, load func(Op) (Op, error)) (chunk, rest []Op, err error) {
 	n, sum := 0, 0
-	for n < len(ops) && (n == 0 || sum+len(ops[n].Entry()) <= size) {
-		sum += len(ops[n].Entry())
-		n++
+	for n < len(ops) && (n == 0 || sum <= size) {
+		if ops[n], err = load(ops[n]); err != nil {
+			return nil, nil, err
+		}
+		if sum += ops[n].travels(); n == 0 || sum <= size {
+			n++
+		}
 	}
 	if n == len(ops) { // what is there together vouches for itself
-		return ops, nil
+		return ops, nil, nil
 	}
 	for cut := n; ; {
-		chunk, rest, over := pullForward(ops, cut, most)
+		chunk, rest, over, err := pullForward(ops, cut, most, load)
 		switch {
+		case err != nil:
+			return nil, nil, err
 		case over < 0:
-			return chunk, rest
+			return chunk, rest, nil
 		case over > 0:
 			cut = over // it comes first in the next piece
 		case cut > 1:
@@ -31,7 +38,7 @@ func CutBatch(ops []Op, size, most int) (chunk, rest []Op) {
 		default:
 			// What it needs builds on more than fits, which the pieces after this
 			// one bring: the next time it fits.
-			return ops[:n], ops[n:]
+			return ops[:n], ops[n:], nil
 		}
 	}
 }
@@ -39,27 +46,33 @@ func CutBatch(ops []Op, size, most int) (chunk, rest []Op) {
 // pullForward cuts ops after n and moves forward what the first piece needs to be
 // authentic. If that is over most bytes, it returns the place of the first op that
 // needs it, else -1.
-func pullForward(ops []Op, n, most int) (chunk, rest []Op, over int) {
+func pullForward(ops []Op, n, most int, load func(Op) (Op, error)) (chunk, rest []Op, over int, err error) {
 	chunk, rest = ops[:n:n], ops[n:]
 	checked := make(map[keys.Digest]bool)
 	for first := n; ; {
 		needs, at := unnamed(chunk, checked)
 		first = min(first, at)
-		need := vouchers(needs, rest)
+		need, err := vouchers(needs, rest, load)
+		if err != nil {
+			return nil, nil, 0, err
+		}
 		if len(need) == 0 {
-			return chunk, rest, -1
+			return chunk, rest, -1, nil
 		}
 		var left []Op
 		for _, o := range rest {
-			if need[o.id] {
-				chunk = append(chunk, o)
-			} else {
+			if !need[o.ID()] {
 				left = append(left, o)
+				continue
 			}
+			if o, err = load(o); err != nil {
+				return nil, nil, 0, err
+			}
+			chunk = append(chunk, o)
 		}
 		rest = left
 		if frameSize(chunk) > most {
-			return nil, nil, first
+			return nil, nil, first, nil
 		}
 	}
 }
@@ -71,16 +84,16 @@ func unnamed(ops []Op, checked map[keys.Digest]bool) (ids map[keys.Digest]keys.D
 	ids, first = make(map[keys.Digest]keys.Digest), len(ops)
 	named := make(map[keys.Digest]bool, len(ops))
 	for i, o := range slices.Backward(ops) {
-		if o.Strand() != Content || o.Bare() { // a stub makes nothing authentic
+		if o.strand != Content {
 			continue
 		}
 		named[o.Prev()] = true
-		if named[o.id] || checked[o.id] {
+		if named[o.ID()] || checked[o.ID()] {
 			continue
 		}
-		checked[o.id] = true
+		checked[o.ID()] = true
 		if !o.Signed() {
-			ids[o.id], first = o.id, i
+			ids[o.ID()], first = o.ID(), i
 		}
 	}
 	return ids, first
@@ -89,7 +102,7 @@ func unnamed(ops []Op, checked map[keys.Digest]bool) (ids map[keys.Digest]keys.D
 // vouchers returns, for each op in needs, the first signed op of rest by which it is
 // authentic, and all of rest that this one builds on. It fills needs with what leads
 // there.
-func vouchers(needs map[keys.Digest]keys.Digest, rest []Op) map[keys.Digest]bool {
+func vouchers(needs map[keys.Digest]keys.Digest, rest []Op, load func(Op) (Op, error)) (need map[keys.Digest]bool, err error) {
 	need, found := make(map[keys.Digest]bool), make(map[keys.Digest]bool)
 	last, want := 0, len(needs)
 	for i, o := range rest {
@@ -97,33 +110,39 @@ func vouchers(needs map[keys.Digest]keys.Digest, rest []Op) map[keys.Digest]bool
 			break
 		}
 		of, ok := needs[o.Prev()]
-		if !ok || o.Strand() != Content || o.Bare() || found[of] {
+		if !ok || o.strand != Content || found[of] {
 			continue
+		}
+		if o, err = load(o); err != nil {
+			return nil, err
 		}
 		if !o.Signed() {
-			needs[o.id] = of
+			needs[o.ID()] = of
 			continue
 		}
-		found[of], need[o.id], last = true, true, i+1
+		found[of], need[o.ID()], last = true, true, i+1
 	}
 	for _, o := range slices.Backward(rest[:last]) {
-		if need[o.id] {
+		if need[o.ID()] {
 			need[o.Prev()] = true
 			for _, id := range slices.Concat(o.Parents(), o.Auth()) {
 				need[id] = true
 			}
 		}
 	}
-	return need
+	return need, nil
 }
 
-// frameSize returns how many bytes ops are as CBOR byte strings, at most.
+// frameSize returns how many bytes ops are as Pairs in CBOR, at most.
 func frameSize(ops []Op) (size int) {
 	for _, o := range ops {
-		size += len(o.Entry()) + 3
-		if len(o.Entry()) >= 1<<16 {
-			size += 2
-		}
+		size += o.travels()
 	}
 	return size
 }
+
+// travels returns how many bytes an op takes as a Pair, at most.
+func (o Op) travels() int { return pairHead + len(o.envelope) + len(o.Body()) }
+
+// pairHead is what a Pair has beside envelope and body: a map, two keys, two heads.
+const pairHead = 1 + 1 + 5 + 1 + 5

@@ -1,7 +1,6 @@
 package oplog_test
 
 import (
-	"bytes"
 	"slices"
 	"testing"
 
@@ -12,45 +11,39 @@ import (
 	"pttnode/oplog/oplogtest"
 )
 
-// TestCutBatch: whatever a log has, whole or as stubs, its pieces are each authentic by
-// themselves, and appended one after the other they are the log.
+// TestCutBatch: whatever a log has, its pieces are each authentic by themselves, and
+// appended one after the other they are the log. Bodies that are away stay away.
 func TestCutBatch(t *testing.T) {
 	t.Parallel()
 	genesis := oplogtest.Draw(t, "A0").Op("A0")
-	pulled, stripped := 0, 0
+	pulled, away := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		log := hostile(t, rt, genesis)
-		list := drawList(rt, 0xc1, slices.Collect(log.All(oplog.Content)))
-		// An honest checkpoint drops nothing by which another op is authentic.
-		vouches := func(o oplog.Op) bool { prev, ok := log.Get(o.Prev()); return ok && !prev.Signed() }
-		if _, err := log.Strip(list, vouches); err != nil {
-			rt.Fatalf("Strip: %v", err)
-		}
-		stripped += log.Bare()
-		bare, err := list.Ops(log.Entity())
-		if err != nil {
-			rt.Fatalf("Ops: %v", err)
-		}
-		stubs := make(map[keys.Digest]oplog.Op)
-		for _, o := range bare {
-			stubs[o.ID()] = o
+		for o := range log.All(oplog.Content) {
+			if rapid.Bool().Draw(rt, "let go") && log.LetGo(o.ID()) {
+				away++
+			}
 		}
 		left := slices.Concat(slices.Collect(log.All(oplog.Control)), slices.Collect(log.All(oplog.Content)))
 		size := rapid.IntRange(1, 4000).Draw(rt, "size")
 		got := oplog.NewLog(log.Entity())
 		for len(left) > 0 {
-			chunk, rest := oplog.CutBatch(left, size, 1<<20)
-			if len(chunk) == 0 || len(chunk)+len(rest) != len(left) {
-				rt.Fatalf("CutBatch of %d = %d and %d", len(left), len(chunk), len(rest))
+			lean := slices.Clone(left)
+			for i, o := range lean {
+				lean[i] = o.Lean()
 			}
-			if !slices.Equal(chunk, left[:len(chunk)]) {
+			chunk, rest, err := oplog.CutBatch(lean, size, 1<<20, log.Whole)
+			if err != nil || len(chunk) == 0 || len(chunk)+len(rest) != len(left) {
+				rt.Fatalf("CutBatch of %d = %d and %d, %v", len(left), len(chunk), len(rest), err)
+			}
+			if !slices.EqualFunc(chunk, left[:len(chunk)], oplog.Op.Is) {
 				pulled++
 			}
-			var raws [][]byte
+			var sent []oplog.Pair
 			for _, o := range chunk {
-				raws = append(raws, o.Entry())
+				sent = append(sent, o.Pair())
 			}
-			parsed := oplog.ParseBatch(oplog.HashAll(raws), stubs)
+			parsed := oplog.ParseBatch(oplog.HashAll(sent))
 			if len(parsed) != len(chunk) {
 				rt.Fatalf("of %d ops in a piece %d are authentic", len(chunk), len(parsed))
 			}
@@ -61,61 +54,45 @@ func TestCutBatch(t *testing.T) {
 			}
 			left = rest
 		}
-		if !slices.Equal(got.Vector(), log.Vector()) {
-			rt.Fatalf("the pieces are %d ops, the log has %d", got.Len(), log.Len())
-		}
 		if diff := oplogtest.Diff(log, got); diff != "" {
 			rt.Fatalf("the pieces are another log: %s", diff)
 		}
 	})
-	if pulled == 0 || stripped == 0 {
-		t.Errorf("pulled forward in %d pieces, %d stubs: this proves nothing", pulled, stripped)
+	if pulled == 0 || away == 0 {
+		t.Errorf("pulled forward in %d pieces, %d bodies away: this proves nothing", pulled, away)
 	}
 }
 
-// TestCutBatchStubs: a stub takes the room of its id, not that of the op.
-func TestCutBatchStubs(t *testing.T) {
+// framed returns how many bytes ops are as a list of Pairs.
+func framed(ops []oplog.Op) int {
+	var pairs []oplog.Pair
+	for _, o := range ops {
+		pairs = append(pairs, o.Pair())
+	}
+	return len(keys.Marshal(pairs))
+}
+
+// TestCutBatchBodies: a body takes room where it goes along.
+func TestCutBatchBodies(t *testing.T) {
 	t.Parallel()
-	d := draftOf(contentWire())
-	d.Entity, d.Parents, d.Body = digest(1), nil, make([]byte, 2000)
-	other := sign(t, "B", d)
-	bad := flip(sign(t, "A", d).Bytes())
-	d.Seq, d.Prev = 1, sum(bad)
-	good := sign(t, "A", d)
-	d.Seq, d.Prev = 2, good.ID()
-	next := sign(t, "A", d)
-	list, err := oplogtest.Dropped(digest(8), good, other).Ops(digest(1))
-	if err != nil {
-		t.Fatalf("Ops: %v", err)
-	}
-	stubs := make(map[keys.Digest]oplog.Op)
-	for _, o := range list {
-		stubs[o.ID()] = o
-	}
-	parsed := oplog.ParseBatch(oplog.HashAll([][]byte{bad, good.Bytes()}), stubs)
-	if len(parsed) != 2 {
-		t.Fatalf("ParseBatch = %d ops, want 2", len(parsed))
-	}
-	ops := map[rune]oplog.Op{'b': parsed[0], 'g': good, 'G': stubs[good.ID()], 'o': other, 'O': stubs[other.ID()], 'n': next}
-	o, b, g := len(other.Bytes()), len(bad), len(good.Bytes())
+	d := draftOf(contentWire(), make([]byte, 2000))
+	d.Entity, d.Parents = digest(1), nil
+	with := sign(t, "A", d)
+	without := oplogtest.Away(t, sign(t, "B", d))[0]
+	ops := map[rune]oplog.Op{'w': with, 'o': without}
+	both := framed([]oplog.Op{with, without})
 	for _, c := range []struct {
-		give       string
-		size, most int // in bytes
-		want       string
+		give string
+		size int
+		want string
 	}{
-		{"OG", 63, 1 << 20, "O G"},
-		{"OG", 64, 1 << 20, "OG"},
-		{"oG", o + 31, 1 << 20, "o G"},
-		{"oG", o + 32, 1 << 20, "oG"},
-		{"Go", o + 31, 1 << 20, "G o"},
-		{"Gon", 32, 1 << 20, "G o n"}, // a stub needs nothing by which it is authentic
-		{"Obg", 64, 1 << 20, "O bg"},
-		{"bOG", b, 1 << 20, "b OG"}, // a stub makes nothing else authentic
-		{"bOg", b, b + 3 + g + 3, "bg O"},
-		{"bOg", b, b + 3 + g + 2, "b O g"},
+		{"ow", both + 20, "ow"},
+		{"ow", both - 20, "o w"},
+		{"wo", both + 20, "wo"},
+		{"wo", both - 20, "w o"},
 	} {
-		if got := pieces(ops, c.give, c.size, c.most); got != c.want {
-			t.Errorf("%s cut at %d bytes, with room for %d: %q, want %q", c.give, c.size, c.most, got, c.want)
+		if got := pieces(ops, c.give, c.size, 1<<20); got != c.want {
+			t.Errorf("%s cut at %d of %d bytes: %q, want %q", c.give, c.size, both, got, c.want)
 		}
 	}
 }
@@ -142,12 +119,12 @@ func hostile(t *testing.T, rt *rapid.T, genesis oplog.Op) *oplog.Log {
 		}
 		tips[p.device], plans[i] = i, p
 	}
-	raws := [][]byte{genesis.Bytes()}
+	sent := []oplog.Pair{genesis.Pair()}
 	var ids []keys.Digest
 	seqs := make([]uint64, len(plans))
 	for i, p := range plans {
-		d := draftOf(contentWire())
-		d.Entity, d.Seq, d.Prev, d.Parents, d.Auth, d.Body = genesis.ID(), 0, keys.Digest{}, nil, []keys.Digest{genesis.ID()}, []byte{byte(i)}
+		d := draftOf(contentWire(), []byte{byte(i)})
+		d.Entity, d.Seq, d.Prev, d.Parents, d.Auth = genesis.ID(), 0, keys.Digest{}, nil, []keys.Digest{genesis.ID()}
 		if p.prev >= 0 {
 			seqs[i] = seqs[p.prev] + 1
 			d.Seq, d.Prev = seqs[i], ids[p.prev]
@@ -155,16 +132,16 @@ func hostile(t *testing.T, rt *rapid.T, genesis oplog.Op) *oplog.Log {
 		if p.parent >= 0 {
 			d.Parents = []keys.Digest{ids[p.parent]}
 		}
-		raw := bytes.Clone(sign(t, p.device, d).Bytes())
+		pair := sign(t, p.device, d).Pair()
 		if p.bad && named[i] {
-			raw = flip(raw)
+			pair.Envelope = flip(pair.Envelope)
 		}
-		raws, ids = append(raws, raw), append(ids, sum(raw))
+		sent, ids = append(sent, pair), append(ids, sum(pair.Envelope))
 	}
 	log := oplog.NewLog(genesis.ID())
-	ops := oplog.ParseBatch(oplog.HashAll(raws), nil)
-	if left := log.AppendAll(ops); len(ops) != len(raws) || len(left) > 0 {
-		rt.Fatalf("of %d ops %d are authentic, %d of them do not fit", len(raws), len(ops), len(left))
+	ops := oplog.ParseBatch(oplog.HashAll(sent))
+	if left := oplogtest.AppendAll(log, ops); len(ops) != len(sent) || len(left) > 0 {
+		rt.Fatalf("of %d ops %d are authentic, %d of them do not fit", len(sent), len(ops), len(left))
 	}
 	return log
 }
@@ -173,18 +150,19 @@ func hostile(t *testing.T, rt *rapid.T, genesis oplog.Op) *oplog.Log {
 // what comes first goes out in the next one, with what it needs.
 func TestCutBatchRoom(t *testing.T) {
 	t.Parallel()
-	d := draftOf(contentWire())
-	d.Entity, d.Seq, d.Prev, d.Parents, d.Body = digest(1), 0, keys.Digest{}, nil, make([]byte, 200)
+	d := draftOf(contentWire(), make([]byte, 200))
+	d.Entity, d.Seq, d.Prev, d.Parents = digest(1), 0, keys.Digest{}, nil
 	other := sign(t, "B", d)
-	bad := flip(sign(t, "A", d).Bytes())
-	d.Seq, d.Prev = 1, sum(bad)
+	bad := sign(t, "A", d).Pair()
+	bad.Envelope = flip(bad.Envelope)
+	d.Seq, d.Prev = 1, sum(bad.Envelope)
 	good := sign(t, "A", d)
-	parsed := oplog.ParseBatch(oplog.HashAll([][]byte{bad, other.Bytes(), good.Bytes()}), nil)
+	parsed := oplog.ParseBatch(oplog.HashAll([]oplog.Pair{bad, other.Pair(), good.Pair()}))
 	if len(parsed) != 3 {
 		t.Fatalf("ParseBatch = %d ops, want 3", len(parsed))
 	}
 	ops := map[rune]oplog.Op{'b': parsed[0], 'o': parsed[1], 'g': parsed[2]}
-	one := len(good.Bytes()) + 10 // a little more than an op is in a frame
+	one := framed([]oplog.Op{good}) + 10 // a little more than an op is in a frame
 	for _, c := range []struct {
 		give       string
 		size, most int // in ops
@@ -213,10 +191,10 @@ func pieces(ops map[rune]oplog.Op, names string, size, most int) (got string) {
 	}
 	for len(left) > 0 && len(got) < 10 {
 		var chunk []oplog.Op
-		chunk, left = oplog.CutBatch(left, size, most)
+		chunk, left, _ = oplog.CutBatch(left, size, most, func(o oplog.Op) (oplog.Op, error) { return o, nil }) // they have their bytes
 		for _, o := range chunk {
 			for r := range ops {
-				if ops[r] == o {
+				if ops[r].Is(o) {
 					got += string(r)
 				}
 			}

@@ -1,10 +1,11 @@
 package oplog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ipfs/go-datastore"
@@ -16,160 +17,269 @@ import (
 // ErrCorrupt says that a store holds what was never written to it.
 var ErrCorrupt = errors.New("oplog: the store is damaged")
 
+// An op is in the store under its row, its place in the log by arrival: what is written,
+// read at a start and sent to others in one go stands in one piece of the disk.
+//
+//	/o/<entity>/<row>   one byte, 1 if the body is here, the first 8 of the id, and the envelope
+//	/b/<entity>/<row>   the sealed body, if it is here
+//
+// A row is two names, the page that it is in and its place there.
 const (
-	opPrefix      = "/o/"
-	droppedPrefix = "/s/"
+	opPrefix   = "/o/"
+	bodyPrefix = "/b/"
 )
 
-// bareMark begins the value of an op of which the stub is left, and no op: the list that
-// has it follows.
-const bareMark = 0
+// What the first byte of an op's value says of its body.
+const (
+	bodyAway byte = 0
+	bodyHere byte = 1
+)
 
-// Put writes o with w: its bytes under /o/<entity>/<id>, the one key of an op;
-// everything else is derived when its log is loaded. What it builds on must be in
-// the store or in the same batch, and with a bare op the list that it is in. After a
-// failed commit a log that has o has what the store lacks; load it again.
-func Put(ctx context.Context, w datastore.Write, o Op) error {
-	value := o.Bytes()
-	if by := o.DroppedBy(); o.Bare() {
-		value = append([]byte{bareMark}, by[:]...)
+// pageSize is how many rows a page has.
+const pageSize = 256
+
+// checkSize is how many bytes of its id an op has beside it in the store: nothing else
+// says what the last op of each device should be.
+const checkSize = 8
+
+// encodeStored returns an op's value.
+func encodeStored(says byte, id keys.Digest, envelope []byte) []byte {
+	value := append(make([]byte, 0, 1+checkSize+len(envelope)), says)
+	return append(append(value, id[:checkSize]...), envelope...)
+}
+
+// decodeStored reads an op's value, which the op keeps. It fails with ErrCorrupt, or with
+// ErrVersion.
+func decodeStored(value []byte) (o Op, here bool, err error) {
+	if len(value) < 1+checkSize || value[0] > bodyHere {
+		return Op{}, false, fmt.Errorf("%w: no op", ErrCorrupt)
 	}
-	if err := w.Put(ctx, opKey(o.Entity(), o.ID()), value); err != nil {
+	envelope := value[1+checkSize:]
+	id := IDOf(envelope)
+	if !bytes.Equal(id[:checkSize], value[1:1+checkSize]) {
+		return Op{}, false, fmt.Errorf("%w: another op", ErrCorrupt)
+	}
+	o, err = decodeOwn(id, envelope)
+	if err != nil && !errors.Is(err, ErrVersion) {
+		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return o, value[0] == bodyHere, err
+}
+
+// Put writes an op of the log with w: o has its envelope, and its body if that is here.
+// What it builds on must be in the store or in the same batch. After a failed commit the
+// log has what the store lacks; load it again.
+func (l *Log) Put(ctx context.Context, w datastore.Write, o Op) error {
+	at, ok := l.ops[o.ID()]
+	if !ok {
+		return fmt.Errorf("put op %v: %w", o.ID(), ErrMissing)
+	}
+	says := bodyHere
+	if !at.here {
+		says = bodyAway
+	}
+	if err := w.Put(ctx, l.key(opPrefix, at.row), encodeStored(says, o.ID(), o.envelope)); err != nil {
 		return fmt.Errorf("put op %v: %w", o.ID(), err)
 	}
-	return nil
-}
-
-// PutDropped writes a list of stubs with w, under /s/<entity>/<checkpoint>.
-func PutDropped(ctx context.Context, w datastore.Write, entity keys.Digest, d Dropped) error {
-	if err := w.Put(ctx, datastore.RawKey(droppedPrefix+entity.String()+"/"+d.Checkpoint.String()), keys.Marshal(d.Stubs)); err != nil {
-		return fmt.Errorf("put what %v drops: %w", d.Checkpoint, err)
+	if at.here && at.strand == Content && at.size > 0 {
+		if err := w.Put(ctx, l.key(bodyPrefix, at.row), o.body); err != nil {
+			return fmt.Errorf("put the body of %v: %w", o.ID(), err)
+		}
 	}
 	return nil
 }
 
-func opKey(entity, id keys.Digest) datastore.Key {
-	b := append(make([]byte, 0, 128), opPrefix...)
-	b, _ = entity.AppendText(b) // it cannot fail
-	b, _ = id.AppendText(append(b, '/'))
-	return datastore.RawKey(string(b))
+// PutLetGo writes with w that the body of an op of the log, which has its envelope, is not
+// here any more.
+func (l *Log) PutLetGo(ctx context.Context, w datastore.Write, o Op) error {
+	if err := l.Put(ctx, w, o); err != nil {
+		return err
+	}
+	if err := w.Delete(ctx, l.key(bodyPrefix, l.ops[o.ID()].row)); err != nil {
+		return fmt.Errorf("let go of the body of %v: %w", o.ID(), err)
+	}
+	return nil
 }
 
-// KeysOf returns the prefix of the keys of an entity's ops.
-func KeysOf(entity keys.Digest) string { return opPrefix + entity.String() + "/" }
+// key names a row: /<page>/<place>, a page being pageSize rows, which are read at once.
+func (l *Log) key(prefix string, row uint32) datastore.Key {
+	var b [80]byte
+	return datastore.RawKey(string(appendHex(append(l.page(b[:0], prefix, row), '/'), row%pageSize, 2)))
+}
 
-// Load reads every log of a store. The signatures of stored ops were checked
-// before they were stored; their hashes are checked again, and a difference
-// fails with ErrCorrupt. Ops of a newer format are counted, not read.
-func Load(ctx context.Context, r datastore.Read) (logs map[keys.Digest]*Log, newer int, err error) {
-	found := make(map[keys.Digest][]Op)
-	lists, stubs, err := loadDropped(ctx, r)
+func (l *Log) page(b []byte, prefix string, row uint32) []byte {
+	b = append(b, prefix...)
+	b, _ = l.entity.AppendText(b) // it cannot fail
+	return appendHex(append(b, '/'), row/pageSize, 6)
+}
+
+// appendHex appends the last digits of n.
+func appendHex(b []byte, n uint32, digits int) []byte {
+	for digits--; digits >= 0; digits-- {
+		b = append(b, "0123456789abcdef"[n>>(4*digits)&15])
+	}
+	return b
+}
+
+// BodiesOf returns the prefix of the keys of the bodies of an entity.
+func BodiesOf(entity keys.Digest) string { return bodyPrefix + entity.String() + "/" }
+
+// ReadWhole returns an op of the log with its envelope, and with its body if that is here,
+// from a store. It fails with ErrCorrupt where they are not what was written.
+func (l *Log) ReadWhole(ctx context.Context, r datastore.Read, o Op) (Op, error) {
+	value, err := get(ctx, r, l.key(opPrefix, o.row))
 	if err != nil {
-		return nil, 0, err
+		return Op{}, fmt.Errorf("read op %v: %w", o.ID(), err)
 	}
-	err = scan(ctx, r, opPrefix, func(key string, value []byte) error {
-		o, err := decodeStored(key, value, stubs)
-		if errors.Is(err, ErrVersion) {
-			newer++
+	whole, here, err := o.stored(value)
+	if err != nil || o.Size() == 0 || !here {
+		return whole, err
+	}
+	body, err := get(ctx, r, l.key(bodyPrefix, o.row))
+	if errors.Is(err, datastore.ErrNotFound) { // perhaps it was let go of between the two
+		if value, again := get(ctx, r, l.key(opPrefix, o.row)); again == nil && value[0] == bodyAway {
+			return whole, nil
+		}
+	}
+	if err != nil {
+		return Op{}, fmt.Errorf("read the body of %v: %w", o.ID(), err)
+	}
+	return whole.storedBody(body)
+}
+
+// stored returns an op of a log with the envelope that its value has, and whether its body
+// is in the store.
+func (o Op) stored(value []byte) (whole Op, here bool, err error) {
+	if len(value) < 1+checkSize || value[0] > bodyHere || !bytes.Equal(value[1:1+checkSize], o.id[0][:checkSize]) || IDOf(value[1+checkSize:]) != o.ID() {
+		return Op{}, false, fmt.Errorf("%w: another value in place of op %v", ErrCorrupt, o.ID())
+	}
+	w := &wire{envelope: value[1+checkSize:]}
+	if o.Size() > 0 { // the hash stands before size and signature
+		end := len(w.envelope) - sigSize - 1 - headSize(uint64(o.size))
+		copy(w.hash[:], w.envelope[end-len(w.hash):end])
+	}
+	return Op{o.op, w}, value[0] == bodyHere, nil
+}
+
+func (o Op) storedBody(body []byte) (Op, error) {
+	whole, err := o.WithBody(body)
+	if err != nil {
+		return Op{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return whole, nil
+}
+
+// Page is what a store has of some rows of a log.
+type Page struct {
+	row         uint32 // the first
+	ops, bodies [pageSize][]byte
+}
+
+// RowOf returns the place of an op in its log by arrival.
+func RowOf(o Op) uint32 { return o.row }
+
+// PageOf returns the number of the page that an op of a log is in.
+func PageOf(o Op) uint32 { return o.row / pageSize }
+
+// ReadPage reads the page that an op of the log is in. It gives up, without an error, where
+// that takes more than most bytes.
+func (l *Log) ReadPage(ctx context.Context, r datastore.Read, o Op, most int) (*Page, error) {
+	p := &Page{row: o.row / pageSize * pageSize}
+	for _, part := range []struct {
+		prefix string
+		values *[pageSize][]byte
+	}{{opPrefix, &p.ops}, {bodyPrefix, &p.bodies}} {
+		at := string(l.page(nil, part.prefix, o.row))
+		err := scan(ctx, r, at+"/", func(key string, value []byte) error {
+			i, err := strconv.ParseUint(strings.TrimPrefix(key, at+"/"), 16, 8)
+			if err != nil {
+				return fmt.Errorf("%w: %s", ErrCorrupt, key)
+			}
+			if most -= len(value); most < 0 {
+				return errFull
+			}
+			part.values[i] = value
 			return nil
+		})
+		if errors.Is(err, errFull) {
+			return nil, nil
 		}
 		if err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+var errFull = errors.New("oplog: a page of too many bytes")
+
+// Whole is Log.ReadWhole for an op that is in the page; ok is false where the page was read
+// before the op came, or while its body went.
+func (p *Page) Whole(o Op) (whole Op, ok bool, err error) {
+	i := o.row - p.row
+	if i >= pageSize || p.ops[i] == nil {
+		return Op{}, false, nil
+	}
+	whole, here, err := o.stored(p.ops[i])
+	switch {
+	case err != nil:
+		return Op{}, false, err
+	case o.Size() == 0 || !here:
+		return whole, true, nil
+	case p.bodies[i] == nil:
+		return Op{}, false, nil
+	}
+	whole, err = whole.storedBody(p.bodies[i])
+	return whole, err == nil, err
+}
+
+// get reads a value that was written: that it is gone is damage.
+func get(ctx context.Context, r datastore.Read, key datastore.Key) ([]byte, error) {
+	value, err := r.Get(ctx, key)
+	if errors.Is(err, datastore.ErrNotFound) {
+		err = fmt.Errorf("%w: %s: %w", ErrCorrupt, key, err)
+	}
+	return value, err
+}
+
+// Load reads every log of a store, without bodies; source returns where each finds what it
+// does not hold. The signatures of stored ops were checked before they were stored; their
+// hashes are checked again, and a difference fails with ErrCorrupt, as does an op that is
+// gone. Load fails with ErrVersion where an op is of a newer format.
+func Load(ctx context.Context, r datastore.Read, source func(*Log) Source) (map[keys.Digest]*Log, error) {
+	logs := make(map[keys.Digest]*Log)
+	var last *Log
+	err := scan(ctx, r, opPrefix, func(key string, value []byte) error {
+		o, here, err := decodeStored(value)
+		if err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		name, _, _ := strings.Cut(strings.TrimPrefix(key, opPrefix), "/")
+		if last == nil || last.entity.String() != name {
+			eid, err := keys.ParseDigest(name)
+			if err != nil {
+				return fmt.Errorf("%w: %s: %w", ErrCorrupt, key, err)
+			}
+			last = NewLog(eid)
+			last.SetSource(source(last))
+			logs[eid] = last
+		}
+		if key != last.key(opPrefix, uint32(last.Len())).String() {
+			return fmt.Errorf("%w: the op before %s is gone", ErrCorrupt, key)
+		}
+		if _, ok := last.ops[o.ID()]; ok {
+			return fmt.Errorf("%w: %s is the second place of %v", ErrCorrupt, key, o.ID())
+		}
+		if err := last.Check(o); err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrCorrupt, key, err)
 		}
-		if key != opKey(o.Entity(), o.ID()).String() {
-			return fmt.Errorf("%w: %s holds %v", ErrCorrupt, key, o.ID())
-		}
-		found[o.Entity()] = append(found[o.Entity()], o)
+		last.append(o, here)
 		return nil
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	logs = make(map[keys.Digest]*Log, len(found))
-	for entity, ops := range found {
-		l := NewLog(entity)
-		for _, d := range lists[entity] {
-			l.KeepDropped(d)
-		}
-		if left := l.AppendAll(ops); len(left) > 0 {
-			return nil, 0, fmt.Errorf("%w: %d ops of %v build on what is missing", ErrCorrupt, len(left), entity)
-		}
-		logs[entity] = l
-	}
-	return logs, newer, nil
-}
-
-// bareKey names a stub in a list.
-type bareKey struct{ entity, checkpoint, id keys.Digest }
-
-// loadDropped reads all lists, by entity, and the stubs in them.
-func loadDropped(ctx context.Context, r datastore.Read) (lists map[keys.Digest][]Dropped, stubs map[bareKey]Op, err error) {
-	lists, stubs = make(map[keys.Digest][]Dropped), make(map[bareKey]Op)
-	err = scan(ctx, r, droppedPrefix, func(key string, value []byte) error {
-		parts := strings.Split(strings.TrimPrefix(key, droppedPrefix), "/")
-		if len(parts) != 2 {
-			return fmt.Errorf("%w: %s", ErrCorrupt, key)
-		}
-		entity, err1 := keys.ParseDigest(parts[0])
-		checkpoint, err2 := keys.ParseDigest(parts[1])
-		d := Dropped{Checkpoint: checkpoint}
-		if err := errors.Join(err1, err2, keys.Unmarshal(value, &d.Stubs)); err != nil {
-			return fmt.Errorf("%w: %s: %w", ErrCorrupt, key, err)
-		}
-		ops, err := d.Ops(entity)
-		if err != nil {
-			return fmt.Errorf("%w: %s: %w", ErrCorrupt, key, err)
-		}
-		for _, o := range ops {
-			stubs[bareKey{entity, checkpoint, o.id}] = o
-		}
-		lists[entity] = append(lists[entity], d)
-		return nil
-	})
-	return lists, stubs, err
-}
-
-// decodeStored is decode for the value of an op's key.
-func decodeStored(key string, value []byte, stubs map[bareKey]Op) (Op, error) {
-	if len(value) != 1+len(keys.Digest{}) || value[0] != bareMark {
-		return decode(value)
-	}
-	parts := strings.Split(strings.TrimPrefix(key, opPrefix), "/")
-	if len(parts) != 2 {
-		return Op{}, ErrFormat
-	}
-	entity, err1 := keys.ParseDigest(parts[0])
-	id, err2 := keys.ParseDigest(parts[1])
-	o, ok := stubs[bareKey{entity, keys.Digest(value[1:]), id}]
-	if !ok {
-		return Op{}, errors.Join(ErrMissing, err1, err2)
-	}
-	return o, nil
-}
-
-// AppendAll appends ops in whatever order they come and returns those that do
-// not fit, in the order given.
-func (l *Log) AppendAll(ops []Op) []Op {
-	waiting := make(map[keys.Digest][]Op) // by one missing id
-	left := make(map[keys.Digest]bool)
-	for _, o := range ops {
-		for next := []Op{o}; len(next) > 0; {
-			o, next = next[len(next)-1], next[:len(next)-1]
-			if m := l.Missing(o); len(m) > 0 {
-				waiting[m[0]] = append(waiting[m[0]], o)
-				left[o.ID()] = true
-				continue
-			}
-			if _, err := l.Append(o); err != nil {
-				left[o.ID()] = true
-				continue
-			}
-			delete(left, o.ID())
-			next = append(next, waiting[o.ID()]...)
-			delete(waiting, o.ID())
-		}
-	}
-	return slices.DeleteFunc(slices.Clone(ops), func(o Op) bool { return !left[o.ID()] })
+	return logs, nil
 }
 
 // scan calls f with each key and value below prefix, in key order.

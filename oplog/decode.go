@@ -8,35 +8,21 @@ import (
 
 // unmarshal decodes the bytes of an envelope; what it returns points into raw.
 // It accepts exactly what keys.Unmarshal accepts, the one deterministic encoding,
-// but an envelope always has the same 15 keys, so one pass without reflection
+// but an envelope always has the same 18 keys, so one pass without reflection
 // does: a chain of ops is checked by its hashes only if decoding costs little
 // beside a signature. FuzzUnmarshal compares the two.
 func unmarshal(raw []byte) (envelope, error) {
 	r := reader{rest: raw}
 	e := r.envelope()
-	r.key(14)
-	e.Body = r.bytes()
-	r.key(15)
-	r.array(e.Sig[:])
 	if r.bad || len(r.rest) != 0 {
 		return envelope{}, fmt.Errorf("%w: %w", ErrFormat, keys.ErrEncoding)
 	}
 	return e, nil
 }
 
-// unmarshalStub is unmarshal for what stands before the body.
-func unmarshalStub(raw []byte) (envelope, error) {
-	r := reader{rest: raw}
-	e := r.envelope()
-	if r.bad || len(r.rest) != 0 {
-		return envelope{}, fmt.Errorf("%w: %w", ErrFormat, keys.ErrEncoding)
-	}
-	return e, nil
-}
-
-// envelope reads the map's head and its keys before the body.
+// envelope reads the map.
 func (r *reader) envelope() (e envelope) {
-	if r.head(majorMap) != 15 {
+	if r.head(majorMap) != 18 {
 		r.bad = true
 	}
 	r.key(1)
@@ -65,6 +51,16 @@ func (r *reader) envelope() (e envelope) {
 	e.Epoch = r.bytes()
 	r.key(13)
 	e.At = r.uint(1<<64 - 1)
+	r.key(14)
+	e.About = r.bytes()
+	r.key(15)
+	e.Body = r.bytes()
+	r.key(16)
+	e.Hash = r.bytes()
+	r.key(17)
+	e.Size = r.uint(1<<64 - 1)
+	r.key(18)
+	r.array(e.Sig[:])
 	return e
 }
 

@@ -18,12 +18,12 @@ func ExampleSign() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Printf("%v op %d of its device, %s\n", genesis.Strand(), genesis.Seq(), genesis.Body())
+	fmt.Printf("%v op %d of its device, %s\n", genesis.Strand(), genesis.Seq(), genesis.Control())
 
-	again, err := oplog.Parse(genesis.Bytes())
+	again, err := oplog.Parse(genesis.Envelope())
 	fmt.Println("parsed again:", again.ID() == genesis.ID(), err)
 
-	changed := append([]byte{}, genesis.Bytes()...)
+	changed := append([]byte{}, genesis.Envelope()...)
 	changed[len(changed)-1] ^= 1
 	_, err = oplog.Parse(changed)
 	fmt.Println("one bit changed:", err != nil)

@@ -3,7 +3,6 @@ package oplog_test
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"slices"
 	"testing"
 
@@ -16,10 +15,10 @@ import (
 // same.
 func FuzzParse(f *testing.F) {
 	k := keys.FromSeed([32]byte{1})
-	for _, w := range []wire{genesisWire(), controlWire(), contentWire(), resetWire()} {
+	for _, w := range wires() {
 		f.Add(w.sign(k))
 	}
-	for _, raw := range [][]byte{nil, {0xaf}, {0xaf, 1, 2}, bytes.Repeat([]byte{0xff}, 16)} {
+	for _, raw := range [][]byte{nil, {0xb2}, {0xb2, 1, 3}, bytes.Repeat([]byte{0xff}, 16)} {
 		f.Add(raw)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -29,9 +28,9 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("an op with the error %v", err)
 			}
 			// The signature is what the fuzzer cannot find: sign what it made.
-			if len(raw) > 67 {
+			if len(raw) > sigBytes {
 				raw = bytes.Clone(raw)
-				sig := k.Sign(keys.PurposeOp, raw[:len(raw)-67])
+				sig := k.Sign(keys.PurposeOp, raw[:len(raw)-sigBytes])
 				copy(raw[len(raw)-64:], sig[:])
 				o, err = oplog.Parse(raw)
 			}
@@ -39,14 +38,21 @@ func FuzzParse(f *testing.F) {
 				return
 			}
 		}
-		if !bytes.Equal(o.Bytes(), raw) || o.ID() != sum(raw) {
-			t.Fatalf("Parse(%x).Bytes() = %x", raw, o.Bytes())
+		if !bytes.Equal(o.Envelope(), raw) || o.ID() != sum(raw) {
+			t.Fatalf("Parse(%x).Envelope() = %x", raw, o.Envelope())
 		}
-		again, err := oplog.Parse(o.Bytes())
+		again, err := oplog.Parse(o.Envelope())
 		if err != nil || again.ID() != o.ID() || again.Entity() != o.Entity() || again.Seq() != o.Seq() {
 			t.Fatalf("Parse again = %v, or another op", err)
 		}
-		if !bytes.HasPrefix(raw, o.AAD()) || len(o.Parents()) > oplog.MaxParents || len(o.Auth()) > oplog.MaxParents {
+		if end := raw[:len(raw)-sigBytes]; o.Strand() == oplog.Control {
+			if !bytes.HasSuffix(end, slices.Concat(o.Control(), []byte{16, 0x40, 17, 0})) {
+				t.Fatalf("%x is no body of the control op %x", o.Control(), raw)
+			}
+		} else if n := len(o.AAD()); !bytes.HasPrefix(end, o.AAD()) || !bytes.HasPrefix(end[n:], []byte{15, 0x40, 16}) {
+			t.Fatalf("%x is not what comes before the body of %x", o.AAD(), raw)
+		}
+		if len(o.Parents()) > oplog.MaxParents || len(o.Auth()) > oplog.MaxParents {
 			t.Fatalf("%x breaks the rules of the envelope", raw)
 		}
 		if o.Strand() == oplog.Content {
@@ -54,7 +60,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("ParseChain of one = %v", err)
 			}
 		}
-		oplog.NewLog(o.Entity()).AppendAll([]oplog.Op{o}) // must not panic or take long
+		_, _ = oplog.NewLog(o.Entity()).Append(o) // must not panic or take long
 	})
 }
 
@@ -75,7 +81,7 @@ func FuzzParseChain(f *testing.F) {
 	for _, names := range []string{"a0 a1 a2", "a0 a1'", "A0 A1", "a1 a1'"} {
 		var raws [][]byte
 		for _, o := range d.Ops(names) {
-			raws = append(raws, o.Bytes())
+			raws = append(raws, o.Envelope())
 		}
 		f.Add(join(raws...))
 	}
@@ -93,7 +99,7 @@ func FuzzParseChain(f *testing.F) {
 			return
 		}
 		for i, o := range ops {
-			if !bytes.Equal(o.Bytes(), raws[i]) || o.Strand() != oplog.Content {
+			if !bytes.Equal(o.Envelope(), raws[i]) || o.Strand() != oplog.Content {
 				t.Fatalf("op %d is not what was given", i)
 			}
 			if i > 0 && (o.Prev() != ops[i-1].ID() || o.Device() != ops[i-1].Device() || o.Seq() != ops[i-1].Seq()+1) {
@@ -108,46 +114,61 @@ func FuzzParseChain(f *testing.F) {
 	})
 }
 
-// FuzzStub: what is taken for a stub's envelope is that of just the bytes given, and would be
-// well-formed with a body behind it; what is not would not be.
-func FuzzStub(f *testing.F) {
-	for _, w := range []wire{contentWire(), longestWire(), controlWire(), genesisWire(), resetWire()} {
-		f.Add(envelopeOf(w))
-	}
-	for _, envelope := range [][]byte{nil, {0xaf}, {0xaf, 1, 1}, contentWire().sign(keys.FromSeed([32]byte{1})), bytes.Repeat([]byte{0xff}, 16)} {
-		f.Add(envelope)
-	}
-	f.Fuzz(func(t *testing.T, envelope []byte) {
-		s := oplog.Stub{ID: digest(7), Envelope: envelope}
-		o, err := s.Op(digest(8))
-		// With no body and a signature of zeros, Parse finds nothing else bad.
-		raw := append(slices.Concat(envelope, []byte{14, 0x40, 15, 0x58, 64}), make([]byte, 64)...)
-		_, whole := oplog.Parse(raw)
-		var w wire
-		well := (whole == nil || errors.Is(whole, oplog.ErrSignature)) && keys.Unmarshal(raw, &w) == nil && w.Strand == uint64(oplog.Content)
-		if well != (err == nil) {
-			t.Fatalf("the stub of %x: %v; with a body, Parse: %v", envelope, err, whole)
-		}
-		if err != nil {
-			if !o.IsZero() || !errors.Is(err, oplog.ErrFormat) && !errors.Is(err, oplog.ErrTooLarge) {
-				t.Fatalf("an op %v with the error %v", !o.IsZero(), err)
+// FuzzParseBatch: of whatever comes, what is taken is what came, with the body that its
+// envelope names or none, and either verifies or is named by one that does.
+func FuzzParseBatch(f *testing.F) {
+	d := oplogtest.Draw(f, "A0 -> A1\na0 -> a1 -> a2\na0 -> a1'\nb0")
+	for _, names := range []string{"A0 A1", "a0 a1 a2", "a0 a1 a1'", "b0 a2 a1 a0"} {
+		var batch []oplog.Pair
+		for i, o := range d.Ops(names) {
+			p := o.Pair()
+			switch i % 3 {
+			case 1:
+				p.Body = nil
+			case 2:
+				p.Envelope = flip(p.Envelope)
 			}
+			batch = append(batch, p)
+		}
+		f.Add(keys.Marshal(batch))
+	}
+	first := d.Op("a0").Pair()
+	f.Add(keys.Marshal([]oplog.Pair{{Envelope: first.Envelope, Body: []byte("other")}, {Envelope: d.Op("A0").Envelope(), Body: []byte("A0")}}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var batch []oplog.Pair
+		if keys.Unmarshal(b, &batch) != nil {
 			return
 		}
-		if !bytes.Equal(o.AAD(), envelope) || o.ID() != digest(7) || o.DroppedBy() != digest(8) || o.Body() != nil || o.Bytes() != nil {
-			t.Fatalf("the stub of %x is an op with the envelope %x, id %v, dropped by %v", envelope, o.AAD(), o.ID(), o.DroppedBy())
+		ops := oplog.ParseBatch(oplog.HashAll(batch))
+		named, i := make(map[keys.Digest]bool), 0
+		for _, o := range ops {
+			named[o.Prev()] = true
+			for i < len(batch) && !bytes.Equal(batch[i].Envelope, o.Envelope()) {
+				i++
+			}
+			if i == len(batch) {
+				t.Fatalf("%v did not come, or not in this order", o.ID())
+			}
+			if !bytes.Equal(batch[i].Body, o.Body()) || len(o.Body()) > 0 && (sum(o.Body()) != hashOf(t, o) || len(o.Body()) != o.Size()) {
+				t.Fatalf("%v has the body %x, came with %x", o.ID(), o.Body(), batch[i].Body)
+			}
+			i++
 		}
-		if !bytes.Equal(keys.Marshal(oplog.StubOf(o)), keys.Marshal(s)) {
-			t.Fatalf("the stub of %x is %x again", envelope, oplog.StubOf(o).Envelope)
-		}
-		entity, user, prev, epoch, device := o.Entity(), o.User(), o.Prev(), o.Epoch(), o.Device()
-		for i, got := range [][2][]byte{
-			{entity[:], w.Entity}, {user[:], w.User}, {epoch[:], w.Epoch}, {device[:], w.Device}, {prev[:], append(w.Prev, make([]byte, 32)...)[:32]},
-		} {
-			if !bytes.Equal(got[0], got[1]) {
-				t.Fatalf("field %d of %x is %x, want %x", i, envelope, got[0], got[1])
+		for _, o := range ops {
+			_, err := oplog.Parse(o.Envelope())
+			if o.Signed() != (err == nil) || err != nil && !named[o.ID()] {
+				t.Fatalf("%v: signed %v, named %v, Parse: %v", o.ID(), o.Signed(), named[o.ID()], err)
 			}
 		}
-		oplog.NewLog(o.Entity()).AppendAll([]oplog.Op{o}) // must not panic or take long
 	})
+}
+
+// hashOf returns the hash of a body as an envelope says it.
+func hashOf(t *testing.T, o oplog.Op) keys.Digest {
+	t.Helper()
+	var w wire
+	if err := keys.Unmarshal(o.Envelope(), &w); err != nil || len(w.Hash) != 32 {
+		t.Fatalf("%v: %v, or no hash", o.ID(), err)
+	}
+	return keys.Digest(w.Hash)
 }

@@ -2,12 +2,12 @@ package oplog
 
 // Bounds on what a stranger's bytes may cost.
 const (
-	MaxControl  = 64 << 10  // bytes of a control op: the largest is an epoch of Me with its boxes
-	MaxContent  = 256 << 10 // bytes of a content op: a long article; larger things are blobs by hash
-	MaxStub     = 4 << 10   // bytes of a stub: what comes before a body is at most 1.4 KiB
-	MaxParents  = 16        // parents and auth of an op: more heads than masters that write at once
-	maxLookBack = 256       // ops among which one that came beside others finds its place in the order; else all are sorted anew
-	maxAt       = 1 << 48   // milliseconds, the year 10889: keeps `at` printable
+	MaxControl  = 64 << 10        // bytes of a control op: the largest is an epoch of Me with its boxes
+	MaxEnvelope = 4 << 10         // bytes of the envelope of a content op: one with all parents and auth has 1.5 KiB
+	MaxBody     = 256 << 10       // bytes of a sealed body: a long article; larger things are blobs by hash
+	maxSeq      = 1<<20 - 1       // of one device in one strand: its chain is an index in memory
+	MaxParents  = 16              // parents and auth of an op: more heads than masters that write at once
+	maxAt       = 253402300799999 // milliseconds, the end of the year 9999: what every calendar can print
 
 	// Of a reconciliation by ranges (docs/PROTOCOL.md §8.4): 20 differences in 100,000
 	// ops take three frames, 10 KiB.

@@ -1,8 +1,7 @@
 package oplog
 
 import (
-	"bytes"
-	"container/heap"
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -10,19 +9,31 @@ import (
 	"pttnode/keys"
 )
 
-// Log is the set of operations of one entity, in memory. It is not safe for
-// concurrent use; node guards each log by its entity's lock.
+// Log is the index of the operations of one entity, in memory. It is not safe for
+// concurrent use.
+//
+// Of content it holds entries without envelope and body if it has a [Source]; without
+// one it holds everything.
 type Log struct {
-	entity keys.Digest
-	ops    map[keys.Digest]Op
-	chains map[chain][]Op          // by seq; where it forks the op of the lowest id
-	beside map[spot][]keys.Digest  // the others there
-	heads  [2]map[keys.Digest]bool // by strand-1
-	forked map[chain]uint64        // lowest seq at which a device signed two ops
-	order  [2][]Op                 // cache of All; nil after an append out of order
-	places *places                 // nil until Places is called
+	entity  keys.Digest
+	source  Source
+	ops     map[keys.Digest]*op
+	wires   map[uint32]*wire // by row: of control ops; without a source of all
+	chains  map[chain][]*op  // by seq; where it forks the op of the lowest id
+	beside  map[spot][]*op   // the others there
+	forked  map[chain]uint64 // lowest seq at which a device signed two ops
+	heads   [2]map[keys.Digest]bool
+	order   [2]sequence // by strand-1
+	authors map[author]*author
+	absent  map[*op]bool // ops without their body
+	vector  Vector       // nil after an append
+	places  *places      // nil until Places is called
+}
 
-	dropped map[keys.Digest][]Stub // lists of what checkpoints drop, by checkpoint
+// Source is where a log's operations are that it holds no bytes of.
+type Source interface {
+	// Whole returns an op of a log with its envelope, and with its body if that is here.
+	Whole(o Op) (Op, error)
 }
 
 // chain names the operations of one device in one strand.
@@ -37,17 +48,31 @@ type spot struct {
 	seq uint64
 }
 
-// NewLog returns an empty log of the entity whose genesis has this id.
+// NewLog returns an empty log of the entity whose genesis has this id. It holds the bytes
+// of all its operations until it gets a source.
 func NewLog(entity keys.Digest) *Log {
 	return &Log{
-		entity: entity,
-		ops:    make(map[keys.Digest]Op),
-		chains: make(map[chain][]Op),
-		beside: make(map[spot][]keys.Digest),
-		heads:  [2]map[keys.Digest]bool{make(map[keys.Digest]bool), make(map[keys.Digest]bool)},
-		forked: make(map[chain]uint64),
+		entity:  entity,
+		ops:     make(map[keys.Digest]*op),
+		wires:   make(map[uint32]*wire),
+		chains:  make(map[chain][]*op),
+		beside:  make(map[spot][]*op),
+		forked:  make(map[chain]uint64),
+		heads:   [2]map[keys.Digest]bool{make(map[keys.Digest]bool), make(map[keys.Digest]bool)},
+		authors: make(map[author]*author),
+		absent:  make(map[*op]bool),
+	}
+}
 
-		dropped: make(map[keys.Digest][]Stub),
+// SetSource has a log let go of the bytes of its content: s has them when they are asked
+// for. A nil source changes nothing.
+func (l *Log) SetSource(s Source) {
+	if s == nil {
+		return
+	}
+	l.source = s
+	for o := range l.order[Content-1].all() {
+		delete(l.wires, o.row)
 	}
 }
 
@@ -60,7 +85,30 @@ func (l *Log) Len() int { return len(l.ops) }
 // Get returns an operation by its id.
 func (l *Log) Get(id keys.Digest) (Op, bool) {
 	o, ok := l.ops[id]
-	return o, ok
+	if !ok {
+		return Op{}, false
+	}
+	return l.handle(o), true
+}
+
+// handle returns an op with what the log has of its bytes.
+func (l *Log) handle(o *op) Op {
+	if o.strand == Control || l.source == nil {
+		return Op{o, l.wires[o.row]}
+	}
+	return Op{o, nil}
+}
+
+// Whole returns an op with its envelope, and with its body if that is here. It fails as
+// the log's source does.
+func (l *Log) Whole(o Op) (Op, error) {
+	if o.wire != nil && (o.body != nil || o.Size() == 0) {
+		return o, nil
+	}
+	if l.source == nil || o.strand == Control {
+		return l.handle(o.op), nil
+	}
+	return l.source.Whole(o)
 }
 
 // Missing returns what o builds on and the log does not have: prev, parents and
@@ -78,28 +126,30 @@ func (l *Log) look(o Op, coming map[keys.Digest]Op) (missing []keys.Digest, wron
 			wrong = fmt.Errorf("%w: "+format, append([]any{ErrChain}, args...)...)
 		}
 	}
-	get := func(id keys.Digest) (Op, bool) {
+	get := func(id keys.Digest) (*op, bool) {
 		on, ok := l.ops[id]
 		if !ok {
-			on, ok = coming[id]
+			var c Op
+			c, ok = coming[id]
+			on = c.op
 		}
 		if !ok && !slices.Contains(missing, id) {
 			missing = append(missing, id)
 		}
 		return on, ok
 	}
-	if p := o.Prev(); !p.IsZero() {
-		if prev, ok := get(p); ok && (prev.Device() != o.Device() || prev.Strand() != o.Strand() || prev.Seq()+1 != o.Seq()) {
-			fault("%v seq %d after %v seq %d", o.ID(), o.Seq(), p, prev.Seq())
+	if o.prev != nil {
+		if prev, ok := get(*o.prev); ok && (prev.who.device != o.Device() || prev.strand != o.strand || prev.seq+1 != o.seq) {
+			fault("%v seq %d after %v seq %d", o.ID(), o.seq, *o.prev, prev.seq)
 		}
 	}
-	for _, id := range o.Parents() {
-		if parent, ok := get(id); ok && parent.Strand() != o.Strand() {
+	for _, id := range o.parents {
+		if parent, ok := get(id); ok && parent.strand != o.strand {
 			fault("parent %v is of the other strand", id)
 		}
 	}
-	for _, id := range o.Auth() {
-		if auth, ok := get(id); ok && auth.Strand() != Control {
+	for _, id := range o.auth {
+		if auth, ok := get(id); ok && auth.strand != Control {
 			fault("auth %v is not a control op", id)
 		}
 	}
@@ -123,8 +173,8 @@ func (l *Log) CheckAfter(o Op, coming map[keys.Digest]Op) error {
 	return wrong
 }
 
-// Append adds o and reports whether it was new. It fails like Check and then
-// changes nothing.
+// Append adds o, which has its envelope, and reports whether it was new. It fails like
+// Check and then changes nothing.
 func (l *Log) Append(o Op) (bool, error) {
 	if _, ok := l.ops[o.ID()]; ok {
 		return false, nil
@@ -132,45 +182,91 @@ func (l *Log) Append(o Op) (bool, error) {
 	if err := l.Check(o); err != nil {
 		return false, err
 	}
-	l.ops[o.ID()] = o
-	l.link(o)
-	s := o.Strand() - 1
-	heads := l.heads[s]
-	for _, p := range o.Parents() {
+	l.append(o, o.Body() != nil)
+	return true, nil
+}
+
+// append adds an op that passes Check. here says whether its body is.
+func (l *Log) append(o Op, here bool) {
+	e := *o.op // an entry is of one log
+	e.row = uint32(len(l.ops))
+	e.here = here || e.size == 0 || e.strand == Control
+	l.ops[e.id[0]] = &e
+	if e.strand == Control || l.source == nil {
+		l.wires[e.row] = o.wire
+	}
+	if !e.here {
+		l.absent[&e] = true
+	}
+	l.link(&e)
+	on := l.share(&e)
+	heads := l.heads[e.strand-1]
+	for _, p := range e.parents {
 		delete(heads, p)
 	}
-	// An op that names all heads stands last in any order; any other has to find its place.
-	if len(heads) == 0 && (l.order[s] != nil || len(l.ops) == 1) {
-		l.order[s] = append(l.order[s], o)
-	} else {
-		l.order[s] = insert(l.order[s], o)
+	heads[e.id[0]] = true
+	l.order[e.strand-1].add(&e, on)
+	l.places.add(&e)
+	l.vector = nil
+}
+
+// share replaces what an op, which was just appended, has in common with others by what
+// these have, and returns what it builds on in its strand.
+func (l *Log) share(o *op) (on []*op) {
+	who, ok := l.authors[*o.who]
+	if !ok {
+		who = o.who
+		l.authors[*who] = who
 	}
-	heads[o.ID()] = true
-	l.places.add(o)
-	return true, nil
+	o.who = who
+	for _, id := range o.parents {
+		on = append(on, l.ops[id])
+	}
+	if len(on) == 1 {
+		o.parents = on[0].id[:]
+	}
+	if o.prev != nil {
+		prev := l.ops[*o.prev]
+		o.prev = &prev.id[0]
+		if slices.Equal(prev.auth, o.auth) {
+			o.auth = prev.auth
+		}
+		// An author with more heads than MaxParents, or a hostile one, may leave its own
+		// last op out of the past of its parents.
+		if !slices.Contains(on, prev) {
+			on = append(on, prev)
+		}
+	}
+	if len(o.auth) == 1 {
+		o.auth = l.ops[o.auth[0]].id[:]
+	}
+	for _, id := range []**keys.Digest{&o.epoch, &o.about} {
+		if *id != nil {
+			if named, ok := l.ops[**id]; ok {
+				*id = &named.id[0]
+			} else {
+				*id = new(**id) // not all three that were parsed together
+			}
+		}
+	}
+	return on
 }
 
 // link gives o, which is in ops, its place in its chain: behind prev, or beside others that
 // are.
-func (l *Log) link(o Op) {
-	c, seq := chain{o.Device(), o.Strand()}, o.Seq()
+func (l *Log) link(o *op) {
+	c, seq := chain{o.who.device, o.strand}, uint64(o.seq)
 	if seq == uint64(len(l.chains[c])) {
 		l.chains[c] = append(l.chains[c], o)
 		return
 	}
-	ids := append(l.At(c.device, c.strand, seq), o.ID())
-	slices.SortFunc(ids, compare)
-	l.chains[c][seq], l.beside[spot{c, seq}] = l.ops[ids[0]], ids[1:]
+	first := &l.chains[c][seq]
+	if compare(o.id[0], (*first).id[0]) < 0 {
+		o, *first = *first, o
+	}
+	l.beside[spot{c, seq}] = append(l.beside[spot{c, seq}], o)
 	if lowest, ok := l.forked[c]; !ok || seq < lowest {
 		l.forked[c] = seq
-	}
-}
-
-// replace puts o in the place of what it has been so far, but for the order of its strand.
-func (l *Log) replace(o Op) {
-	l.ops[o.ID()] = o
-	if at := &l.chains[chain{o.Device(), o.Strand()}][o.Seq()]; at.ID() == o.ID() {
-		*at = o
 	}
 }
 
@@ -187,8 +283,8 @@ func (l *Log) Heads(s Strand) []keys.Digest {
 // Widens reports whether an op, which is not in the log, would stand beside all heads of
 // its strand: it adds one and replaces none.
 func (l *Log) Widens(o Op) bool {
-	heads := l.heads[o.Strand()-1]
-	return !slices.ContainsFunc(o.Parents(), func(p keys.Digest) bool { return heads[p] })
+	heads := l.heads[o.strand-1]
+	return !slices.ContainsFunc(o.parents, func(p keys.Digest) bool { return heads[p] })
 }
 
 // Tip returns the last operation of a device in a strand: where its next one
@@ -199,16 +295,21 @@ func (l *Log) Tip(device keys.ID, s Strand) (Op, bool) {
 	if len(ops) == 0 {
 		return Op{}, false
 	}
-	return ops[len(ops)-1], true
+	return l.handle(ops[len(ops)-1]), true
 }
 
-// At returns the ids of a device's ops at one seq: one, or more where it forks.
+// At returns the ids of a device's ops at one seq, ascending: one, or more where it forks.
 func (l *Log) At(device keys.ID, s Strand, seq uint64) []keys.Digest {
 	c := chain{device, s}
 	if seq >= uint64(len(l.chains[c])) {
 		return nil
 	}
-	return append([]keys.Digest{l.chains[c][seq].ID()}, l.beside[spot{c, seq}]...)
+	ids := []keys.Digest{l.chains[c][seq].id[0]}
+	for _, o := range l.beside[spot{c, seq}] {
+		ids = append(ids, o.id[0])
+	}
+	slices.SortFunc(ids, compare)
+	return ids
 }
 
 // Forked returns the lowest seq at which a device signed two operations, and
@@ -221,90 +322,61 @@ func (l *Log) Forked(device keys.ID, s Strand) (uint64, bool) {
 // All returns the operations of a strand in the log's one order: parents and
 // prev before children, ties by id. Two logs with the same operations have the same order.
 // The log must not be appended to while it runs.
-func (l *Log) All(s Strand) iter.Seq[Op] {
-	if l.order[s-1] == nil {
-		l.order[s-1] = l.sorted(s)
-	}
-	return slices.Values(l.order[s-1])
-}
+func (l *Log) All(s Strand) iter.Seq[Op] { return l.handles(l.order[s-1].all()) }
 
 // Backward returns the operations of a strand from the last in the log's order to the
 // first. The log must not be appended to while it runs.
-func (l *Log) Backward(s Strand) iter.Seq2[int, Op] {
-	if l.order[s-1] == nil {
-		l.order[s-1] = l.sorted(s)
-	}
-	return slices.Backward(l.order[s-1])
-}
+func (l *Log) Backward(s Strand) iter.Seq[Op] { return l.handles(l.order[s-1].backward()) }
 
-// sorted is Kahn's algorithm with a heap of ids.
-func (l *Log) sorted(s Strand) []Op {
-	waits := make(map[keys.Digest]int)
-	children := make(map[keys.Digest][]keys.Digest)
-	ready := &idHeap{}
-	n := 0
-	for id, o := range l.ops {
-		if o.Strand() != s {
-			continue
-		}
-		n++
-		for _, p := range o.Parents() {
-			children[p] = append(children[p], id)
-			waits[id]++
-		}
-		// An author with more heads than MaxParents, or a hostile one, may leave its
-		// own last op out of the past of its parents.
-		if p := o.Prev(); !p.IsZero() && !slices.Contains(o.Parents(), p) {
-			children[p] = append(children[p], id)
-			waits[id]++
-		}
-		if waits[id] == 0 {
-			*ready = append(*ready, id)
-		}
-	}
-	heap.Init(ready)
-	out := make([]Op, 0, n)
-	for ready.Len() > 0 {
-		id := heap.Pop(ready).(keys.Digest)
-		out = append(out, l.ops[id])
-		for _, c := range children[id] {
-			if waits[c]--; waits[c] == 0 {
-				heap.Push(ready, c)
+func (l *Log) handles(ops iter.Seq[*op]) iter.Seq[Op] {
+	return func(yield func(Op) bool) {
+		for o := range ops {
+			if !yield(l.handle(o)) {
+				return
 			}
 		}
 	}
+}
+
+// Absent returns the content ops whose bodies are not here, the last that came first.
+func (l *Log) Absent() []Op {
+	out := make([]Op, 0, len(l.absent))
+	for o := range l.absent {
+		out = append(out, l.handle(o))
+	}
+	slices.SortFunc(out, func(a, b Op) int { return cmp.Compare(b.row, a.row) })
 	return out
 }
 
-// insert puts an op, on which none builds yet, into an order: it was ready when the last
-// of what it builds on was out, and went before the first with a greater id. It returns
-// nil where that is too far back to look for.
-func insert(order []Op, o Op) []Op {
-	i := len(order)
-	for i > 0 && order[i-1].ID() != o.Prev() && !slices.Contains(o.Parents(), order[i-1].ID()) {
-		if i--; len(order)-i > maxLookBack {
-			return nil
-		}
+// AbsentLen returns how many there are of these.
+func (l *Log) AbsentLen() int { return len(l.absent) }
+
+// Bring notes that the body of an op of the log is here now: o has it. It reports whether
+// it was not.
+func (l *Log) Bring(o Op) bool {
+	at, ok := l.ops[o.ID()]
+	if !ok || at.here || o.Body() == nil {
+		return false
 	}
-	if i == 0 {
-		return nil
+	at.here = true
+	delete(l.absent, at)
+	if l.source == nil {
+		l.wires[at.row] = o.wire
 	}
-	for i < len(order) && compare(order[i].ID(), o.ID()) < 0 {
-		i++
-	}
-	return slices.Insert(order, i, o)
+	return true
 }
 
-type idHeap []keys.Digest
-
-func (h idHeap) Len() int           { return len(h) }
-func (h idHeap) Less(i, j int) bool { return compare(h[i], h[j]) < 0 }
-func (h idHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *idHeap) Push(x any)        { *h = append(*h, x.(keys.Digest)) }
-func (h *idHeap) Pop() any {
-	x := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
-	return x
+// LetGo notes that the body of a content op is not here any more. It reports whether it
+// was.
+func (l *Log) LetGo(id keys.Digest) bool {
+	at, ok := l.ops[id]
+	if !ok || !at.here || at.size == 0 || at.strand != Content {
+		return false
+	}
+	at.here = false
+	l.absent[at] = true
+	if w := l.wires[at.row]; w != nil {
+		l.wires[at.row] = &wire{w.envelope, w.hash, nil}
+	}
+	return true
 }
-
-func compare(a, b keys.Digest) int { return bytes.Compare(a[:], b[:]) }

@@ -29,44 +29,54 @@ func (p Place) compare(q Place) int {
 type places struct {
 	depth map[keys.Digest]uint64
 	order []Place
+	fresh []Place // what came since the order was asked for, in no order
 }
 
-// Places returns the places of all ops, in their order.
+// Places returns the places of all ops, in their order. The caller must not change it.
 func (l *Log) Places() []Place {
 	if l.places == nil {
-		l.places = &places{depth: make(map[keys.Digest]uint64, len(l.ops)), order: make([]Place, 0, len(l.ops))}
+		l.places = &places{depth: make(map[keys.Digest]uint64, len(l.ops))}
 		for _, s := range []Strand{Control, Content} {
-			for o := range l.All(s) {
-				l.places.order = append(l.places.order, l.places.of(o))
+			for o := range l.order[s-1].all() {
+				l.places.add(o)
 			}
 		}
-		slices.SortFunc(l.places.order, Place.compare)
 	}
-	return slices.Clone(l.places.order)
+	return l.places.sorted()
 }
 
 // add notes an op that was appended, if places are kept.
-func (p *places) add(o Op) {
+func (p *places) add(o *op) {
 	if p == nil {
 		return
 	}
-	place := p.of(o)
-	i, _ := slices.BinarySearchFunc(p.order, place, Place.compare)
-	p.order = slices.Insert(p.order, i, place)
-}
-
-// of finds out where an op stands; what it builds on was found before.
-func (p *places) of(o Op) Place {
 	var depth uint64
-	if o.Strand() == Content {
+	if o.strand == Content {
 		depth = contentAt
 	}
-	for _, id := range o.Parents() {
+	for _, id := range o.parents { // what it builds on was added before
 		depth = max(depth, p.depth[id]+1)
 	}
-	if prev := o.Prev(); !prev.IsZero() {
-		depth = max(depth, p.depth[prev]+1)
+	if o.prev != nil {
+		depth = max(depth, p.depth[*o.prev]+1)
 	}
-	p.depth[o.ID()] = depth
-	return Place{depth, o.ID()}
+	p.depth[o.id[0]] = depth
+	p.fresh = append(p.fresh, Place{depth, o.id[0]})
+}
+
+// sorted merges what is fresh into a new order: whoever has the old one may go on with it.
+func (p *places) sorted() []Place {
+	if len(p.fresh) == 0 {
+		return p.order
+	}
+	slices.SortFunc(p.fresh, Place.compare)
+	merged := make([]Place, 0, len(p.order)+len(p.fresh))
+	old := p.order
+	for _, f := range p.fresh {
+		i, _ := slices.BinarySearchFunc(old, f, Place.compare)
+		merged = append(append(merged, old[:i]...), f)
+		old = old[i:]
+	}
+	p.order, p.fresh = append(merged, old...), nil
+	return p.order
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"iter"
+	"math"
 	"slices"
 
 	"pttnode/keys"
@@ -34,32 +36,27 @@ func (v Vector) Hash(entity keys.Digest) keys.Digest {
 	return keys.Hash(keys.LabelHeads, entity[:], b)
 }
 
-// Vector returns the tips of all chains.
+// Vector returns the tips of all chains. The caller must not change it.
 func (l *Log) Vector() Vector {
+	if l.vector != nil {
+		return l.vector
+	}
 	v := make(Vector, 0, len(l.chains))
 	for c, ops := range l.chains {
 		from, forked := l.forked[c]
 		if !forked {
 			tip := ops[len(ops)-1]
-			v = append(v, Head{c.device, c.strand, tip.Seq(), tip.ID()})
+			v = append(v, Head{c.device, c.strand, uint64(tip.seq), tip.id[0]})
 			continue
 		}
 		// The tips of a forked chain are the ops that no other names as prev.
 		named := make(map[keys.Digest]bool)
-		for _, o := range ops[from:] {
-			named[o.Prev()] = true
-			for _, id := range l.beside[spot{c, o.Seq()}] {
-				named[l.ops[id].Prev()] = true
-			}
+		for o := range l.from(c, from) {
+			named[orZero(o.prev)] = true
 		}
-		for _, o := range ops[from:] {
-			if !named[o.ID()] {
-				v = append(v, Head{c.device, c.strand, o.Seq(), o.ID()})
-			}
-			for _, id := range l.beside[spot{c, o.Seq()}] {
-				if !named[id] {
-					v = append(v, Head{c.device, c.strand, o.Seq(), id})
-				}
+		for o := range l.from(c, from) {
+			if !named[o.id[0]] {
+				v = append(v, Head{c.device, c.strand, uint64(o.seq), o.id[0]})
 			}
 		}
 	}
@@ -67,7 +64,24 @@ func (l *Log) Vector() Vector {
 		return cmp.Or(bytes.Compare(a.Device[:], b.Device[:]), cmp.Compare(a.Strand, b.Strand),
 			cmp.Compare(a.Seq, b.Seq), compare(a.ID, b.ID))
 	})
+	l.vector = v
 	return v
+}
+
+// from returns the ops of a chain from a seq on, all those at each place.
+func (l *Log) from(c chain, seq uint64) iter.Seq[*op] {
+	return func(yield func(*op) bool) {
+		for _, o := range l.chains[c][seq:] {
+			if !yield(o) {
+				return
+			}
+			for _, b := range l.beside[spot{c, uint64(o.seq)}] {
+				if !yield(b) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Lacks returns the operations that a log with the given vector does not have
@@ -76,43 +90,48 @@ func (l *Log) Vector() Vector {
 // does not know, the chain is sent from below it only if this log is ahead;
 // if neither knows the other's tip the chain forks and is sent whole.
 func (l *Log) Lacks(theirs Vector) []Op {
-	have := make(map[keys.Digest]bool) // tips of theirs, known here
-	ahead := make(map[chain]bool)      // theirs has a tip here unknown
-	known := make(map[chain]bool)
-	from := make(map[chain]uint64)
+	tips := make(map[chain][]Head)
 	for _, h := range theirs {
 		c := chain{h.Device, h.Strand}
-		if o, ok := l.ops[h.ID]; ok && o.Device() == h.Device && o.Strand() == h.Strand {
-			have[h.ID] = true
-			known[c] = true
-			continue
-		}
-		if !ahead[c] || h.Seq < from[c] {
-			from[c] = h.Seq
-		}
-		ahead[c] = true
+		tips[c] = append(tips[c], h)
 	}
-	skip := make(map[keys.Digest]bool)
-	for id := range have {
-		for o, ok := l.ops[id]; ok && !skip[o.ID()]; o, ok = l.ops[o.Prev()] {
-			skip[o.ID()] = true
+	var lack [2][]*op
+	for c, ops := range l.chains {
+		_, forked := l.forked[c]
+		known, ahead, unknown := make([]*op, 0, 1), uint64(math.MaxUint64), false
+		for _, h := range tips[c] {
+			if o, ok := l.ops[h.ID]; ok && o.who.device == h.Device && o.strand == h.Strand {
+				known = append(known, o)
+			} else {
+				ahead, unknown = min(ahead, h.Seq), true
+			}
 		}
-	}
-	for c := range ahead {
-		ops := l.chains[c]
-		if _, forked := l.forked[c]; !known[c] && !forked && uint64(len(ops)) <= from[c] {
-			for _, o := range ops { // a longer chain of one history has all of ours
-				skip[o.ID()] = true
+		switch {
+		case !forked && len(known) > 0: // the whole chain below is one history
+			lack[c.strand-1] = append(lack[c.strand-1], ops[slices.MaxFunc(known, bySeq).seq+1:]...)
+		case !forked && unknown && uint64(len(ops)) <= ahead: // a longer chain of one history has all of ours
+		default:
+			skip := make(map[*op]bool)
+			for _, o := range known {
+				for ; o != nil && !skip[o]; o = l.ops[orZero(o.prev)] {
+					skip[o] = true
+				}
+			}
+			for o := range l.from(c, 0) {
+				if !skip[o] {
+					lack[c.strand-1] = append(lack[c.strand-1], o)
+				}
 			}
 		}
 	}
 	var out []Op
-	for _, s := range []Strand{Control, Content} {
-		for o := range l.All(s) {
-			if !skip[o.ID()] {
-				out = append(out, o)
-			}
+	for s := range lack {
+		l.order[s].sort(lack[s])
+		for _, o := range lack[s] {
+			out = append(out, l.handle(o))
 		}
 	}
 	return out
 }
+
+func bySeq(a, b *op) int { return cmp.Compare(a.seq, b.seq) }

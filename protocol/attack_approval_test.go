@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"pttnode/entity"
+	"pttnode/entity/board"
 	"pttnode/invite"
 	"pttnode/keys"
 	"pttnode/oplog"
@@ -35,7 +36,7 @@ func newBoardOfTwo(t testing.TB) (w *world, fay person) {
 	fay, mia := newPerson(t, "fay"), newPerson(t, "mia")
 	b := newBoardPlace(t, fay, "dev")
 	b.admit(t, fay, entity.Admission{Party: mia.party(), Role: entity.Member, Ref: &[16]byte{1}})
-	b.control(t, fay, oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: new(mia.party())})
+	b.control(t, fay, oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: mia.party()})
 	return worldOf(t, newIssuer(mia, entity.Board, b, invite.Options{})), fay
 }
 
@@ -136,12 +137,12 @@ func TestAttackH29(t *testing.T) {
 	})
 	t.Run("content among control", func(t *testing.T) {
 		b := w.m.board.copyOf(t)
-		o, err := b.e.Write(w.m.author(dawn), b.ring, oplog.FamilyArticle, entity.TypeArticleNew, entity.Article{Title: "x"})
+		o, err := b.e.Write(w.m.author(dawn), b.ring, oplog.FamilyArticle, board.TypeArticleNew, keys.Digest{}, board.Article{Title: "x"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		g := honest
-		g.Logs = append(slices.Clone(g.Logs), o.Bytes())
+		g.Logs = append(slices.Clone(g.Logs), o.Envelope())
 		x := w.asked(t)
 		x.wantDistrust(x.forgeApproval(g).sign(t), "content op")
 	})
@@ -189,7 +190,7 @@ func TestAttackH30(t *testing.T) {
 			t.Fatal(err)
 		}
 		g := b.grant(o.ID())
-		g.Logs = append(g.Logs, o.Bytes())
+		g.Logs = append(g.Logs, o.Envelope())
 		refuse(t, w, g, "not a master")
 	})
 	t.Run("a stranger", func(t *testing.T) {
@@ -204,7 +205,7 @@ func TestAttackH30(t *testing.T) {
 			t.Fatal(err)
 		}
 		g := b.grant(o.ID())
-		g.Logs = append(g.Logs, o.Bytes())
+		g.Logs = append(g.Logs, o.Envelope())
 		refuse(t, w, g, "does not speak")
 	})
 	t.Run("another master than the issuer", func(t *testing.T) {
@@ -277,7 +278,7 @@ func TestAttackH30(t *testing.T) {
 		admit := b.admit(t, w.m.person, w.admission()).ID()
 		two := fork.control(t, w.m.person, oplog.FamilyPolicy, entity.TypeTitle, entity.Text{Text: "two at one place"})
 		g := b.grant(admit)
-		g.Logs = append(g.Logs, two.Bytes())
+		g.Logs = append(g.Logs, two.Envelope())
 		refuse(t, w, g, "admit is not in the log")
 	})
 }
@@ -413,9 +414,9 @@ func TestAttackChains(t *testing.T) {
 	w, fay := newBoardOfTwo(t)
 	g := w.m.board.grant(w.m.board.admit(t, w.m.person, w.admission()).ID())
 	for name, chains := range map[string][][][]byte{
-		"a stranger's": {newPerson(t, "nina").me.ControlStrand()},
-		"no chain":     {fay.me.ControlStrand(), nil},
-		"a broken one": {fay.me.ControlStrand()[1:]},
+		"a stranger's": {newPerson(t, "nina").me.DeviceChain()},
+		"no chain":     {fay.me.DeviceChain(), nil},
+		"a broken one": {fay.me.DeviceChain()[1:]},
 		"not a Me":     {w.m.board.e.ControlStrand()},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -425,11 +426,11 @@ func TestAttackChains(t *testing.T) {
 			x.wantDistrust(x.forgeApproval(bad).sign(t), "APPROVED")
 		})
 	}
-	g.Chains = [][][]byte{fay.me.ControlStrand()}
+	g.Chains = [][][]byte{fay.me.DeviceChain()}
 	x := w.asked(t)
 	joined := x.wantJoined(x.forgeApproval(g).sign(t))
-	if len(joined.Chains) != 1 || joined.Chains[0].ID() != fay.user() || joined.Issuer.ID() != w.m.user() {
-		t.Errorf("chains %v, issuer %v", joined.Chains, joined.Issuer.ID())
+	if len(joined.Chains) != 1 || joined.Chains[0].User() != fay.user() || joined.Issuer.User() != w.m.user() {
+		t.Errorf("chains %v, issuer %v", joined.Chains, joined.Issuer.User())
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"pttnode/entity"
+	"pttnode/entity/chain"
 	"pttnode/invite"
 	"pttnode/keys"
 )
@@ -68,7 +68,7 @@ func TestAttackH32Device(t *testing.T) {
 			b.DeviceBox, b.Consent = new(other.box.ID()), other.consent(w.m.user())
 		},
 		"signature of the consent": func(b *JoinBody) {
-			b.Consent = new(anotherSignature(mallory.key, keys.PurposeLink, entity.Consent(w.m.user(), mallory.id(), mallory.box.ID())))
+			b.Consent = new(anotherSignature(mallory.key, keys.PurposeLink, chain.Consent(w.m.user(), mallory.id(), mallory.box.ID())))
 		},
 	} {
 		if got := answer(change); got.Code != first.Code || got.CodeID != first.CodeID || len(got.Code) != 6 {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"pttnode/entity"
+	"pttnode/entity/chain"
 	"pttnode/invite"
 	"pttnode/keys"
 	"pttnode/oplog"
@@ -19,7 +20,7 @@ func TestAttackConsent(t *testing.T) {
 	w := deviceWorld(t)
 	rita, zoe, mallory := newDevice("rita"), newDevice("zoe"), newPerson(t, "mallory")
 	sign := func(k keys.Private, p keys.Purpose, user keys.Digest, dev keys.ID, box keys.BoxID) *keys.Signature {
-		return new(k.Sign(p, entity.Consent(user, dev, box)))
+		return new(k.Sign(p, chain.Consent(user, dev, box)))
 	}
 	me, box := w.m.user(), rita.box.ID()
 	for name, change := range map[string]func(*JoinBody){
@@ -38,8 +39,8 @@ func TestAttackConsent(t *testing.T) {
 		"a user beside it":             func(b *JoinBody) { b.User = bytesOfDigest(mallory.user()) },
 		"the issuer's user":            func(b *JoinBody) { b.User = bytesOfDigest(me) },
 		"a user of zeros":              func(b *JoinBody) { b.User = make([]byte, 32) },
-		"a device chain beside it":     func(b *JoinBody) { b.Chain = mallory.me.ControlStrand() },
-		"the issuer's chain beside it": func(b *JoinBody) { b.Chain = w.m.me.ControlStrand() },
+		"a device chain beside it":     func(b *JoinBody) { b.Chain = mallory.me.DeviceChain() },
+		"the issuer's chain beside it": func(b *JoinBody) { b.Chain = w.m.me.DeviceChain() },
 		"an empty op beside it":        func(b *JoinBody) { b.Chain = [][]byte{{}} },
 		"a policy hash":                func(b *JoinBody) { b.PolicyHash = make([]byte, 32) },
 		"a withdrawal with consent":    func(b *JoinBody) { b.Withdraw, b.DeviceBox = true, nil },
@@ -47,7 +48,7 @@ func TestAttackConsent(t *testing.T) {
 		"a withdrawal with both":       func(b *JoinBody) { b.Withdraw = true },
 		"a withdrawal of a user":       func(b *JoinBody) { b.Withdraw, b.DeviceBox, b.Consent, b.User = true, nil, nil, bytesOfDigest(me) },
 		"a withdrawal with a chain": func(b *JoinBody) {
-			b.Withdraw, b.DeviceBox, b.Consent, b.Chain = true, nil, nil, mallory.me.ControlStrand()
+			b.Withdraw, b.DeviceBox, b.Consent, b.Chain = true, nil, nil, mallory.me.DeviceChain()
 		},
 		"a withdrawal with a policy": func(b *JoinBody) { b.Withdraw, b.DeviceBox, b.Consent, b.PolicyHash = true, nil, nil, []byte{1} },
 	} {
@@ -119,7 +120,7 @@ func TestAttackDeviceCard(t *testing.T) {
 		}, "policy"},
 		"of a friend":          {func(b *AckBody) { b.Card.Kind = entity.Friend }, "card of a friend"},
 		"of another user":      {func(b *AckBody) { b.Card.Entity = fay.user() }, "card of another entity"},
-		"of another and chain": {func(b *AckBody) { b.Card.Entity, b.Proof.Chain = fay.user(), fay.me.ControlStrand() }, "proof"},
+		"of another and chain": {func(b *AckBody) { b.Card.Entity, b.Proof.Chain = fay.user(), fay.me.DeviceChain() }, "proof"},
 		"a path":               {func(b *AckBody) { b.Proof.Path = b.Proof.Chain[:1] }, "proof"},
 		"no chain":             {func(b *AckBody) { b.Proof.Chain = nil }, "proof"},
 	} {

@@ -18,7 +18,7 @@ func TestAttackProof(t *testing.T) {
 		b.admit(t, fay, entity.Admission{Party: p.party(), Role: entity.Member, Ref: &[16]byte{1}})
 	}
 	add := func(b place, by, p person) oplog.Op {
-		return b.control(t, by, oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: new(p.party())})
+		return b.control(t, by, oplog.FamilyMaster, entity.TypeMasterAdd, entity.MasterAdd{Party: p.party()})
 	}
 	b := newBoardPlace(t, fay, "dev")
 	member(b, mia)
@@ -42,7 +42,7 @@ func TestAttackProof(t *testing.T) {
 		}
 		return o
 	}
-	addHimself := entity.MasterAdd{Party: new(mallory.party())}
+	addHimself := entity.MasterAdd{Party: mallory.party()}
 	profile, err := entity.CreateEntity(mallory.author(dawn), entity.Genesis{Kind: entity.Profile, Founder: new(mallory.party())})
 	if err != nil {
 		t.Fatal(err)
@@ -54,14 +54,14 @@ func TestAttackProof(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broken := slices.Clone(addMia.Bytes())
+	broken := slices.Clone(addMia.Envelope())
 	broken[len(broken)-1] ^= 1
 
-	chain := func(p person) [][]byte { return p.me.ControlStrand() }
+	chain := func(p person) [][]byte { return p.me.DeviceChain() }
 	path := func(ops ...oplog.Op) [][]byte {
 		var raws [][]byte
 		for _, o := range ops {
-			raws = append(raws, o.Bytes())
+			raws = append(raws, o.Envelope())
 		}
 		return raws
 	}
@@ -94,11 +94,11 @@ func TestAttackProof(t *testing.T) {
 		{"an add in the founder's name", entity.Board, board, mallory, entity.Proof{Chain: chain(mallory), Path: path(genesis, sign(mallory, fay.user(), addHimself))}, false},
 		{"an add by the founder's device in another's name", entity.Board, board, mallory, entity.Proof{Chain: chain(mallory), Path: path(genesis, sign(fay, mallory.user(), addHimself))}, false},
 		{"no entity at all", entity.Board, keys.Digest{}, mallory, entity.Proof{Chain: chain(mallory), Path: path(genesis)}, false},
-		{"an op that is no add", entity.Board, board, fay, entity.Proof{Chain: chain(fay), Path: [][]byte{genesis.Bytes(), b.e.ControlStrand()[2]}}, false},
+		{"an op that is no add", entity.Board, board, fay, entity.Proof{Chain: chain(fay), Path: [][]byte{genesis.Envelope(), b.e.ControlStrand()[2]}}, false},
 		{"an add of nobody", entity.Board, mallorys.e.ID(), mallory, entity.Proof{Chain: chain(mallory), Path: path(malloryGenesis, addOf(t, mallorys, mallory, entity.MasterAdd{}))}, false},
 		{"an op of an unknown type", entity.Board, mallorys.e.ID(), mallory, entity.Proof{Chain: chain(mallory), Path: path(malloryGenesis, addOf(t, mallorys, mallory, nil))}, false},
 		{"a bad body", entity.Board, mallorys.e.ID(), mallory, entity.Proof{Chain: chain(mallory), Path: path(malloryGenesis, addOf(t, mallorys, mallory, entity.Epoch{}))}, false},
-		{"a bad signature", entity.Board, board, mia, entity.Proof{Chain: chain(mia), Path: [][]byte{genesis.Bytes(), broken}}, false},
+		{"a bad signature", entity.Board, board, mia, entity.Proof{Chain: chain(mia), Path: [][]byte{genesis.Envelope(), broken}}, false},
 		{"from no genesis", entity.Board, addMia.ID(), mia, entity.Proof{Chain: chain(mia), Path: path(addMia)}, false},
 		{"a genesis that is none", entity.Board, badGenesis.ID(), mallory, entity.Proof{Chain: chain(mallory), Path: path(badGenesis)}, false},
 		{"not from a board", entity.Board, profile.ID(), mallory, entity.Proof{Chain: chain(mallory), Path: path(profile.Ops[0])}, false},
@@ -108,8 +108,8 @@ func TestAttackProof(t *testing.T) {
 		if (err == nil) != c.ok {
 			t.Errorf("%s: %v, want ok %t", c.name, err, c.ok)
 		}
-		if err == nil && (me.ID() != c.device.user() || eid != c.eid) {
-			t.Errorf("%s: user %v, entity %v", c.name, me.ID(), eid)
+		if err == nil && (me.User() != c.device.user() || eid != c.eid) {
+			t.Errorf("%s: user %v, entity %v", c.name, me.User(), eid)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"pttnode/entity"
+	"pttnode/entity/chain"
 	"pttnode/invite"
 	"pttnode/keys"
 	"pttnode/oplog"
@@ -400,9 +401,9 @@ func TestAttackH17(t *testing.T) {
 	w := boardWorld(t)
 	mallory, victim := newPerson(t, "mallory"), newPerson(t, "victim")
 	for name, change := range map[string]func(*JoinBody){
-		"victim's user and chain": func(b *JoinBody) { b.User, b.Chain = bytesOfDigest(victim.user()), victim.me.ControlStrand() },
+		"victim's user and chain": func(b *JoinBody) { b.User, b.Chain = bytesOfDigest(victim.user()), victim.me.DeviceChain() },
 		"victim's user":           func(b *JoinBody) { b.User = bytesOfDigest(victim.user()) },
-		"victim's chain":          func(b *JoinBody) { b.Chain = victim.me.ControlStrand() },
+		"victim's chain":          func(b *JoinBody) { b.Chain = victim.me.DeviceChain() },
 		"no user":                 func(b *JoinBody) { b.User = nil },
 		"a short user":            func(b *JoinBody) { b.User = b.User[:16] },
 		"no chain":                func(b *JoinBody) { b.Chain = nil },
@@ -439,68 +440,64 @@ func TestAttackH18(t *testing.T) {
 func TestAttackH20(t *testing.T) {
 	w := boardWorld(t)
 	rita, victim := w.r.person, newPerson(t, "victim")
-	honest := rita.me.ControlStrand()
-	long := newPerson(t, "long")
-	for n := len(long.me.ControlStrand()); n <= entity.MaxChain; n++ {
-		s := long.me.State()
-		e, _ := s.WritingEpoch(func(keys.Digest) bool { return true })
-		_, err := long.me.Control(long.author(dawn), oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{
-			Depth: e.Depth + 1, Replaces: []keys.Digest{e.ID}, UserBox: new(keys.NewBox().ID()), Chain: &entity.DeviceLink{Prev: s.DeviceHead},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	honest := rita.me.DeviceChain()
 	many := make([][]byte, 10_000)
 	for i := range many {
 		many[i] = honest[min(i, len(honest)-1)]
 	}
 	board := newBoardPlace(t, rita, "a board")
-	half := newPerson(t, "half").me.ControlStrand()[:2]
+	half := newPerson(t, "half").me.DeviceChain()[:1]
 	noMe, err := oplog.Sign(rita.key, oplog.Draft{
 		Strand: oplog.Control, Family: oplog.FamilyGenesis, Type: entity.TypeGenesis, At: dawn, Body: keys.Marshal(entity.Genesis{Kind: entity.Me}),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, chain := range map[string][][]byte{
+	for name, shown := range map[string][][]byte{
 		"a loop":                 append(append([][]byte{}, honest...), honest[0]),
 		"an op twice":            append(append([][]byte{}, honest...), honest[len(honest)-1]),
 		"10,000 entries":         many,
-		"foreign genesis":        append([][]byte{victim.me.ControlStrand()[0]}, honest[1:]...),
-		"foreign op":             append(append([][]byte{}, honest...), victim.me.ControlStrand()[1]),
-		"out of order":           {honest[0], honest[2], honest[1]},
+		"foreign genesis":        append([][]byte{victim.me.DeviceChain()[0]}, honest[1:]...),
+		"foreign op":             append(append([][]byte{}, honest...), victim.me.DeviceChain()[1]),
+		"out of order":           {honest[1], honest[0]},
+		"ops without votes":      rita.me.ControlStrand(),
 		"without a genesis":      honest[1:],
 		"not a Me":               board.e.ControlStrand(),
 		"no user box key":        half,
 		"not an op":              {{0xa0}},
-		"a genesis that is none": {noMe.Bytes()},
+		"a genesis that is none": {noMe.Envelope()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := w.claimant(t, rita)
-			c.both(func(b *JoinBody) { b.Chain = chain })
+			c.both(func(b *JoinBody) { b.Chain = shown })
 			if name == "no user box key" {
 				c = w.claimant(t, newPerson(t, "half"))
 				c.both(func(b *JoinBody) {
-					o, _ := oplog.Parse(half[0])
-					b.Chain, b.User = half, bytesOfDigest(o.ID())
+					l, _ := chain.ParseLink(half[0])
+					b.Chain, b.User = half, bytesOfDigest(l.Op.ID())
 				})
 			}
 			c.wantNoClaim()
 		})
 	}
-	w.claimant(t, long).wantNoClaim() // one op too many, each of them right
 
 	// H27 of what receives op-keys later: the key of all the user's devices.
 	weak := newPerson(t, "weak")
-	s := weak.me.State()
-	e, _ := s.WritingEpoch(func(keys.Digest) bool { return true })
-	if _, err := weak.me.Control(weak.author(dawn), oplog.FamilyOpKey, entity.TypeEpoch, entity.Epoch{
-		Depth: e.Depth + 1, Replaces: []keys.Digest{e.ID}, UserBox: &keys.BoxID{1}, Chain: &entity.DeviceLink{Prev: s.DeviceHead},
-	}); err != nil {
+	c := w.claimant(t, weak)
+	genesis, err := chain.ParseLink(weak.me.DeviceChain()[0])
+	if err != nil {
 		t.Fatal(err)
 	}
-	w.claimant(t, weak).wantNoClaim()
+	id := genesis.Op.ID()
+	epoch, err := oplog.Sign(weak.key, oplog.Draft{
+		Entity: id, User: id, Strand: oplog.Control, Family: oplog.FamilyOpKey, Type: entity.TypeEpoch, Seq: 1, Prev: id, Parents: []keys.Digest{id}, At: dawn,
+		Body: keys.Marshal(chain.FirstEpoch{Commitment: keys.Digest{1}, Depth: 1, UserBox: keys.BoxID{1}, Chain: chain.DeviceLink{Prev: id}}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.both(func(b *JoinBody) { b.Chain = [][]byte{genesis.Marshal(), chain.Link{Op: epoch}.Marshal()} })
+	c.wantNoClaim()
 }
 
 // TestAttackH22: one claimant in many runs, also at the same time, gets one
@@ -682,7 +679,7 @@ func TestAttackH32(t *testing.T) {
 		t.Errorf("other signatures change the code from %s to %s", first.Code, got.Code)
 	}
 	link(t, w.r.person, newDevice("another device"), [16]byte{1})
-	longer := w.r.person.me.ControlStrand()
+	longer := w.r.person.me.DeviceChain()
 	if got := answer(func(b *JoinBody) { b.Chain = longer }); len(longer) <= len(c.shown.Chain) || got.Code != first.Code || got.CodeID != first.CodeID {
 		t.Errorf("another proof of the user, of %d ops, changes the code from %s to %s", len(longer), first.Code, got.Code)
 	}
@@ -729,7 +726,7 @@ func TestAttackIssuer(t *testing.T) {
 	mallory := newPerson(t, "mallory")
 	x := w.run(t).toJoin()
 	f := x.forgeAck()
-	f.body.Proof.Chain = mallory.me.ControlStrand()
+	f.body.Proof.Chain = mallory.me.DeviceChain()
 	x.wantDistrust(x.sign(f), "proof")
 
 	x = w.run(t).toJoin()
@@ -745,7 +742,7 @@ func TestAttackIssuer(t *testing.T) {
 	x.j, _ = NewJoiner(w2.r.joining())
 	x.toJoin()
 	f = &forgedAck{device: mallory.key, mac: m.rec.Key(), peerR: w2.r.id(), peerM: mallory.id(), body: AckBody{
-		Version: Version1, Suite: Suite1, Proof: entity.Proof{Chain: mallory.me.ControlStrand(), Path: board.e.ControlStrand()[:1]},
+		Version: Version1, Suite: Suite1, Proof: entity.Proof{Chain: mallory.me.DeviceChain(), Path: board.e.ControlStrand()[:1]},
 	}}
 	f.body.Card, _ = cardOf(newPerson(t, "fay"), nil)
 	f.body.Card.Entity, f.body.Card.Kind, f.body.Card.Heads = board.e.ID(), entity.Board, []keys.Digest{{1}}

@@ -30,7 +30,7 @@ func (w *world) claimant(t testing.TB, p person) *claimant {
 	k := w.m.link.Keys()
 	b := JoinBody{Nonce: [32]byte{1}, User: []byte{}, Device: p.id(), Chain: [][]byte{}, Box: keys.NewBox().ID(), Name: p.name}
 	if p.me != nil {
-		b.User, b.Chain = bytesOfDigest(p.user()), p.me.ControlStrand()
+		b.User, b.Chain = bytesOfDigest(p.user()), p.me.DeviceChain()
 	}
 	if p.me == nil {
 		b.DeviceBox, b.Consent = new(p.box.ID()), p.consent(w.m.user())

@@ -18,7 +18,7 @@ const MaxGossipPayload = MaxGossip + keys.SealOverhead
 // operations, or the heads of what is too much for one payload. Exactly one of
 // the two is there.
 type Gossip struct {
-	Ops   [][]byte     `cbor:"1,keyasint,omitempty"` // in an order in which they can be appended
+	Ops   []oplog.Pair `cbor:"1,keyasint,omitempty"` // in an order in which they can be appended, each with its body
 	Heads oplog.Vector `cbor:"2,keyasint,omitempty"`
 }
 

@@ -28,20 +28,22 @@ func TestGossip(t *testing.T) {
 		name, plain string
 		want        Gossip // none: refused
 	}{
-		{"one op", "a10181420102", Gossip{Ops: [][]byte{{1, 2}}}},
-		{"two ops", "a1018241014102", Gossip{Ops: [][]byte{{1}, {2}}}},
+		{"one op", "a10181a101420102", Gossip{Ops: []oplog.Pair{{Envelope: []byte{1, 2}}}}},
+		{"two ops", "a10182a2014101024103a1014102", Gossip{Ops: []oplog.Pair{{Envelope: []byte{1}, Body: []byte{3}}, {Envelope: []byte{2}}}}},
 		{"heads", "a10281" + headHex, Gossip{Heads: oplog.Vector{head}}},
 		{"nothing", "a0", Gossip{}},
 		{"no ops", "a10180", Gossip{}},
 		{"no heads", "a10280", Gossip{}},
-		{"both", "a20181410102" + "81" + headHex, Gossip{}},
+		{"both", "a20181a101410102" + "81" + headHex, Gossip{}},
 		{"another key", "a10300", Gossip{}},
-		{"an op that is text", "a101816101", Gossip{}},
-		{"a key twice", "a201814101018141" + "01", Gossip{}},
-		{"a longer integer", "a1180181420102", Gossip{}},
-		{"a byte too many", "a1018142010200", Gossip{}},
-		{"cut off", "a101814201", Gossip{}},
-		{"no map", "8141" + "01", Gossip{}},
+		{"an op that is text", "a10181a1016101", Gossip{}},
+		{"an op that is no pair", "a10181420102", Gossip{}},
+		{"an empty body", "a10181a20141010240", Gossip{}},
+		{"a key twice", "a20181a10141010181a1014101", Gossip{}},
+		{"a longer integer", "a1180181a101420102", Gossip{}},
+		{"a byte too many", "a10181a10142010200", Gossip{}},
+		{"cut off", "a10181a1014201", Gossip{}},
+		{"no map", "81a1014101", Gossip{}},
 		{"empty", "", Gossip{}},
 	} {
 		plain, err := hex.DecodeString(c.plain)
@@ -49,7 +51,7 @@ func TestGossip(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := OpenGossip(gossipHeader, gossipEntity, gossipEpoch, sealed(plain))
-		if !slices.EqualFunc(got.Ops, c.want.Ops, bytes.Equal) || !slices.Equal(got.Heads, c.want.Heads) {
+		if !slices.EqualFunc(got.Ops, c.want.Ops, samePair) || !slices.Equal(got.Heads, c.want.Heads) {
 			t.Errorf("%s, %s: got %+v, want %+v", c.name, c.plain, got, c.want)
 		}
 		refused := len(c.want.Ops)+len(c.want.Heads) == 0
@@ -65,10 +67,14 @@ func TestGossip(t *testing.T) {
 	}
 }
 
+func samePair(a, b oplog.Pair) bool {
+	return bytes.Equal(a.Envelope, b.Envelope) && bytes.Equal(a.Body, b.Body)
+}
+
 // TestGossipKeys: a payload opens under its own epoch, entity and header key only,
 // and unchanged only.
 func TestGossipKeys(t *testing.T) {
-	payload, _ := Gossip{Ops: [][]byte{{1}}}.Seal(gossipHeader, gossipEntity, gossipEpoch)
+	payload, _ := Gossip{Ops: []oplog.Pair{{Envelope: []byte{1}}}}.Seal(gossipHeader, gossipEntity, gossipEpoch)
 	spoiled := bytes.Clone(payload)
 	spoiled[len(spoiled)-1] ^= 1
 	key := keys.OpKeyFromSecret([32]byte{4})
@@ -91,12 +97,12 @@ func TestGossipKeys(t *testing.T) {
 
 // TestGossipSize: 16 KiB of CBOR fit, a byte more does not, on either side.
 func TestGossipSize(t *testing.T) {
-	const envelope = 1 + 1 + 1 + 3 // map, key, array, head of a long byte string
+	const envelope = 1 + 1 + 1 + 1 + 1 + 3 // map, key, array, map, key, head of a long byte string
 	for _, c := range []struct {
 		size int
 		fits bool
 	}{{MaxGossip - envelope, true}, {MaxGossip - envelope + 1, false}} {
-		g := Gossip{Ops: [][]byte{make([]byte, c.size)}}
+		g := Gossip{Ops: []oplog.Pair{{Envelope: make([]byte, c.size)}}}
 		payload, fits := g.Seal(gossipHeader, gossipEntity, gossipEpoch)
 		if fits != c.fits || fits && len(payload) != MaxGossipPayload {
 			t.Errorf("an op of %d bytes: fits %t in %d bytes, want %t", c.size, fits, len(payload), c.fits)

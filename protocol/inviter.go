@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pttnode/entity"
+	"pttnode/entity/chain"
 	"pttnode/invite"
 	"pttnode/keys"
 )
@@ -40,10 +41,10 @@ type Inviter struct {
 	state inviterState
 	t     transcript // after the last message
 	join  Join
-	who   *JoinBody      // checked; nil before
-	me    *entity.Entity // R's; nil in a device join
-	ends  time.Time      // of frames 1 to 3
-	acked bool           // ACK-CHALLENGE was sent, and no failed proof counted
+	who   *JoinBody    // checked; nil before
+	me    *chain.Chain // R's devices; nil in a device join
+	ends  time.Time    // of frames 1 to 3
+	acked bool         // ACK-CHALLENGE was sent, and no failed proof counted
 
 	claimed bool // the store named a claim of this run, new or known
 }
@@ -60,7 +61,7 @@ func (i *Inviter) JoinID() keys.Digest {
 	}
 	var user keys.Digest
 	if i.me != nil {
-		user = i.me.ID()
+		user = i.me.User()
 	}
 	return invite.JoinID(i.in.Record.Ref, user, i.in.Peer)
 }
@@ -173,17 +174,17 @@ func (i *Inviter) onJoinEntity(now time.Time, m JoinEntity) (Effects, error) {
 	if me == nil {
 		claim.Box, claim.Consent = *b.DeviceBox, b.Consent
 	} else {
-		party := me.State().Party(b.Name)
-		claim.User, claim.Box, claim.Head, claim.Devices = me.ID(), party.Box, party.Head, party.Devices
+		party := entity.PartyOf(me, b.Name)
+		claim.User, claim.Box, claim.Head, claim.Devices = me.User(), party.Box, party.Head, party.Devices
 	}
 	claim.CodeID, claim.Code = safetyCode(t2, b.Nonce, b.User, b.Device, b.Box)
 	return Effects{Commit: &Change{Reserve: &claim, Chain: me, Policy: b.PolicyHash}}, nil
 }
 
 // checkWho checks that R is the device of its connection, the one it committed
-// to, and a device of the user it names, whose Me it returns; in a device join,
-// that it consents to become one, and then there is no Me.
-func (i *Inviter) checkWho(b JoinBody, signed keys.Digest, sig keys.Signature) (*entity.Entity, error) {
+// to, and a device of the user it names, whose device chain it returns; in a device join,
+// that it consents to become one, and then there is no chain.
+func (i *Inviter) checkWho(b JoinBody, signed keys.Digest, sig keys.Signature) (*chain.Chain, error) {
 	if b.Device != i.in.Peer {
 		return nil, fmt.Errorf("%w: device %v on the connection of %v", ErrProof, b.Device, i.in.Peer)
 	}
@@ -207,8 +208,8 @@ func (i *Inviter) checkWho(b JoinBody, signed keys.Digest, sig keys.Signature) (
 	if err != nil {
 		return nil, err
 	}
-	id := me.ID()
-	if !bytes.Equal(b.User, id[:]) || !me.State().Speaks(id, b.Device, entity.Master) {
+	id := me.User()
+	if _, ok := me.State().Device(b.Device); !bytes.Equal(b.User, id[:]) || !ok {
 		return nil, fmt.Errorf("%w: %v is no device of the user it names", ErrProof, b.Device)
 	}
 	return me, nil
@@ -225,7 +226,7 @@ func (i *Inviter) checkDevice(b JoinBody) error {
 	if err := b.DeviceBox.Check(); err != nil {
 		return err
 	}
-	return b.Device.Verify(keys.PurposeLink, entity.Consent(i.in.Record.EID, b.Device, *b.DeviceBox), *b.Consent)
+	return b.Device.Verify(keys.PurposeLink, chain.Consent(i.in.Record.EID, b.Device, *b.DeviceBox), *b.Consent)
 }
 
 // onCommitted: reserving -> approving, waiting or over; approving -> over.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pttnode/entity"
+	"pttnode/entity/chain"
 	"pttnode/invite"
 	"pttnode/keys"
 )
@@ -43,13 +44,13 @@ type Joiner struct {
 	box   keys.BoxKey // join box key, in memory only
 	nonce [32]byte
 	join  Join
-	t     transcript     // after the last message
-	ack   AckBody        // checked
-	me    *entity.Entity // the issuer's
-	eid   keys.Digest    // what is joined; for a friend link the issuer's user
-	ends  time.Time      // of frames 1 to 3
-	next  joinerState    // after the change being stored
-	then  Effects        // what follows it
+	t     transcript   // after the last message
+	ack   AckBody      // checked
+	me    *chain.Chain // the issuer's devices
+	eid   keys.Digest  // what is joined; for a friend link the issuer's user
+	ends  time.Time    // of frames 1 to 3
+	next  joinerState  // after the change being stored
+	then  Effects      // what follows it
 }
 
 // NewJoiner returns the machine of one run. It fails when the attempt holds no
@@ -158,7 +159,7 @@ func (j *Joiner) onAckChallenge(now time.Time, m AckChallenge) (Effects, error) 
 		j.t, j.ack, j.me, j.eid, j.state = t3, b, me, eid, joinerAsked
 		return send, nil
 	}
-	at, err := j.in.Attempt.Checked(now, eid, me.ID(), b.Card.Name)
+	at, err := j.in.Attempt.Checked(now, eid, me.User(), b.Card.Name)
 	if err != nil {
 		return j.distrust(now, "ACK-CHALLENGE: another entity than before", err)
 	}
@@ -195,7 +196,7 @@ func (j *Joiner) joinEntity(t2 transcript, b AckBody) (JoinEntity, transcript) {
 	}
 	switch {
 	case j.in.Me != nil:
-		body.Chain = j.in.Me.ControlStrand()
+		body.Chain = j.in.Me.DeviceChain()
 	case !j.in.Withdraw:
 		body.DeviceBox, body.Consent = new(j.in.Box), new(j.consent(b.Card.Entity))
 	}
@@ -291,12 +292,12 @@ func (j *Joiner) checkApproval(b ApproveBody) (*Joined, error) {
 		return j.checkLinked(approval, box.Addrs)
 	}
 	e, ring, err := entity.CreateJoinEntity(approval, entity.Wanted{
-		Kind: j.link.Kind, Me: j.in.Me, By: j.me.ID(), Ref: &j.keys.Ref, Heads: j.ack.Card.Heads,
+		Kind: j.link.Kind, Me: j.in.Me, By: j.me.User(), Ref: &j.keys.Ref, Heads: j.ack.Card.Heads,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if issuer, ok := e.State().Member(j.me.ID()); j.link.Kind == entity.Friend && (!ok || !issuer.Party.Same(j.me.State().Party(""))) {
+	if issuer, ok := e.State().Member(j.me.User()); j.link.Kind == entity.Friend && (!ok || !issuer.Party.Same(entity.PartyOf(j.me, ""))) {
 		return nil, fmt.Errorf("%w: a friendship founded with other devices than the issuer's", ErrProof)
 	}
 	joined := &Joined{Entity: e, Ring: ring, Issuer: j.me, Addrs: box.Addrs}
@@ -305,7 +306,7 @@ func (j *Joiner) checkApproval(b ApproveBody) (*Joined, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, ok := e.State().Member(me.ID()); !ok {
+		if _, ok := e.State().Member(me.User()); !ok {
 			return nil, fmt.Errorf("%w: device chain of a stranger", ErrProof)
 		}
 		joined.Chains = append(joined.Chains, me)
@@ -326,7 +327,7 @@ func (j *Joiner) checkLinked(ap entity.Approval, addrs [][]byte) (*Joined, error
 
 // consent is R's signature that it may be added to user's devices.
 func (j *Joiner) consent(user keys.Digest) keys.Signature {
-	return j.in.Device.Sign(keys.PurposeLink, entity.Consent(user, j.in.Device.ID(), j.in.Box))
+	return j.in.Device.Sign(keys.PurposeLink, chain.Consent(user, j.in.Device.ID(), j.in.Box))
 }
 
 // onNo: joined -> over. M does not know the invite.

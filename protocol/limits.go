@@ -11,8 +11,9 @@ const (
 	MaxNo         = 16        // an empty map
 	MaxLogs       = 900 << 10 // control strand and device chains inside APPROVE-JOIN
 	MaxInfo       = 1 << 20   // the approvals of two personal entities
-	MaxSync       = 1 << 20   // one frame of /ptt/sync/1; larger answers take several
+	MaxSync       = 1 << 20   // one frame of /ptt/sync/2; larger answers take several
 	MaxAsked      = 64        // epochs of one AskKeys: each costs who answers a seal of 0.1 ms
+	MaxWanted     = 256       // bodies of one Want: one frame of articles, some of comments
 
 	maxVersions = 16   // versions or suites on offer
 	maxHeads    = 16   // heads on a card: as many as an op may name

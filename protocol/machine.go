@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"pttnode/entity"
+	"pttnode/entity/chain"
 	"pttnode/invite"
 	"pttnode/keys"
 )
@@ -65,12 +66,12 @@ type Effects struct {
 // store's writer lock. The claim or attempt is re-read there first.
 type Change struct {
 	// The issuer's.
-	Reserve  *invite.Claim  // take a use for this claim
-	Chain    *entity.Entity // the requester's Me, kept with its claim; nil of a device
-	Policy   []byte         // the policy hash that the requester saw
-	Approve  *keys.Digest   // decide this joinid by itself: the link says so
-	Withdraw *keys.Digest   // the requester of this joinid withdrew
-	Failed   bool           // somebody without the secret showed a proof
+	Reserve  *invite.Claim // take a use for this claim
+	Chain    *chain.Chain  // the requester's devices, kept with its claim; nil of a device
+	Policy   []byte        // the policy hash that the requester saw
+	Approve  *keys.Digest  // decide this joinid by itself: the link says so
+	Withdraw *keys.Digest  // the requester of this joinid withdrew
+	Failed   bool          // somebody without the secret showed a proof
 
 	// The requester's.
 	Attempt *invite.Attempt
@@ -81,10 +82,10 @@ type Change struct {
 type Joined struct {
 	Entity *entity.Entity
 	Ring   entity.Keyring
-	Issuer *entity.Entity   // the issuer's Me
-	Chains []*entity.Entity // other masters' Mes
-	Addrs  [][]byte         // signed peer records
-	Leave  bool             // the request was withdrawn too late: leave at once
+	Issuer *chain.Chain   // the issuer's devices
+	Chains []*chain.Chain // those of other masters
+	Addrs  [][]byte       // signed peer records
+	Leave  bool           // the request was withdrawn too late: leave at once
 }
 
 // Grant is what an approval hands over: a function of the claim and of the

@@ -8,9 +8,9 @@ import (
 )
 
 // SyncID is the libp2p stream protocol of sync and push.
-const SyncID = "/ptt/sync/1"
+const SyncID = "/ptt/sync/2"
 
-// SyncType is the type byte of a frame of /ptt/sync/1. Wire values; do not
+// SyncType is the type byte of a frame of /ptt/sync/2. Wire values; do not
 // reorder.
 type SyncType uint8
 
@@ -23,9 +23,6 @@ const (
 	SyncNo     SyncType = 5 // B→A: not shared with you, or not here
 	SyncPush   SyncType = 6 // A→B: new ops, no answer
 	SyncRanges SyncType = 7 // A→B and B→A: ranges of the log, where vectors are too long or do not do
-
-	SyncDropped  SyncType = 8 // among frames of ops: a list of stubs that those after it name
-	SyncVouchers SyncType = 9 // after lists: ops of the authors of stubs in them, which say that the ids are theirs
 )
 
 // Hello begins a sync of one entity.
@@ -35,18 +32,15 @@ type Hello struct {
 	Addrs  []byte      `cbor:"3,keyasint,omitempty"` // signed peer record, when newer than the last one sent
 }
 
-// VectorFrame carries a heads vector. Lists is the checkpoint up to which the sender has the
-// lists of what was dropped, nil for none.
+// VectorFrame carries a heads vector.
 type VectorFrame struct {
 	Heads oplog.Vector `cbor:"1,keyasint"`
 	Addrs []byte       `cbor:"2,keyasint,omitempty"`
-	Lists *keys.Digest `cbor:"3,keyasint,omitempty"`
 }
 
 // Ranges is a side's turn in a reconciliation by ranges. Entity and Hash are those of a
-// Hello, in the frame that begins a stream; Salt is in the first frame of Ranges, and Lists,
-// as in a VectorFrame, in the first of each side. A frame with nothing in Ranges is the last,
-// and operations follow it.
+// Hello, in the frame that begins a stream; Salt is in the first frame of Ranges. A frame
+// with nothing in Ranges is the last, and operations follow it.
 type Ranges struct {
 	Entity *keys.Digest `cbor:"1,keyasint,omitempty"`
 	Hash   *keys.Digest `cbor:"2,keyasint,omitempty"`
@@ -54,39 +48,26 @@ type Ranges struct {
 	Ranges []byte       `cbor:"4,keyasint,omitempty"` // as oplog.Reconciler says them
 	Wants  []byte       `cbor:"5,keyasint,omitempty"` // short names of listed ops that are not here
 	Addrs  []byte       `cbor:"6,keyasint,omitempty"`
-	Lists  *keys.Digest `cbor:"7,keyasint,omitempty"`
 }
 
 // Begins reports whether f may be the first frame of a stream: it has what only that one
 // has.
 func (f Ranges) Begins() bool { return f.Entity != nil && f.Hash != nil && f.Salt != nil }
 
-// Dropped carries the whole list of what a checkpoint drops (docs/PROTOCOL.md §2.11).
-type Dropped struct {
-	Checkpoint keys.Digest  `cbor:"1,keyasint"`
-	Stubs      []oplog.Stub `cbor:"2,keyasint"`
-}
-
-// Vouchers carries operations by which stubs are authentic; they come again where they can
-// be appended.
-type Vouchers struct {
-	Ops [][]byte `cbor:"1,keyasint"`
-}
-
-// Ops carries operations in an order in which they can be appended; one of which only the
-// stub is left as its id.
+// Ops carries operations in an order in which they can be appended, each with its body if
+// the sender has it and the receiver may read it.
 type Ops struct {
-	Ops  [][]byte `cbor:"1,keyasint"`
-	More bool     `cbor:"2,keyasint,omitempty"`
+	Ops  []oplog.Pair `cbor:"1,keyasint"`
+	More bool         `cbor:"2,keyasint,omitempty"`
 }
 
-// Push carries new operations of one entity.
+// Push carries new operations of one entity, each with its body.
 type Push struct {
-	Entity keys.Digest `cbor:"1,keyasint"`
-	Ops    [][]byte    `cbor:"2,keyasint"`
+	Entity keys.Digest  `cbor:"1,keyasint"`
+	Ops    []oplog.Pair `cbor:"2,keyasint"`
 }
 
-// DecodeSync parses a payload of /ptt/sync/1 into v, a pointer to a zero struct.
+// DecodeSync parses a payload of /ptt/sync/2 into v, a pointer to a zero struct.
 func DecodeSync(payload []byte, v any) error {
 	if err := keys.Unmarshal(payload, v); err != nil {
 		return fmt.Errorf("%w: %w", ErrFrame, err)

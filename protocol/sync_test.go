@@ -21,7 +21,7 @@ func TestSyncSizes(t *testing.T) {
 	if got := hello + equal; got > 128 {
 		t.Errorf("equal logs take %d bytes, want at most 128", got)
 	}
-	nothing := size(SyncOps, Ops{Ops: [][]byte{}})
+	nothing := size(SyncOps, Ops{Ops: []oplog.Pair{}})
 	if got := hello + nothing + size(SyncVector, VectorFrame{Heads: vector}); got > 4<<10 {
 		t.Errorf("hello, vector and the frame around operations of 50 authors take %d bytes, want at most 4,096", got)
 	} else {
@@ -34,7 +34,7 @@ func TestAppendFrame(t *testing.T) {
 	t.Parallel()
 	used := bytes.Repeat([]byte{0xff}, 50_000)
 	for _, size := range []int{0, 100, 120, 130, 20_000, 900_000} { // lengths of one, two and three bytes
-		v := Ops{Ops: [][]byte{make([]byte, size)}}
+		v := Ops{Ops: []oplog.Pair{{Envelope: make([]byte, size)}}}
 		want := Frame(uint8(SyncOps), keys.Marshal(v))
 		if got := AppendFrame([]byte("before"), uint8(SyncOps), v); !bytes.Equal(got, append([]byte("before"), want...)) {
 			t.Errorf("behind others the frame of %d bytes is another: of %d bytes, want %d", size, len(got)-6, len(want))
@@ -52,12 +52,12 @@ func TestDecodeSyncKeepsNothing(t *testing.T) {
 	id, some := keys.Digest{1}, bytes.Repeat([]byte{7}, 100)
 	for _, v := range []any{
 		&Hello{Entity: id, Hash: id, Addrs: some},
-		&VectorFrame{Heads: oplog.Vector{{Device: keys.ID{2}, Strand: oplog.Content, Seq: 3, ID: id}}, Addrs: some, Lists: &id},
-		&Ranges{Entity: &id, Hash: &id, Salt: &oplog.Salt{3}, Ranges: some, Wants: some, Addrs: some, Lists: &id},
-		&Dropped{Checkpoint: id, Stubs: []oplog.Stub{{ID: id, Envelope: some}}},
-		&Vouchers{Ops: [][]byte{some, some}},
-		&Ops{Ops: [][]byte{some, some}, More: true},
-		&Push{Entity: id, Ops: [][]byte{some, some}},
+		&VectorFrame{Heads: oplog.Vector{{Device: keys.ID{2}, Strand: oplog.Content, Seq: 3, ID: id}}, Addrs: some},
+		&Ranges{Entity: &id, Hash: &id, Salt: &oplog.Salt{3}, Ranges: some, Wants: some, Addrs: some},
+		&Ops{Ops: []oplog.Pair{{Envelope: some, Body: some}, {Envelope: some}}, More: true},
+		&Push{Entity: id, Ops: []oplog.Pair{{Envelope: some, Body: some}}},
+		&Want{Entity: id, IDs: []keys.Digest{id}},
+		&Bodies{Answers: []Answer{{ID: id, Says: BodyHere, Body: some}}, More: true},
 	} {
 		want := keys.Marshal(v)
 		payload := bytes.Clone(want)

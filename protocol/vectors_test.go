@@ -4,17 +4,21 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"flag"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"testing/cryptotest"
 
 	"github.com/google/go-cmp/cmp"
 
 	"pttnode/entity"
+	"pttnode/entity/chain"
 	"pttnode/invite"
 	"pttnode/keys"
 )
@@ -89,6 +93,10 @@ type vector struct {
 	DeviceBox       hexed `json:"device_box,omitempty"`
 	ConsentSigned   hexed `json:"signed_by_consent,omitempty"`
 	Consent         hexed `json:"consent,omitempty"`
+
+	// The same link with the hash of a WebRTC certificate, which no node makes yet.
+	Cert     hexed  `json:"certificate_hash"`
+	LinkCert string `json:"link_with_certificate_hash"`
 }
 
 type hexes []hexed
@@ -111,7 +119,7 @@ func makeVector(t *testing.T, kind entity.Kind) vector {
 	v := vector{
 		Name: kind.String(), Time: dawn.Format("2006-01-02T15:04:05Z07:00"),
 		IssuerSeed: seedM[:], RequesterSeed: seedR[:], Secret: secret[:], JoinBoxSecret: box[:],
-		IssuerChain: hexesOf(w.m.me.ControlStrand()), RequesterChain: hexes{},
+		IssuerChain: hexesOf(w.m.me.DeviceChain()), RequesterChain: hexes{},
 		Link: w.m.link.URL(), LinkQR: w.m.link.QR(),
 		IssuerUser: digest(w.m.user()), RequesterUser: hexed{}, IssuerDevice: id(w.m.id()), RequesterDevice: id(w.r.id()),
 		IID: w.m.rec.IID[:], Ref: w.m.rec.Ref[:], PKInv: id(w.m.rec.PK), KV: hexed(w.m.rec.MAC),
@@ -121,8 +129,11 @@ func makeVector(t *testing.T, kind entity.Kind) vector {
 		secret := w.r.box.Secret()
 		v.Name, v.DeviceBoxSecret, v.DeviceBox = "device", secret[:], boxID(w.r.box.ID())
 	} else {
-		v.RequesterChain, v.RequesterUser = hexesOf(w.r.me.ControlStrand()), digest(w.r.user())
+		v.RequesterChain, v.RequesterUser = hexesOf(w.r.me.DeviceChain()), digest(w.r.user())
 	}
+	with := w.m.link
+	with.Cert = new(certificate)
+	v.Cert, v.LinkCert = with.Cert[:], with.URL()
 	v.T0 = digest(keys.Digest(newTranscript(w.r.id(), w.m.id(), kind, w.m.rec.IID)))
 
 	x.toJoin()
@@ -136,7 +147,7 @@ func makeVector(t *testing.T, kind entity.Kind) vector {
 	v.Request, v.T3 = Encode(x.request), digest(x.j.t.digest())
 	b := body[JoinBody](t, x.request.Body)
 	if v.Policy = b.PolicyHash; kind == entity.Me {
-		v.ConsentSigned, v.Consent = entity.Consent(w.m.user(), w.r.id(), w.r.box.ID()), b.Consent[:]
+		v.ConsentSigned, v.Consent = chain.Consent(w.m.user(), w.r.id(), w.r.box.ID()), b.Consent[:]
 	}
 	v.CodeID, v.Code = digest(x.r.attempt.Codes[0].CodeID), x.r.attempt.Codes[0].Code
 	pending := x.answer()
@@ -166,13 +177,16 @@ func makeVector(t *testing.T, kind entity.Kind) vector {
 	v.Entity, v.AdmitID = digest(*a.Entity), digest(*a.Admit)
 	joined := x.wantJoined(approved)
 	op, _ := joined.Entity.Log().Get(*a.Admit)
-	v.AdmitOp = op.Bytes()
+	v.AdmitOp = op.Envelope()
 	return v
 }
 
 func digest(d keys.Digest) hexed { return d[:] }
 func id(i keys.ID) hexed         { return i[:] }
 func boxID(i keys.BoxID) hexed   { return i[:] }
+
+// certificate stands for a hash; any 32 bytes do.
+var certificate = [32]byte([]byte("SHA-256 of an issuer certificate"))
 
 func address(t testing.TB) invite.Addr {
 	t.Helper()
@@ -207,6 +221,17 @@ func TestVectors(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("the protocol or the way Go draws randomness changed (-file +now):\n%s", d)
 	}
+}
+
+// linkBody decodes the base32 of a link.
+func linkBody(t *testing.T, link string) []byte {
+	t.Helper()
+	_, text, _ := strings.Cut(link, "/")
+	b, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ToUpper(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // TestVectorsByHand computes what is hashed from the bytes alone, as a second
@@ -271,6 +296,17 @@ func TestVectorsByHand(t *testing.T) {
 		}
 		if k := l.Keys(); !bytes.Equal(k.IID[:], v.IID) || !bytes.Equal(k.Ref[:], v.Ref) {
 			t.Errorf("%s: the link names another invite", v.Name)
+		}
+		// The certificate's part stands before the name; the checksum is of all before it.
+		bare, with := linkBody(t, v.Link), linkBody(t, v.LinkCert)
+		parts := bare[:len(bare)-4-len(l.Name)-1]
+		byHand := slices.Concat(parts, []byte{8}, v.Cert, bare[len(parts):len(bare)-4])
+		sum := sha256.Sum256(byHand)
+		if byHand = append(byHand, sum[:4]...); !bytes.Equal(with, byHand) {
+			t.Errorf("%s with a certificate: % x by hand, % x in the file", v.Name, byHand, with)
+		}
+		if got, err := invite.Parse(v.LinkCert); err != nil || got.URL() != v.LinkCert || got.Keys().IID != l.Keys().IID {
+			t.Errorf("%s with a certificate: %v, or another invite", v.Name, err)
 		}
 		if v.Name == "device" {
 			signed := lpBytes([]byte("ptt/device/1"), lpBytes(v.IssuerUser, v.RequesterDevice, v.DeviceBox))

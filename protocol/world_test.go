@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pttnode/entity"
+	"pttnode/entity/chain"
 	"pttnode/invite"
 	"pttnode/keys"
 	"pttnode/oplog"
@@ -57,7 +58,7 @@ func (p person) user() keys.Digest {
 
 // consent is what a device signs to become one of user's.
 func (p person) consent(user keys.Digest) *keys.Signature {
-	return new(p.key.Sign(keys.PurposeLink, entity.Consent(user, p.id(), p.box.ID())))
+	return new(p.key.Sign(keys.PurposeLink, chain.Consent(user, p.id(), p.box.ID())))
 }
 
 func (p person) party() entity.Party { return p.me.State().Party(p.name) }

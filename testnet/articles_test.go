@@ -24,10 +24,11 @@ func says(p *Peer, board, article string) string {
 		s.WriteString(fmt.Sprintf(" or %q %q", o.Title, o.Body))
 	}
 	for _, c := range v.Thread {
-		s.WriteString(fmt.Sprintf(", %s by %s: %s", c.Type, c.Author, c.Text))
-		if c.State == "deleted" {
-			s.WriteString("deleted by " + c.DeletedBy)
+		if c.State == "deleted" { // it has neither mark nor text
+			s.WriteString(fmt.Sprintf(", by %s: deleted by %s%s%s", c.Author, c.DeletedBy, c.Type, c.Text))
+			continue
 		}
+		s.WriteString(fmt.Sprintf(", %s by %s: %s", c.Type, c.Author, c.Text))
 	}
 	return s.String() + fmt.Sprintf(" (%+d of %d)", v.Score, v.Comments)
 }
@@ -152,7 +153,7 @@ func TestDeletedApart(t *testing.T) {
 		if _, err := carol.Node.DeleteComment(t.Context(), "reading", id, "1"); err != nil {
 			t.Fatal(err)
 		}
-		agree(t, id, []*Peer{bob, carol}, `edited "better" "text", boo by carol: deleted by carol (+0 of 0)`)
+		agree(t, id, []*Peer{bob, carol}, `edited "better" "text", by carol: deleted by carol (+0 of 0)`)
 		n.Heal()
 		agree(t, id, everybody, `deleted "" "" (+0 of 0)`)
 	})

@@ -208,7 +208,7 @@ func TestAttackKeysAnswered(t *testing.T) {
 			_ = s.Close()
 			asked++
 		})
-		m.push(bob, eid, op.Bytes())
+		m.push(bob, eid, op.Pair())
 		write(t, bob, "dev", "in the old epoch, which is as good") // nobody is gone
 		n.Until(5*time.Minute, "the true key", func() bool { return keysHeld(t, bob, eid) == 2 })
 		if asked != len(answers) {
@@ -250,7 +250,7 @@ func TestAttackRemovedSync(t *testing.T) {
 		if typ, _, err := w.frame(); err != nil || typ != uint8(protocol.SyncVector) {
 			t.Fatalf("a hello of who was removed: frame %d, %v, want a vector", typ, err)
 		}
-		send(protocol.SyncOps, protocol.Ops{Ops: [][]byte{beside.Bytes(), late.Bytes()}})
+		send(protocol.SyncOps, protocol.Ops{Ops: []oplog.Pair{beside.Pair(), late.Pair()}})
 		send(protocol.SyncVector, protocol.VectorFrame{Heads: m.e.Log().Vector()})
 		_, payload, err := w.frame()
 		if err != nil {
@@ -260,7 +260,7 @@ func TestAttackRemovedSync(t *testing.T) {
 		if err := protocol.DecodeSync(payload, &got); err != nil || got.More || len(got.Ops) != 1 {
 			t.Fatalf("who was removed gets %d operations, %v, want his removal", len(got.Ops), err)
 		}
-		if o, err := oplog.Parse(got.Ops[0]); err != nil || o.Type() != entity.TypeRemove || o.Family() != oplog.FamilyMember {
+		if o, err := oplog.Parse(got.Ops[0].Envelope); err != nil || o.Type() != entity.TypeRemove || o.Family() != oplog.FamilyMember {
 			t.Errorf("who was removed gets %d/%d, %v, want his removal", o.Family(), o.Type(), err)
 		}
 		e := entityOf(t, m, alice)

@@ -160,10 +160,10 @@ func TestAttackG11(t *testing.T) {
 	for what, endless := range map[string]func(eid keys.Digest) (frame []byte){
 		"a frame of 1 GiB": func(keys.Digest) []byte { return append(binary.AppendUvarint(nil, 1<<30), byte(protocol.SyncOps)) },
 		"empty frames": func(keys.Digest) []byte {
-			return protocol.Frame(uint8(protocol.SyncOps), keys.Marshal(protocol.Ops{Ops: [][]byte{}, More: true}))
+			return protocol.Frame(uint8(protocol.SyncOps), keys.Marshal(protocol.Ops{Ops: []oplog.Pair{}, More: true}))
 		},
 		"frames of rubbish": func(keys.Digest) []byte {
-			return protocol.Frame(uint8(protocol.SyncOps), keys.Marshal(protocol.Ops{Ops: [][]byte{bytes.Repeat([]byte{0xa1}, 250<<10)}, More: true}))
+			return protocol.Frame(uint8(protocol.SyncOps), keys.Marshal(protocol.Ops{Ops: []oplog.Pair{{Envelope: bytes.Repeat([]byte{0xa1}, 250<<10)}}, More: true}))
 		},
 	} {
 		t.Run(what, func(t *testing.T) {

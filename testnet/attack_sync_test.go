@@ -15,6 +15,7 @@ import (
 	libprotocol "github.com/libp2p/go-libp2p/core/protocol"
 
 	"pttnode/entity"
+	"pttnode/entity/board"
 	"pttnode/keys"
 	"pttnode/node"
 	"pttnode/oplog"
@@ -79,7 +80,7 @@ func (m *member) leave() oplog.Op {
 // leaves has the member tell a peer that he leaves.
 func (m *member) leaves(to *Peer) {
 	m.t.Helper()
-	m.push(to, m.e.ID(), m.leave().Bytes())
+	m.push(to, m.e.ID(), m.leave().Pair())
 }
 
 // article makes an article as the member would, and lets change alter the draft;
@@ -90,9 +91,9 @@ func (m *member) article(key keys.Private, title string, change func(*oplog.Draf
 	if !ok {
 		m.t.Fatal("no epoch")
 	}
-	plain := keys.Marshal(entity.Article{Title: title, Text: "text"})
+	plain := keys.Marshal(board.Article{Title: title, Text: "text"})
 	d := oplog.Draft{
-		Entity: m.e.ID(), User: m.user(), Strand: oplog.Content, Family: oplog.FamilyArticle, Type: entity.TypeArticleNew,
+		Entity: m.e.ID(), User: m.user(), Strand: oplog.Content, Family: oplog.FamilyArticle, Type: board.TypeArticleNew,
 		Parents: m.e.Log().Heads(oplog.Content), Auth: m.e.Log().Heads(oplog.Control)[:1], Epoch: epoch.ID, At: time.Now(),
 		Body: make([]byte, len(plain)+keys.SealOverhead),
 	}
@@ -111,10 +112,10 @@ func (m *member) article(key keys.Private, title string, change func(*oplog.Draf
 
 // push sends operations of an entity to a peer and waits until it is done with
 // them.
-func (a *attacker) push(to *Peer, eid keys.Digest, raws ...[]byte) {
+func (a *attacker) push(to *Peer, eid keys.Digest, ops ...oplog.Pair) {
 	a.t.Helper()
 	w := a.mustOpen(to, protocol.SyncID)
-	if _, err := w.Write(protocol.Frame(uint8(protocol.SyncPush), keys.Marshal(protocol.Push{Entity: eid, Ops: raws}))); err != nil {
+	if _, err := w.Write(protocol.Frame(uint8(protocol.SyncPush), keys.Marshal(protocol.Push{Entity: eid, Ops: ops}))); err != nil {
 		a.t.Fatal(err)
 	}
 	w.refused(a.t, "a push")
@@ -216,7 +217,7 @@ func TestAttackO1(t *testing.T) {
 			t.Fatal(err)
 		}
 		honest := slices.Collect(m.e.Log().All(oplog.Content))
-		m.push(alice, m.e.ID(), honest[0].Bytes())
+		m.push(alice, m.e.ID(), honest[0].Pair())
 		n.Until(time.Minute, "the honest article at both", func() bool {
 			_, a := boardOf(t, alice)
 			_, b := boardOf(t, bob)
@@ -226,10 +227,10 @@ func TestAttackO1(t *testing.T) {
 
 		next := func(d *oplog.Draft) { d.Seq, d.Prev = 1, honest[0].ID() }
 		asAlice := m.article(m.key, "by alice, I say", func(d *oplog.Draft) { next(d); d.User = alice.User() })
-		spoiled := bytes.Clone(m.article(m.key, "spoiled", next).Bytes())
-		spoiled[len(spoiled)-1] ^= 1
+		spoiled := badlySigned(m.article(m.key, "spoiled", next))
 		// Alice's device in the envelope, Mallory's signature.
-		devices := bytes.Replace(m.article(m.key, "by alice's device", next).Bytes(), idBytes(m.key.ID()), idBytes(alice.Device().ID()), 1)
+		devices := m.article(m.key, "by alice's device", next).Pair()
+		devices.Envelope = bytes.Replace(devices.Envelope, idBytes(m.key.ID()), idBytes(alice.Device().ID()), 1)
 		control, err := oplog.Sign(m.key, oplog.Draft{
 			Entity: m.e.ID(), User: alice.User(), Strand: oplog.Control, Family: oplog.FamilyPolicy, Type: entity.TypeTitle,
 			Parents: m.e.Log().Heads(oplog.Control), At: time.Now(), Body: keys.Marshal(entity.Text{Text: "taken over"}),
@@ -237,10 +238,10 @@ func TestAttackO1(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for what, raw := range map[string][]byte{
-			"alice's user": asAlice.Bytes(), "a bad signature": spoiled, "alice's device": devices, "a control op of alice": control.Bytes(),
+		for what, op := range map[string]oplog.Pair{
+			"alice's user": asAlice.Pair(), "a bad signature": spoiled, "alice's device": devices, "a control op of alice": control.Pair(),
 		} {
-			m.push(alice, m.e.ID(), raw)
+			m.push(alice, m.e.ID(), op)
 			if now, articles := boardOf(t, alice); now != before || articles != 1 {
 				t.Errorf("%s: alice went from %d to %d operations", what, before, now)
 			}
@@ -255,6 +256,14 @@ func TestAttackO1(t *testing.T) {
 	})
 }
 
+// badlySigned returns an operation whose signature is not good.
+func badlySigned(o oplog.Op) oplog.Pair {
+	p := o.Pair()
+	p.Envelope = bytes.Clone(p.Envelope)
+	p.Envelope[len(p.Envelope)-1] ^= 1
+	return p
+}
+
 func idBytes(id keys.ID) []byte { return id[:] }
 
 // TestAttackO2: what a non-member signed himself, pushed by him and by a member.
@@ -267,13 +276,13 @@ func TestAttackO2(t *testing.T) {
 		stranger := n.attacker(1, "stranger")
 		op := m.article(stranger.key, "by a stranger", func(d *oplog.Draft) { d.User = stranger.user() })
 		honest := m.article(m.key, "honest", nil)
-		stranger.push(alice, m.e.ID(), op.Bytes())
-		stranger.push(alice, m.e.ID(), honest.Bytes()) // even what is good: he is no member
-		m.push(alice, m.e.ID(), op.Bytes())
+		stranger.push(alice, m.e.ID(), op.Pair())
+		stranger.push(alice, m.e.ID(), honest.Pair()) // even what is good: he is no member
+		m.push(alice, m.e.ID(), op.Pair())
 		if now, articles := boardOf(t, alice); now != before || articles != 0 {
 			t.Errorf("alice went from %d to %d operations", before, now)
 		}
-		m.push(alice, m.e.ID(), honest.Bytes())
+		m.push(alice, m.e.ID(), honest.Pair())
 		if _, articles := boardOf(t, alice); articles != 1 {
 			t.Error("the honest op of the member did not come through: this proves nothing")
 		}
@@ -302,12 +311,12 @@ func TestAttackO25(t *testing.T) {
 			t.Fatal("joined something else")
 		}
 		op := m.article(m.key, "of dev", nil)
-		m.push(alice, other.ID, op.Bytes())
+		m.push(alice, other.ID, op.Pair())
 		as, err := alice.Node.Articles("other")
 		if _, articles := boardOf(t, alice); err != nil || len(as) != 0 || articles != 0 {
 			t.Errorf("an op of dev pushed as other's: %d articles there, %d in dev", len(as), articles)
 		}
-		m.push(alice, inDev.Entity.ID(), op.Bytes())
+		m.push(alice, inDev.Entity.ID(), op.Pair())
 		if _, articles := boardOf(t, alice); articles != 1 {
 			t.Error("the same op where it belongs did not come through")
 		}
@@ -329,19 +338,19 @@ func TestAttackO8(t *testing.T) {
 		keysBefore := storeKeys(t, alice)
 
 		var frames [][]byte
-		var raws [][]byte
+		var pairs []oplog.Pair
 		size := 0
 		for range count {
 			var parent keys.Digest
 			_, _ = rand.Read(parent[:])
 			o := m.article(m.key, "in the air", func(d *oplog.Draft) { d.Parents = []keys.Digest{parent} })
-			raws = append(raws, o.Bytes())
-			if size += len(o.Bytes()); size > 900<<10 {
-				frames = append(frames, protocol.Frame(uint8(protocol.SyncPush), keys.Marshal(protocol.Push{Entity: m.e.ID(), Ops: raws})))
-				raws, size = nil, 0
+			pairs = append(pairs, o.Pair())
+			if size += len(o.Envelope()) + o.Size(); size > 900<<10 {
+				frames = append(frames, protocol.Frame(uint8(protocol.SyncPush), keys.Marshal(protocol.Push{Entity: m.e.ID(), Ops: pairs})))
+				pairs, size = nil, 0
 			}
 		}
-		frames = append(frames, protocol.Frame(uint8(protocol.SyncPush), keys.Marshal(protocol.Push{Entity: m.e.ID(), Ops: raws})))
+		frames = append(frames, protocol.Frame(uint8(protocol.SyncPush), keys.Marshal(protocol.Push{Entity: m.e.ID(), Ops: pairs})))
 		heap := heapNow()
 		for _, frames := range [][][]byte{frames, frames[:1], frames[:1]} { // the same ones again are no better
 			var all sync.WaitGroup
@@ -446,11 +455,11 @@ func TestAttackSyncFrames(t *testing.T) {
 			}
 			return w
 		}
-		ops, more := protocol.Ops{Ops: [][]byte{}}, protocol.Ops{Ops: [][]byte{}, More: true}
+		ops, more := protocol.Ops{Ops: []oplog.Pair{}}, protocol.Ops{Ops: []oplog.Pair{}, More: true}
 		for what, frame := range map[string][]byte{
 			"hello again":        protocol.Frame(uint8(protocol.SyncHello), keys.Marshal(protocol.Hello{Entity: m.e.ID()})),
 			"a vector too early": protocol.Frame(uint8(protocol.SyncVector), keys.Marshal(protocol.VectorFrame{Heads: oplog.Vector{}})),
-			"a push inside":      protocol.Frame(uint8(protocol.SyncPush), keys.Marshal(protocol.Push{Entity: m.e.ID(), Ops: [][]byte{}})),
+			"a push inside":      protocol.Frame(uint8(protocol.SyncPush), keys.Marshal(protocol.Push{Entity: m.e.ID(), Ops: []oplog.Pair{}})),
 			"an unknown frame":   protocol.Frame(99, []byte{0xa0}),
 			"ranges inside":      protocol.Frame(uint8(protocol.SyncRanges), []byte{0xa0}),
 			"ops for the vector": append(protocol.Frame(uint8(protocol.SyncOps), keys.Marshal(ops)), protocol.Frame(uint8(protocol.SyncOps), keys.Marshal(ops))...),
@@ -507,7 +516,7 @@ func TestAttackLeaver(t *testing.T) {
 		if got := m.hello(alice, m.e.ID()); len(got) > 0 && got[0] != byte(protocol.SyncNo) {
 			t.Errorf("who left asks for the board and gets frame %d", got[0])
 		}
-		m.push(alice, m.e.ID(), late.Bytes())
+		m.push(alice, m.e.ID(), late.Pair())
 		if now, articles := boardOf(t, alice); now != before || articles != 0 {
 			t.Errorf("who left wrote: %d operations, want %d", now, before)
 		}

@@ -27,7 +27,7 @@ var chains = []struct {
 
 // chain writes a chain of the member's device, of which the first op is his first.
 // Each op has text of the given size.
-func (m *member) chain(strand oplog.Strand, ops string, size int) (raws [][]byte) {
+func (m *member) chain(strand oplog.Strand, ops string, size int) (pairs []oplog.Pair) {
 	m.t.Helper()
 	var prev keys.Digest
 	for i, kind := range ops {
@@ -51,17 +51,17 @@ func (m *member) chain(strand oplog.Strand, ops string, size int) (raws [][]byte
 				m.t.Fatal(err)
 			}
 		}
-		raw := slices.Clone(o.Bytes())
+		pair := o.Pair()
 		if kind == 'B' {
-			raw[len(raw)-1] ^= 1
+			pair = badlySigned(o)
 		}
-		raws, prev = append(raws, raw), oplog.IDOf(raw)
+		pairs, prev = append(pairs, pair), oplog.IDOf(pair.Envelope)
 	}
-	return raws
+	return pairs
 }
 
 // syncs brings operations to a peer by a sync, one list a frame.
-func (m *member) syncs(to *Peer, frames ...[][]byte) {
+func (m *member) syncs(to *Peer, frames ...[]oplog.Pair) {
 	m.t.Helper()
 	w := m.mustOpen(to, protocol.SyncID)
 	write := func(typ protocol.SyncType, v any) {
@@ -82,42 +82,43 @@ func (m *member) syncs(to *Peer, frames ...[][]byte) {
 }
 
 // eachAlone makes lists of one.
-func eachAlone(raws [][]byte) (out [][][]byte) {
-	for _, raw := range raws {
-		out = append(out, [][]byte{raw})
+func eachAlone(pairs []oplog.Pair) (out [][]oplog.Pair) {
+	for _, p := range pairs {
+		out = append(out, []oplog.Pair{p})
 	}
 	return out
 }
 
 // TestBadSignatureEverywhere: a bad signature in a chain of a member's device, by
 // every way on which it can come: all who are honest have the same of it, first as
-// much as came to one of them, and all of it once another has it whole.
+// much as came to one of them, and all of it once another has it whole. Of a push or
+// gossip that is not authentic as a whole nothing is taken.
 func TestBadSignatureEverywhere(t *testing.T) {
 	t.Parallel()
 	for _, way := range []struct {
 		name  string
-		want  [4]int                                              // ops, by chain
-		bring func(m *gossiper, to *Peer, raws [][]byte, bad int) // bad is the place of the first bad op
+		want  [4]int                                                 // ops, by chain
+		bring func(m *gossiper, to *Peer, ops []oplog.Pair, bad int) // bad is the place of the first bad op
 	}{
-		{"a sync in one batch", [4]int{3, 4, 2, 1}, func(m *gossiper, to *Peer, raws [][]byte, _ int) { m.syncs(to, raws) }},
-		{"a sync split after the bad op", [4]int{1, 1, 2, 1}, func(m *gossiper, to *Peer, raws [][]byte, bad int) { m.syncs(to, raws[:bad+1], raws[bad+1:]) }},
-		{"a sync of one op a frame", [4]int{1, 1, 2, 1}, func(m *gossiper, to *Peer, raws [][]byte, _ int) { m.syncs(to, eachAlone(raws)...) }},
-		{"one push", [4]int{3, 4, 2, 1}, func(m *gossiper, to *Peer, raws [][]byte, _ int) { m.push(to, m.e.ID(), raws...) }},
-		{"pushes in order", [4]int{1, 1, 2, 1}, func(m *gossiper, to *Peer, raws [][]byte, _ int) {
-			for _, raw := range raws {
-				m.push(to, m.e.ID(), raw)
+		{"a sync in one batch", [4]int{3, 4, 2, 1}, func(m *gossiper, to *Peer, ops []oplog.Pair, _ int) { m.syncs(to, ops) }},
+		{"a sync split after the bad op", [4]int{1, 1, 2, 1}, func(m *gossiper, to *Peer, ops []oplog.Pair, bad int) { m.syncs(to, ops[:bad+1], ops[bad+1:]) }},
+		{"a sync of one op a frame", [4]int{1, 1, 2, 1}, func(m *gossiper, to *Peer, ops []oplog.Pair, _ int) { m.syncs(to, eachAlone(ops)...) }},
+		{"one push", [4]int{3, 4, 0, 0}, func(m *gossiper, to *Peer, ops []oplog.Pair, _ int) { m.push(to, m.e.ID(), ops...) }},
+		{"pushes in order", [4]int{1, 1, 2, 1}, func(m *gossiper, to *Peer, ops []oplog.Pair, _ int) {
+			for _, o := range ops {
+				m.push(to, m.e.ID(), o)
 			}
 		}},
-		{"pushes in reverse order", [4]int{1, 1, 1, 1}, func(m *gossiper, to *Peer, raws [][]byte, _ int) {
-			for _, raw := range slices.Backward(raws) {
-				m.push(to, m.e.ID(), raw)
+		{"pushes in reverse order", [4]int{1, 1, 1, 1}, func(m *gossiper, to *Peer, ops []oplog.Pair, _ int) {
+			for _, o := range slices.Backward(ops) {
+				m.push(to, m.e.ID(), o)
 			}
 		}},
-		{"pushes up to the bad op", [4]int{1, 1, 2, 1}, func(m *gossiper, to *Peer, raws [][]byte, bad int) { m.push(to, m.e.ID(), raws[:bad+1]...) }},
-		{"one gossip", [4]int{3, 4, 0, 0}, func(m *gossiper, _ *Peer, raws [][]byte, _ int) { m.publish(m.payload(protocol.Gossip{Ops: raws})) }},
-		{"gossip of one op a payload", [4]int{1, 1, 2, 1}, func(m *gossiper, _ *Peer, raws [][]byte, _ int) {
-			for _, raw := range raws {
-				m.publish(m.payload(protocol.Gossip{Ops: [][]byte{raw}}))
+		{"pushes up to the bad op", [4]int{}, func(m *gossiper, to *Peer, ops []oplog.Pair, bad int) { m.push(to, m.e.ID(), ops[:bad+1]...) }},
+		{"one gossip", [4]int{3, 4, 0, 0}, func(m *gossiper, _ *Peer, ops []oplog.Pair, _ int) { m.publish(m.payload(protocol.Gossip{Ops: ops})) }},
+		{"gossip of one op a payload", [4]int{1, 1, 2, 1}, func(m *gossiper, _ *Peer, ops []oplog.Pair, _ int) {
+			for _, o := range ops {
+				m.publish(m.payload(protocol.Gossip{Ops: []oplog.Pair{o}}))
 			}
 		}},
 	} {
@@ -129,10 +130,10 @@ func TestBadSignatureEverywhere(t *testing.T) {
 				pass(2 * time.Second)
 				n.Settle()
 				before, _ := boardOf(t, alice)
-				raws := m.chain(c.strand, c.ops, 100)
-				way.bring(m, alice, raws, slices.Index([]byte(c.ops), 'B'))
+				ops := m.chain(c.strand, c.ops, 100)
+				way.bring(m, alice, ops, slices.Index([]byte(c.ops), 'B'))
 				n.same(t, c.name, before+way.want[i], alice, bob, carol)
-				m.push(bob, m.e.ID(), raws...) // whole, at last
+				m.syncs(bob, ops) // whole, at last, by what takes each for itself
 				_ = m.host.Close()
 				n.same(t, c.name+", then whole to another", before+c.whole, alice, bob, carol)
 			}
@@ -228,10 +229,10 @@ func TestBadSignatureUnvouched(t *testing.T) {
 			for range 5 { // beyond what one may publish that is invalid
 				bad := m.chain(oplog.Content, "B", 100)[0]
 				names := m.article(m.key, what, func(d *oplog.Draft) {
-					d.Seq, d.Prev, d.Parents = 1, oplog.IDOf(bad), []keys.Digest{oplog.IDOf(bad)}
+					d.Seq, d.Prev, d.Parents = 1, oplog.IDOf(bad.Envelope), []keys.Digest{oplog.IDOf(bad.Envelope)}
 					spoil(d)
 				})
-				m.push(alice, m.e.ID(), bad, names.Bytes())
+				m.push(alice, m.e.ID(), bad, names.Pair())
 				pass(time.Second)
 			}
 			_ = m.host.Close()
@@ -257,9 +258,9 @@ func TestBadSignatureFarApart(t *testing.T) {
 			other.e = m.e
 			before, _ := boardOf(t, alice)
 			chain := m.chain(oplog.Content, "BG", 100)
-			bad := oplog.IDOf(chain[0])
+			bad := oplog.IDOf(chain[0].Envelope)
 			last := keys.Digest{}
-			var others [][]byte
+			var others []oplog.Pair
 			for i := range 6 {
 				o := other.article(other.key, what, func(d *oplog.Draft) {
 					d.Seq, d.Prev, d.Parents, d.Body, d.Seal = uint64(i), last, nil, random(200<<10), nil
@@ -270,13 +271,13 @@ func TestBadSignatureFarApart(t *testing.T) {
 						d.Parents = []keys.Digest{bad}
 					}
 				})
-				others, last = append(others, o.Bytes()), o.ID()
+				others, last = append(others, o.Pair()), o.ID()
 			}
 			if onIt {
 				m.push(alice, m.e.ID(), chain...)
 			}
-			for _, raw := range others {
-				other.push(alice, m.e.ID(), raw)
+			for _, o := range others {
+				other.push(alice, m.e.ID(), o)
 			}
 			if !onIt { // what names the bad op builds on all of the others
 				names := m.article(m.key, what, func(d *oplog.Draft) {
@@ -284,7 +285,7 @@ func TestBadSignatureFarApart(t *testing.T) {
 					d.Parents = []keys.Digest{bad, last}
 					slices.SortFunc(d.Parents, func(a, b keys.Digest) int { return slices.Compare(a[:], b[:]) })
 				})
-				m.push(alice, m.e.ID(), chain[0], names.Bytes())
+				m.push(alice, m.e.ID(), chain[0], names.Pair())
 			}
 			_, _ = m.host.Close(), other.host.Close()
 			n.same(t, what+", at alice", before+8, alice)
@@ -309,7 +310,7 @@ func TestBadSignatureNewcomer(t *testing.T) {
 			m := n.member(i, "mallory", alice, inv.Link)
 			n.Settle()
 			before, _ := boardOf(t, alice)
-			m.push(alice, m.e.ID(), m.chain(c.strand, c.ops, 100)...)
+			m.syncs(alice, m.chain(c.strand, c.ops, 100))
 			_ = m.host.Close()
 			n.same(t, "before the newcomer", before+c.whole, alice, bob)
 			carol := n.Add("carol")

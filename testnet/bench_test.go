@@ -17,7 +17,7 @@ const (
 	mostFriendRTT = 4.2  // round trips until a friendship is alive
 	mostUnknown   = 0.2  // JOIN with an unknown iid beside a signature check
 	mostChain     = 0.05 // ParseChain beside its signatures
-	mostKeys      = 1    // keys of the store for one operation
+	mostKeys      = 2    // keys of the store for one operation: envelope and body
 )
 
 // figure is a line of the summary.

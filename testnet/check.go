@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"pttnode/entity"
+	"pttnode/entity/chain"
 	"pttnode/invite"
 	"pttnode/keys"
 	"pttnode/node"
@@ -150,12 +151,12 @@ func admits(o oplog.Op) (who admitted, ref [16]byte) {
 	switch o.Type() {
 	case entity.TypeAdmit:
 		var a entity.Admit
-		if err := keys.Unmarshal(o.Body(), &a); err == nil && a.Ref != nil {
+		if err := keys.Unmarshal(o.Control(), &a); err == nil && a.Ref != nil {
 			return admitted{user: a.Party.User}, *a.Ref
 		}
 	case entity.TypeDeviceAdd:
-		var a entity.DeviceAdd
-		if err := keys.Unmarshal(o.Body(), &a); err == nil {
+		var a chain.DeviceAdd
+		if err := keys.Unmarshal(o.Control(), &a); err == nil {
 			return admitted{device: a.Device}, a.Ref
 		}
 	}

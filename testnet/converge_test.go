@@ -14,6 +14,7 @@ import (
 
 	"pttnode/keys"
 	"pttnode/node"
+	"pttnode/oplog"
 	"pttnode/protocol"
 )
 
@@ -169,10 +170,10 @@ func (m *member) serve(s network.Stream) {
 	if err != nil || protocol.DecodeSync(payload, &v) != nil {
 		return
 	}
-	f := protocol.Ops{Ops: [][]byte{}}
+	f := protocol.Ops{Ops: []oplog.Pair{}}
 	m.mu.Lock()
 	for _, o := range m.e.Log().Lacks(v.Heads) {
-		f.Ops = append(f.Ops, o.Bytes())
+		f.Ops = append(f.Ops, o.Pair())
 	}
 	m.mu.Unlock()
 	say(protocol.SyncOps, f)

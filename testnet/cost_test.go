@@ -120,7 +120,7 @@ func keysPerOp(t *testing.T) (article, admit int) {
 				for key := range b {
 					kinds[key[:strings.Index(key[1:]+"/", "/")+1]]++
 				}
-				for _, k := range []string{"/o", "/e", "/i", "/u", "/a", "/k", "/p", "/r", "/n", "/v"} {
+				for _, k := range []string{"/o", "/b", "/c", "/e", "/i", "/u", "/a", "/k", "/p", "/r", "/n", "/v"} {
 					delete(kinds, k)
 				}
 				if len(kinds) > 0 {

@@ -143,7 +143,7 @@ func (g *gossiper) payload(msg protocol.Gossip) []byte {
 func (g *gossiper) ops(ops ...oplog.Op) []byte {
 	var msg protocol.Gossip
 	for _, o := range ops {
-		msg.Ops = append(msg.Ops, o.Bytes())
+		msg.Ops = append(msg.Ops, o.Pair())
 	}
 	return g.payload(msg)
 }
@@ -298,23 +298,33 @@ func TestAttackG2(t *testing.T) {
 		"too long":  func(*gossiper) []byte { return random(protocol.MaxGossipPayload + 1) },
 		"empty":     func(m *gossiper) []byte { return m.payload(protocol.Gossip{}) },
 		"ops and heads": func(m *gossiper) []byte {
-			return m.payload(protocol.Gossip{Ops: [][]byte{random(10)}, Heads: oplog.Vector{{ID: keys.Digest{1}}}})
+			return m.payload(protocol.Gossip{Ops: []oplog.Pair{{Envelope: random(10)}}, Heads: oplog.Vector{{ID: keys.Digest{1}}}})
 		},
-		"no op":    func(m *gossiper) []byte { return m.payload(protocol.Gossip{Ops: [][]byte{random(300)}}) },
+		"no op": func(m *gossiper) []byte {
+			return m.payload(protocol.Gossip{Ops: []oplog.Pair{{Envelope: random(300)}}})
+		},
 		"not CBOR": func(m *gossiper) []byte { return m.seal(m.e.ID(), m.epoch, random(40)) },
 		"another epoch": func(m *gossiper) []byte {
-			return m.seal(m.e.ID(), keys.Digest{7}, keys.Marshal(protocol.Gossip{Ops: [][]byte{m.writes("x").Bytes()}}))
+			return m.seal(m.e.ID(), keys.Digest{7}, keys.Marshal(protocol.Gossip{Ops: []oplog.Pair{m.writes("x").Pair()}}))
 		},
 		"another entity": func(m *gossiper) []byte {
-			return m.seal(keys.Digest{7}, m.epoch, keys.Marshal(protocol.Gossip{Ops: [][]byte{m.writes("x").Bytes()}}))
+			return m.seal(keys.Digest{7}, m.epoch, keys.Marshal(protocol.Gossip{Ops: []oplog.Pair{m.writes("x").Pair()}}))
 		},
 		"an op of another entity": func(m *gossiper) []byte {
 			return m.ops(m.article(m.key, "x", func(d *oplog.Draft) { d.Entity = keys.Hash("x", random(8)) }))
 		},
 		"a bad signature among good ops": func(m *gossiper) []byte {
-			good, bad := m.writes("good"), slices.Clone(m.article(m.key, fmt.Sprintf("%x", random(4)), nil).Bytes())
-			bad[len(bad)-1] ^= 1
-			return m.payload(protocol.Gossip{Ops: [][]byte{good.Bytes(), bad}})
+			bad := badlySigned(m.article(m.key, fmt.Sprintf("%x", random(4)), nil))
+			return m.payload(protocol.Gossip{Ops: []oplog.Pair{m.writes("good").Pair(), bad}})
+		},
+		"an op without its body among good ops": func(m *gossiper) []byte {
+			without := m.article(m.key, fmt.Sprintf("%x", random(4)), nil).WithoutBody()
+			return m.ops(m.writes("good"), without)
+		},
+		"an op with another's body": func(m *gossiper) []byte {
+			p := m.article(m.key, fmt.Sprintf("%x", random(4)), nil).Pair()
+			p.Body = random(len(p.Body))
+			return m.payload(protocol.Gossip{Ops: []oplog.Pair{p}})
 		},
 		"an op without the right": func(m *gossiper) []byte {
 			o, err := oplog.Sign(m.key, oplog.Draft{
@@ -726,7 +736,7 @@ func TestGossipInOrder(t *testing.T) {
 				mu.Unlock()
 			}
 		})
-		quiet.push(n.Peers[0], quiet.e.ID(), quiet.article(quiet.key, "by who does not gossip", nil).Bytes())
+		quiet.push(n.Peers[0], quiet.e.ID(), quiet.article(quiet.key, "by who does not gossip", nil).Pair())
 		n.Until(time.Second, "his article at bob", func() bool { return len(titles(bob, "dev")) == count+1 })
 		pass(time.Second)
 		mu.Lock()

@@ -213,7 +213,7 @@ func TestRangesRepair(t *testing.T) {
 						return
 					}
 				}
-				say(protocol.SyncOps, protocol.Ops{Ops: [][]byte{}})
+				say(protocol.SyncOps, protocol.Ops{Ops: []oplog.Pair{}})
 			case protocol.SyncRanges:
 				ranges.Add(1)
 				var f protocol.Ranges
@@ -222,7 +222,7 @@ func TestRangesRepair(t *testing.T) {
 					return
 				}
 				say(protocol.SyncRanges, protocol.Ranges{})
-				say(protocol.SyncOps, protocol.Ops{Ops: [][]byte{hidden.Bytes()}})
+				say(protocol.SyncOps, protocol.Ops{Ops: []oplog.Pair{hidden.Pair()}})
 				_, _, _ = w.frame()
 			}
 		})

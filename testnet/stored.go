@@ -14,6 +14,7 @@ import (
 	"pttnode/invite"
 	"pttnode/keys"
 	"pttnode/oplog"
+	"pttnode/oplog/oplogtest"
 )
 
 // stored is what a peer's store holds.
@@ -27,12 +28,9 @@ type stored struct {
 // stored reads a peer's store as a restart would.
 func (p *Peer) stored(signatures bool) (*stored, error) {
 	ctx := context.Background()
-	logs, newer, err := oplog.Load(ctx, p.Store)
+	logs, err := oplog.Load(ctx, p.Store, oplogtest.FromStore(ctx, p.Store))
 	if err != nil {
 		return nil, err
-	}
-	if newer > 0 {
-		return nil, fmt.Errorf("%d operations of a newer version", newer)
 	}
 	s := &stored{peer: p, user: p.User(), entities: make(map[keys.Digest]*entity.Entity)}
 	for id, log := range logs {
@@ -78,37 +76,25 @@ func unsealed[T any](p *Peer, key string, value []byte) (record T, err error) {
 	return record, keys.Unmarshal(plain, &record)
 }
 
-// authentic checks that whoever gets a stored log whole believes all of it, and the stubs
-// in it by the lists that are stored.
+// authentic checks that whoever gets a stored log whole believes all of it, with the bodies
+// that are there.
 func (s *stored) authentic() error {
 	for id, e := range s.entities {
-		unsure, stubs := make(map[keys.Digest]oplog.Op), make(map[keys.Digest]oplog.Op)
-		for _, drop := range e.Drops() {
-			list, ok := e.Log().Dropped(drop.Checkpoint)
-			if !ok {
-				continue
-			}
-			ops, err := list.Ops(id)
-			if err := errors.Join(err, e.TakeDropped(list, nil)); err != nil {
-				return err
-			}
-			for _, o := range ops {
-				unsure[o.ID()] = o
-			}
-		}
-		for o := range e.Log().All(oplog.Content) {
-			if !o.Bare() {
-				oplog.Vouch(o, unsure, stubs)
-			}
-		}
-		var raws [][]byte
+		var pairs []oplog.Pair
 		for _, strand := range []oplog.Strand{oplog.Control, oplog.Content} {
 			for o := range e.Log().All(strand) {
-				raws = append(raws, o.Entry())
+				whole, err := e.Log().Whole(o)
+				if err != nil {
+					return err
+				}
+				if whole.Size() > 0 && o.Here() != (whole.Body() != nil) {
+					return fmt.Errorf("the body of %v of %v is here: %t", o.ID(), id, o.Here())
+				}
+				pairs = append(pairs, whole.Pair())
 			}
 		}
-		if got := len(oplog.ParseBatch(oplog.HashAll(raws), stubs)); got != len(raws) {
-			return fmt.Errorf("of %d operations of %v %d are authentic", len(raws), id, got)
+		if got := len(oplog.ParseBatch(oplog.HashAll(pairs))); got != len(pairs) {
+			return fmt.Errorf("of %d operations of %v %d are authentic", len(pairs), id, got)
 		}
 	}
 	return nil

@@ -18,6 +18,26 @@ type Traffic struct {
 type tally struct {
 	mu     sync.Mutex
 	served map[libprotocol.ID]*Traffic
+	tamper func(network.Stream) network.Stream
+}
+
+// Tamper has the node serve what f makes of each incoming stream, from now on, so that it
+// says what no honest node does; a stream of which f makes nil is reset. A nil f ends it.
+func (p *Peer) Tamper(f func(network.Stream) network.Stream) {
+	p.tally.mu.Lock()
+	p.tally.tamper = f
+	p.tally.mu.Unlock()
+}
+
+// tampered is what the node serves in place of a stream, nil for nothing.
+func (t *tally) tampered(s network.Stream) network.Stream {
+	t.mu.Lock()
+	f := t.tamper
+	t.mu.Unlock()
+	if f == nil {
+		return s
+	}
+	return f(s)
 }
 
 // Served returns what the peer served in a protocol since it was added.
@@ -53,7 +73,12 @@ type counting struct {
 func (c counting) SetStreamHandler(id libprotocol.ID, h network.StreamHandler) {
 	c.Host.SetStreamHandler(id, func(s network.Stream) {
 		c.tally.add(id, 1, 0, 0)
-		h(countedStream{s, id, c.tally})
+		to := c.tally.tampered(s)
+		if to == nil {
+			_ = s.Reset()
+			return
+		}
+		h(countedStream{to, id, c.tally})
 	})
 }
 

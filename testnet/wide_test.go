@@ -14,7 +14,7 @@ import (
 
 // control makes control operations of a type that nobody knows, which any member may
 // write; each names what parents says, or the one before it.
-func (m *member) control(count int, parents []keys.Digest) (raws [][]byte) {
+func (m *member) control(count int, parents []keys.Digest) (pairs []oplog.Pair) {
 	m.t.Helper()
 	var seq uint64
 	var prev keys.Digest
@@ -36,20 +36,20 @@ func (m *member) control(count int, parents []keys.Digest) (raws [][]byte) {
 			m.t.Fatal(err)
 		}
 		seq, prev = seq+1, o.ID()
-		raws = append(raws, o.Bytes())
+		pairs = append(pairs, o.Pair())
 	}
-	return raws
+	return pairs
 }
 
 // pushAll pushes operations in as many frames as it takes.
-func (m *member) pushAll(to *Peer, raws [][]byte) {
-	for len(raws) > 0 {
-		n := min(len(raws), 1000)
+func (m *member) pushAll(to *Peer, pairs []oplog.Pair) {
+	for len(pairs) > 0 {
+		n := min(len(pairs), 1000)
 		w := m.mustOpen(to, protocol.SyncID)
-		_, _ = w.Write(protocol.Frame(uint8(protocol.SyncPush), keys.Marshal(protocol.Push{Entity: m.e.ID(), Ops: raws[:n]})))
+		_, _ = w.Write(protocol.Frame(uint8(protocol.SyncPush), keys.Marshal(protocol.Push{Entity: m.e.ID(), Ops: pairs[:n]})))
 		_, _, _ = w.frame() // it ends, whichever way
 		_ = w.Reset()
-		raws = raws[n:]
+		pairs = pairs[n:]
 	}
 }
 
@@ -102,10 +102,10 @@ func TestAttackBesideAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, alice, m := aliceAndMallory(t)
 		n.Unchecked()
-		raws := m.control(entity.MaxOpen, nil)
-		m.pushAll(alice, raws)
+		ops := m.control(entity.MaxOpen, nil)
+		m.pushAll(alice, ops)
 		n.Until(time.Minute, "a checkpoint", func() bool { return finalOf(t, alice, "dev") == 1 })
-		last, err := oplog.Parse(raws[len(raws)-1])
+		last, err := oplog.Parse(ops[len(ops)-1].Envelope)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +118,7 @@ func TestAttackBesideAgain(t *testing.T) {
 			if last, err = oplog.Sign(m.key, d); err != nil {
 				t.Fatal(err)
 			}
-			m.pushAll(alice, [][]byte{last.Bytes()})
+			m.pushAll(alice, []oplog.Pair{last.Pair()})
 		}
 		write()
 		n.Until(time.Minute, "a checkpoint that keeps it", func() bool { return finalOf(t, alice, "dev") == 2 })

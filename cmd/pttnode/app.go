@@ -15,6 +15,8 @@ import (
 	"golang.org/x/term"
 
 	"pttnode/api"
+	"pttnode/entity"
+	"pttnode/invite"
 	"pttnode/node"
 )
 
@@ -55,11 +57,18 @@ func wantsJSON(args []string) bool {
 
 // deviceLinkIn finds a device link in an argument, where it must never be: other
 // users of the computer see arguments, and the shell keeps them.
-var deviceLinkIn = regexp.MustCompile("(?i)pttnode:d(evice)?/[a-z2-7]{4}")
+var deviceLinkIn = regexp.MustCompile("(?i)pttnode:/*d(evice)?/[a-z2-7]{4}")
+
+// holdsDeviceLink reports whether arg is a device link in any form that is read as
+// one, or has the beginning of one.
+func holdsDeviceLink(arg string) bool {
+	l, err := invite.Parse(arg)
+	return err == nil && l.Kind == entity.Me || deviceLinkIn.MatchString(arg)
+}
 
 // run runs the command and returns its exit code.
 func (a *app) run(ctx context.Context) int {
-	if slices.ContainsFunc(a.args, deviceLinkIn.MatchString) {
+	if slices.ContainsFunc(a.args, holdsDeviceLink) {
 		p := api.NewProblem("device_link_here") // before an error can repeat it
 		a.report(p)
 		return p.Exit

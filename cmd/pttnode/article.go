@@ -189,11 +189,27 @@ func (a *app) sayArticles(board string, all []node.ArticleView) {
 func listTitle(v node.ArticleView) string {
 	switch v.State {
 	case "unreadable":
+		if v.Lack == "not_here" {
+			return "(text not here yet)"
+		}
 		return "(cannot be read here)"
 	case "deleted":
 		return "(deleted by " + field(v.DeletedBy) + ")"
 	}
 	return articleTitle(v)
+}
+
+// lacks says why a text cannot be shown, and what becomes of it.
+func lacks(why string) string {
+	switch why {
+	case "not_here":
+		return "The text of this article has not come yet: the members who have it are asked\nas soon as they are connected.\n"
+	case "no_key":
+		return "This article cannot be read here: it is from before you may read, or its key\nis still missing.\n"
+	case "malformed":
+		return "This article cannot be read by anybody: its author sealed what is no article.\n"
+	}
+	return "The store on this disk did not give the text of this article: see the log.\n"
 }
 
 // score is a score as boards have always had it: 爆 from a hundred pushes, X1 for ten
@@ -220,7 +236,7 @@ func (a *app) sayArticle(v node.ArticleView) {
 	a.say("\n\n")
 	switch v.State {
 	case "unreadable":
-		a.talk("This article cannot be read here: it is from before you may read, or its key\nis still missing.\n")
+		a.talk("%s", lacks(v.Lack))
 	case "deleted":
 		return
 	}

@@ -95,8 +95,13 @@ func (a *app) sayComments(all []node.CommentView) {
 	}
 	for _, c := range all {
 		text := strings.TrimSuffix(string(paragraphs(c.Text)), "\n")
-		if c.State == "deleted" {
+		switch {
+		case c.State == "deleted":
 			text = "(deleted by " + field(c.DeletedBy) + ")"
+		case c.Lack == "not_here":
+			text = "(text not here yet)"
+		case c.State == "unreadable":
+			text = "(cannot be read here)"
 		}
 		left := fmt.Sprintf("%*d  %s  %s  %s  ", no, c.No, cells.FillRight(marks[c.Type], 2), cells.FillRight(field(c.Author), author),
 			c.At.Local().Format("01/02 15:04"))

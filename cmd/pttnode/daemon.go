@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"runtime/debug"
 
 	"pttnode/api"
 	"pttnode/node"
@@ -28,9 +26,6 @@ type ready struct {
 // The end goes in an order that down relies on: no new connection, the node, its
 // store and lock, then the answer to who asked.
 func serve(ctx context.Context, home *node.Home, opt node.StartOptions, isReady func(*node.Node, ready)) (err error) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(node.GCPercent)
-	}
 	n, err := node.Start(ctx, home, opt)
 	if err != nil {
 		return fmt.Errorf("start the node: %w", err)

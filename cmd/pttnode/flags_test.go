@@ -55,6 +55,13 @@ func runWith(t *testing.T, in string, args ...string) (code int, stdout, stderr 
 // deviceLink is the beginning of one, which is as secret as all of it.
 const deviceLink = "pttnode:device/aebqaallau3i5j5rq3x3h7qlrk4lrcgry5v3"
 
+// Whole links, of one use and of two: with them no mistake is found but where they are.
+const (
+	wholeDeviceLink = "pttnode:device/aeaqaalkaaaaabifaucqkbifaucqkbifaucqkbikbifaucqkbifaucqkbifaucqkrkeohxlubhyzl7ks3mwtzos5olfgocn7dwkbeg7toseadnapn5obxksuhm"
+	friendLink      = "pttnode:friend/aebqaalkaaaaabifaucqkbifaucqkbifaucqkbikbifaucqkbifaucqkbifaucqkrkeohxlubhyzl7ks3mwtzos5olfgocn7dwkbeg7toseadnapn5oj7rthv4"
+	friendLinkOfTwo = "pttnode:friend/aebqaatkaaaaabifaucqkbifaucqkbifaucqkbikbifaucqkbifaucqkbifaucqkrkeohxlubhyzl7ks3mwtzos5olfgocn7dwkbeg7toseadnapn5obgslmui"
+)
+
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -107,6 +114,11 @@ func TestUsage(t *testing.T) {
 		{"join pttnode:friend/aebq", "link_incomplete", 7},
 		{"join " + deviceLink, "device_link_here", 7},
 		{"join PTTNODE:D/AEBQ", "device_link_here", 7},
+		{"join " + strings.Replace(deviceLink, ":", "://", 1), "device_link_here", 7},
+		{"init --device " + wholeDeviceLink, "device_link_here", 7},
+		{"init --device " + strings.NewReplacer(":", "%3A", "/", "%2F").Replace(wholeDeviceLink), "device_link_here", 7},
+		{"join (" + strings.Replace(wholeDeviceLink, ":", "：", 1) + ")", "device_link_here", 7},
+		{"join " + friendLink + "," + friendLinkOfTwo, "link_several", 7},
 		{"join -y " + deviceLink[:20], "device_link_here", 7},
 		{"join --file " + deviceLink, "device_link_here", 7},
 		{"completion", "usage", 2},
@@ -132,7 +144,7 @@ func TestUsage(t *testing.T) {
 			if stdout != "" {
 				t.Errorf("pttnode %s%s: stdout %q, want nothing", c.args, mode, stdout)
 			}
-			if strings.Contains(stderr, deviceLink[15:19]) {
+			if strings.Contains(stderr, deviceLink[15:19]) || strings.Contains(stderr, wholeDeviceLink[30:40]) {
 				t.Errorf("pttnode %s%s repeats the link: %s", c.args, mode, stderr)
 			}
 			lines := strings.Split(strings.TrimSuffix(stderr, "\n"), "\n")
@@ -168,6 +180,14 @@ func TestLinkFromFileIsChecked(t *testing.T) {
 	}
 	if exit, _, stderr := runWith(t, strings.Repeat("x", maxLinkText+1), "join", "-y", "-"); exit != api.ExitUsage || !strings.Contains(stderr, "too_long") {
 		t.Errorf("a long text on stdin: %d %s", exit, stderr)
+	}
+}
+
+// TestLinkBesideWords: the words beside a link make it no device link.
+func TestLinkBesideWords(t *testing.T) {
+	t.Parallel()
+	if err := checkLink("Get pttnode: do it now. Then open " + friendLink); err != nil {
+		t.Errorf("a friend's link in a sentence: %v", err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pttnode/api"
+	"pttnode/entity"
 	"pttnode/invite"
 	"pttnode/node"
 )
@@ -81,10 +82,10 @@ func (a *app) linkText(cmd *cobra.Command, file string, args []string) (string, 
 
 // checkLink reads a link without a node: a typing mistake needs none.
 func checkLink(text string) error {
-	if isDeviceLink(text) {
+	l, err := invite.Parse(text)
+	if err == nil && l.Kind == entity.Me || err != nil && isDeviceLink(text) {
 		return api.NewProblem("device_link_here")
 	}
-	_, err := invite.Parse(text)
 	for _, c := range []struct {
 		err  error
 		code string
@@ -93,6 +94,7 @@ func checkLink(text string) error {
 		{invite.ErrIncomplete, "link_incomplete"},
 		{invite.ErrNewer, "link_newer"},
 		{invite.ErrKind, "link_kind"},
+		{invite.ErrSeveral, "link_several"},
 	} {
 		if errors.Is(err, c.err) {
 			return api.NewProblem(c.code)
@@ -101,8 +103,8 @@ func checkLink(text string) error {
 	return err
 }
 
-// isDeviceLink recognises a device link, also one that is cut or mistyped: what
-// there is of it is in the shell's history all the same.
+// isDeviceLink recognises a device link that is cut or mistyped: what there is of it
+// is in the shell's history all the same.
 func isDeviceLink(text string) bool {
 	s := strings.ToLower(strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) {
@@ -111,7 +113,7 @@ func isDeviceLink(text string) bool {
 		return r
 	}, text))
 	_, after, ok := strings.Cut(s, "pttnode:")
-	return ok && strings.HasPrefix(after, "d")
+	return ok && strings.HasPrefix(strings.TrimLeft(after, "/"), "d")
 }
 
 // join asks, opens the link and waits for the answer.

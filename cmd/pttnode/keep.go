@@ -9,7 +9,7 @@ import (
 )
 
 // version is that of the next release.
-const version = "0.1.0"
+const version = "0.2.0"
 
 func (a *app) pathsCommand() *cobra.Command {
 	return &cobra.Command{

@@ -62,6 +62,7 @@ func (a *app) sayView(v node.EntityView) {
 	}
 	a.say("metadata  %s\n", string(b))
 	a.sayFinal(v.Final)
+	a.sayBodies(v.Bodies)
 	a.say("\n")
 	a.sayMembers(v.Members)
 }
@@ -79,14 +80,17 @@ func (a *app) sayFinal(f *node.FinalView) {
 	if f.Waiting > 0 {
 		a.say("waiting   %d entries count from the next checkpoint on\n", f.Waiting)
 	}
-	if f.Dropped > 0 {
-		a.say("dropped   %d entries that were deleted or replaced: their text is not kept any more\n", f.Dropped)
-	}
-	if len(f.False) > 0 {
-		a.say("ALARM     an owner's checkpoint hides what nobody deleted: %s\n", digests(f.False))
-	}
 	if len(f.Rivals) > 0 {
 		a.say("ALARM     other checkpoints contradict it, signed with an owner's key: %s\n", digests(f.Rivals))
+	}
+}
+
+func (a *app) sayBodies(b node.BodiesView) {
+	if b.Missing > 0 {
+		a.say("missing   the text of %d entries, which members are asked for\n", b.Missing)
+	}
+	if b.LetGo > 0 {
+		a.say("let go    the text of %d entries that were deleted or replaced\n", b.LetGo)
 	}
 }
 

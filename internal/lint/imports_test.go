@@ -20,15 +20,18 @@ type layer struct {
 // layers is the table, from the floor up. A package that is not here, nor a
 // helper of one that is, nor below internal/, has no place yet: draw it first.
 var layers = map[string]layer{
-	"keys":        {pure: true},
-	"oplog":       {pure: true, mayImport: []string{"keys"}},
-	"entity":      {pure: true, mayImport: []string{"keys", "oplog"}},
-	"invite":      {pure: true, mayImport: []string{"keys", "oplog", "entity"}},
-	"protocol":    {pure: true, mayImport: []string{"keys", "oplog", "entity", "invite"}},
-	"node":        {libp2p: true, mayImport: []string{"keys", "oplog", "entity", "invite", "protocol"}},
-	"api":         {mayImport: []string{"keys", "entity", "invite", "node"}},
-	"testnet":     {libp2p: true, testOnly: true, mayImport: []string{"keys", "oplog", "entity", "invite", "protocol", "node"}},
-	"cmd/pttnode": {mayImport: []string{"keys", "oplog", "entity", "invite", "protocol", "node", "api"}},
+	"keys":         {pure: true},
+	"oplog":        {pure: true, mayImport: []string{"keys"}},
+	"entity/chain": {pure: true, mayImport: []string{"keys", "oplog"}},
+	"entity":       {pure: true, mayImport: []string{"keys", "oplog", "entity/chain"}},
+	"entity/board": {pure: true, mayImport: []string{"keys", "oplog", "entity"}},
+	"entity/me":    {pure: true, mayImport: []string{"keys", "oplog", "entity"}},
+	"invite":       {pure: true, mayImport: []string{"keys", "oplog", "entity"}},
+	"protocol":     {pure: true, mayImport: []string{"keys", "oplog", "entity/chain", "entity", "invite"}},
+	"node":         {libp2p: true, mayImport: []string{"keys", "oplog", "entity/chain", "entity", "entity/board", "entity/me", "invite", "protocol"}},
+	"api":          {mayImport: []string{"keys", "entity", "invite", "node"}},
+	"testnet":      {libp2p: true, testOnly: true, mayImport: []string{"keys", "oplog", "entity/chain", "entity", "entity/board", "entity/me", "invite", "protocol", "node"}},
+	"cmd/pttnode":  {mayImport: []string{"keys", "oplog", "entity", "invite", "protocol", "node", "api"}},
 }
 
 // impure are what a pure package does not import, with everything below them.
@@ -160,8 +163,8 @@ func TestLayersHaveNoCycle(t *testing.T) {
 	for name := range layers {
 		walk(name, nil)
 	}
-	if depth["keys"] != 0 || depth["node"] != 5 {
-		t.Errorf("depth of keys %d, of node %d, want 0 and 5", depth["keys"], depth["node"])
+	if depth["keys"] != 0 || depth["node"] != 6 {
+		t.Errorf("depth of keys %d, of node %d, want 0 and 6", depth["keys"], depth["node"])
 	}
 }
 
@@ -181,7 +184,18 @@ func TestImportRulesCanFail(t *testing.T) {
 		{path: "oplog/oplogtest", imports: []string{"pttnode/oplog", "pttnode/keys", "pttnode/keys/keystest", "os"}},
 		{path: "oplog/oplogtest", imports: []string{"pttnode/node"}, want: "oplog/oplogtest imports node, but may import only [oplog keys]"},
 		{path: "oplog/oplogtest", imports: []string{"pttnode/node/nodetest"}, want: "oplog/oplogtest imports node/nodetest, but may import only [oplog keys]"},
-		{path: "entity", imports: []string{"pttnode/invite"}, want: "entity imports invite, but may import only [keys oplog]"},
+		{path: "entity", imports: []string{"pttnode/entity/chain"}},
+		{path: "entity/chain", imports: []string{"pttnode/entity"}, want: "entity/chain imports entity, but may import only [keys oplog]"},
+		{path: "entity/chain", imports: []string{"os"}, want: "entity/chain imports os, but is pure"},
+		{path: "entity", imports: []string{"pttnode/invite"}, want: "entity imports invite, but may import only [keys oplog entity/chain]"},
+		{path: "entity", imports: []string{"pttnode/entity/board"}, want: "entity imports entity/board, but may import only [keys oplog entity/chain]"},
+		{path: "entity/board", imports: []string{"errors", "pttnode/keys", "pttnode/oplog", "pttnode/entity"}},
+		{path: "entity/board", imports: []string{"pttnode/entity/me"}, want: "entity/board imports entity/me, but may import only [keys oplog entity]"},
+		{path: "entity/me", imports: []string{"pttnode/invite"}, want: "entity/me imports invite, but may import only [keys oplog entity]"},
+		{path: "entity/me", imports: []string{"os"}, want: "entity/me imports os, but is pure"},
+		{path: "entity/entitytest", imports: []string{"pttnode/keys", "pttnode/oplog", "pttnode/oplog/oplogtest", "pttnode/entity", "runtime"}},
+		{path: "entity/entitytest", imports: []string{"pttnode/entity/board"}, want: "entity/entitytest imports entity/board, but may import only [entity keys oplog entity/chain]"},
+		{path: "entity/board", imports: []string{"pttnode/entity/entitytest"}, want: "entity/board imports entity/entitytest, but that is for tests only"},
 		{path: "invite", imports: []string{"net/url", "net/netip"}},
 		{path: "invite", imports: []string{"pttnode/protocol"}, want: "invite imports protocol, but may import only [keys oplog entity]"},
 		{path: "protocol", imports: []string{"time", "pttnode/keys", "pttnode/oplog", "pttnode/entity", "pttnode/invite"}},
@@ -195,15 +209,15 @@ func TestImportRulesCanFail(t *testing.T) {
 		{path: "oplog", imports: []string{"math/rand/v2"}, want: "oplog imports math/rand/v2, but is pure"},
 		{path: "keys", deps: []string{"fmt", "github.com/libp2p/go-libp2p/core/crypto"}, want: "keys depends on github.com/libp2p/go-libp2p/core/crypto, but is pure"},
 		{path: "node", imports: []string{"os", "github.com/libp2p/go-libp2p", "pttnode/protocol"}},
-		{path: "node", imports: []string{"pttnode/api"}, want: "node imports api, but may import only [keys oplog entity invite protocol]"},
-		{path: "node", imports: []string{"pttnode/testnet"}, want: "node imports testnet, but may import only [keys oplog entity invite protocol]"},
+		{path: "node", imports: []string{"pttnode/api"}, want: "node imports api, but may import only [keys oplog entity/chain entity entity/board entity/me invite protocol]"},
+		{path: "node", imports: []string{"pttnode/testnet"}, want: "node imports testnet, but may import only [keys oplog entity/chain entity entity/board entity/me invite protocol]"},
 		{path: "node", imports: []string{"pttnode/internal/lint"}, want: "node imports internal/lint, but nothing of internal/ runs in the product"},
 		{path: "api", imports: []string{"net/http", "pttnode/keys", "pttnode/entity", "pttnode/invite", "pttnode/node"}},
 		{path: "api", imports: []string{"pttnode/oplog"}, want: "api imports oplog, but may import only [keys entity invite node]"},
 		{path: "api", imports: []string{"pttnode/protocol"}, want: "api imports protocol, but may import only [keys entity invite node]"},
 		{path: "api", imports: []string{"github.com/libp2p/go-libp2p/core/peer"}, want: "api imports github.com/libp2p/go-libp2p/core/peer, but libp2p is for node alone"},
 		{path: "testnet", imports: []string{"github.com/libp2p/go-libp2p/x/simlibp2p", "pttnode/node", "pttnode/oplog/oplogtest"}},
-		{path: "testnet", imports: []string{"pttnode/api"}, want: "testnet imports api, but may import only [keys oplog entity invite protocol node]"},
+		{path: "testnet", imports: []string{"pttnode/api"}, want: "testnet imports api, but may import only [keys oplog entity/chain entity entity/board entity/me invite protocol node]"},
 		{path: "cmd/pttnode", imports: []string{"os", "pttnode/api", "pttnode/node"}},
 		{path: "cmd/pttnode", imports: []string{"pttnode/testnet"}, want: "cmd/pttnode imports testnet, but may import only [keys oplog entity invite protocol node api]"},
 		{path: "cmd/pttnode", imports: []string{"github.com/libp2p/go-libp2p"}, want: "cmd/pttnode imports github.com/libp2p/go-libp2p, but libp2p is for node alone"},

@@ -31,10 +31,13 @@ var sourceRules = map[string]func(*token.FileSet, source, *ast.File) []string{
 	"compare": checkCompare,
 }
 
-// checkPure: what happens in protocol and entity depends on nothing but what they
-// are given, so they read no clock and start no goroutine.
+// timeless are the packages in which what happens depends on nothing but what they are
+// given: they read no clock and start no goroutine.
+var timeless = []string{"entity", "entity/chain", "entity/board", "entity/me", "protocol"}
+
+// checkPure keeps them so.
 func checkPure(fset *token.FileSet, s source, tree *ast.File) (faults []string) {
-	if s.dir() != "protocol" && s.dir() != "entity" || s.isTest() {
+	if !slices.Contains(timeless, s.dir()) || s.isTest() {
 		return nil
 	}
 	fault := func(n ast.Node, what string) {
@@ -187,6 +190,9 @@ func TestSourceRulesCanFail(t *testing.T) {
 		{"pure", "protocol/p.go", `func f() { select {} }`, "protocol/p.go:2:12: select statement, but protocol is pure"},
 		{"pure", "protocol/p_test.go", `func f() { go f() }`, ""},
 		{"pure", "node/p.go", `func f() { go f() }`, ""},
+		{"pure", "entity/board/p.go", `func f() { go f() }`, "entity/board/p.go:2:12: go statement, but entity/board is pure"},
+		{"pure", "entity/me/p.go", `import "time"; var now = time.Now`, "entity/me/p.go:2:26: time.Now, but entity/me is pure"},
+		{"pure", "entity/entitytest/p.go", `import "time"; var now = time.Now`, ""},
 		{"pure", "protocol/p.go", `type now struct{}; func (now) Now() {}; func f(time now) { time.Now() }`, ""},
 		{"sleep", "node/p_test.go", `import "time"; func f() { time.Sleep(1) }`, "node/p_test.go:2:27: time.Sleep in a test: wait for the condition, or use synctest"},
 		{"sleep", "node/p_test.go", `import x "time"; var f = x.Sleep`, "node/p_test.go:2:26: time.Sleep in a test: wait for the condition, or use synctest"},

@@ -43,7 +43,8 @@ var opName = regexp.MustCompile(`^([A-Za-z]+)([0-9]+)('*)$`)
 // goes from parents to a child; parents of the other strand count for nothing,
 // but every content op cites the genesis in auth. The first operation drawn is
 // the genesis. The prev of an operation follows from its name: the op of its
-// device one seq lower on the same side of a fork, or below the fork.
+// device one seq lower on the same side of a fork, or below the fork. The body of
+// an operation is its name; that of content is nothing that opens.
 func Draw(tb testing.TB, drawing string) *Drawing {
 	tb.Helper()
 	d := &Drawing{tb: tb, ops: map[string]oplog.Op{}, parents: map[string][]string{}}
@@ -172,7 +173,7 @@ func (d *Drawing) Ops(names string) (ops []oplog.Op) {
 func (d *Drawing) Log(names string) *oplog.Log {
 	d.tb.Helper()
 	l := oplog.NewLog(d.Entity())
-	if left := l.AppendAll(d.Ops(names)); len(left) > 0 {
+	if left := AppendAll(l, d.Ops(names)); len(left) > 0 {
 		d.tb.Fatalf("oplogtest: %s build on what is not in the log", d.Names(left))
 	}
 	return l
@@ -180,17 +181,56 @@ func (d *Drawing) Log(names string) *oplog.Log {
 
 // Names returns the names of ops, in their order.
 func (d *Drawing) Names(ops []oplog.Op) string {
+	called := make(map[keys.Digest]string, len(d.ops))
+	for name, o := range d.ops {
+		called[o.ID()] = name
+	}
 	var names []string
 	for _, o := range ops {
-		name := o.ID().String()
-		for n, drawn := range d.ops {
-			if drawn.ID() == o.ID() {
-				name = n
-			}
+		name, ok := called[o.ID()]
+		if !ok {
+			name = o.ID().String()
 		}
 		names = append(names, name)
 	}
 	return strings.Join(names, " ")
+}
+
+// AppendAll appends ops, in whatever order they come, and returns those that do not
+// fit, as they came.
+func AppendAll(l *oplog.Log, ops []oplog.Op) (left []oplog.Op) {
+	waiting := make(map[keys.Digest][]oplog.Op) // by an op that each of them lacks
+	for _, o := range ops {
+		for todo := []oplog.Op{o}; len(todo) > 0; {
+			next := todo[len(todo)-1]
+			todo = todo[:len(todo)-1]
+			if missing := l.Missing(next); len(missing) > 0 {
+				waiting[missing[0]] = append(waiting[missing[0]], next)
+			} else if _, err := l.Append(next); err == nil {
+				todo = append(todo, waiting[next.ID()]...)
+				delete(waiting, next.ID())
+			}
+		}
+	}
+	for _, o := range ops {
+		if _, ok := l.Get(o.ID()); !ok {
+			left = append(left, o)
+		}
+	}
+	return left
+}
+
+// Away returns ops as they come without their bodies. Each is authentic by itself.
+func Away(tb testing.TB, ops ...oplog.Op) (out []oplog.Op) {
+	tb.Helper()
+	for _, o := range ops {
+		bare, err := oplog.Parse(o.Envelope())
+		if err != nil {
+			tb.Fatalf("oplogtest: the envelope of %v: %v", o.ID(), err)
+		}
+		out = append(out, bare)
+	}
+	return out
 }
 
 // Compare orders ids as logs do.
