@@ -97,6 +97,7 @@ var catalogue = []Entry{
 	{"expired", "nobody answered in time", "ask for a new link", ExitRefused, http.StatusGone},
 	{"policy_changed", "the board's rules changed meanwhile", "look at them and try again: pttnode requests retry ID", ExitRefused, http.StatusConflict},
 	{"proof_too_long", "the other side's history is too long to prove", "try again later: pttnode requests retry ID", ExitRefused, http.StatusRequestEntityTooLarge},
+	{"board_too_large", "this board is larger than this device takes", "open the link on a device with more room; the owner may list you as a member: ask to be removed there", ExitRefused, http.StatusRequestEntityTooLarge},
 	{"too_many", "too many requests at once", "try again in a minute", ExitRefused, http.StatusTooManyRequests},
 	{"identity_check_failed", "the node that answered could not prove who it is", "do not try again on this network; ask for a new link", ExitCheck, http.StatusBadGateway},
 	{"code_needed", "a device is let in with the code that it shows", "type it: pttnode requests approve ID --code CODE", ExitUsage, http.StatusPreconditionRequired},

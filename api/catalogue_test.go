@@ -18,7 +18,7 @@ var promised = strings.Fields(`not_running no_identity locked socket_denied link
 	link_own link_kind link_several invite_unknown invite_expired invite_revoked invite_used_up invite_locked invite_bound
 	already_friends already_member device_link_here has_identity passphrase_needed last_owner too_many bad_config identity_check_failed not_friend_of_owner not_owner
 	board_read_only removed rejected cancelled still_pending wrong_code confirm_required not_found network disk_full
-	policy_changed proof_too_long already_device already_approved devices_offline clock_skew data_newer data_older too_long
+	policy_changed proof_too_long board_too_large already_device already_approved devices_offline clock_skew data_newer data_older too_long
 	ambiguous usage denied internal expired withdrawn failed`)
 
 func TestCatalogueHasEveryPromisedCode(t *testing.T) {

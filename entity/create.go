@@ -102,8 +102,9 @@ func ApproveJoinEntity(e *Entity, a Author, ring Keyring, how Admission) (oplog.
 // Approval is an entity as its approval brings it.
 type Approval struct {
 	Entity keys.Digest
-	Admit  keys.Digest // the op that admits us
-	Logs   [][]byte    // the control strand, parents first
+	Admit  keys.Digest   // the op that admits us
+	Heads  []keys.Digest // of the control strand, as who approved has it; none: those of Logs
+	Logs   [][]byte      // the control strand, or its beginning, parents first
 	Keys   []EpochKey
 }
 
@@ -120,38 +121,55 @@ type Wanted struct {
 // CreateJoinEntity is the standard creation of a joined entity of PIP-12, up to
 // what needs a store: it checks everything that an approval says and returns the
 // entity with its keys, or an error and nothing. Every op was signed by its
-// author and is judged by its own past; we must have been admitted by the
-// expected op, by a master; every key must match the commitment of its epoch.
+// author and is judged by its own past; the rest is CheckJoinEntity.
 func CreateJoinEntity(ap Approval, want Wanted) (*Entity, Keyring, error) {
-	refuse := func(format string, args ...any) (*Entity, Keyring, error) {
-		return nil, nil, fmt.Errorf("%w: approval for %v: %s", ErrNotAuthorized, ap.Entity, fmt.Sprintf(format, args...))
-	}
-	e, err := openLogs(ap.Entity, ap.Logs)
+	e, err := OpenStrand(ap.Entity, ap.Logs)
 	if err != nil {
 		return nil, nil, err
 	}
+	ring, err := CheckJoinEntity(e, ap, want)
+	if err != nil {
+		return nil, nil, err
+	}
+	return e, ring, nil
+}
+
+// CheckJoinEntity is CreateJoinEntity for an approval whose control strand was judged
+// op by op, and is e; ap.Logs is not looked at. We must have been admitted by the
+// expected op, by a master, in the past of the heads that the approval names; every key
+// must match the commitment of its epoch. It fails with ErrRemoved if we were removed
+// since, and with ErrEnded if the entity is over.
+func CheckJoinEntity(e *Entity, ap Approval, want Wanted) (Keyring, error) {
+	refuse := func(format string, args ...any) (Keyring, error) {
+		return nil, fmt.Errorf("%w: approval for %v: %s", ErrNotAuthorized, ap.Entity, fmt.Sprintf(format, args...))
+	}
 	s := e.State()
 	if s.Kind != want.Kind {
-		return nil, nil, fmt.Errorf("%w: a %v, want a %v", ErrKind, s.Kind, want.Kind)
+		return nil, fmt.Errorf("%w: a %v, want a %v", ErrKind, s.Kind, want.Kind)
 	}
-	for _, h := range want.Heads {
-		if _, ok := e.log.Get(h); !ok {
-			return refuse("the log lacks the head %v it was offered with", h)
-		}
+	heads := ap.Heads
+	if len(heads) == 0 {
+		heads = e.log.Heads(oplog.Control)
+	}
+	if h, ok := e.lacksOf(slices.Concat(want.Heads, heads)); ok {
+		return refuse("the log lacks the head %v it was offered with", h)
 	}
 	o, ok := e.log.Get(ap.Admit)
 	if !ok || !e.Counts(o) {
 		return refuse("its admit is not in the log")
 	}
+	if !e.Saw(heads, ap.Admit) {
+		return refuse("its admit is not among the ancestors of its heads")
+	}
 	body, _, err := decodeBody(o)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	admit, ok := body.(*Admit)
 	if !ok {
 		return refuse("its admit is not an admit")
 	}
-	me := s.Members[want.Me.ID()]
+	me, issuer := s.Members[want.Me.ID()], e.stateAt(heads, o.User()).Members[o.User()]
 	self, ok := want.Me.PartyAt(admit.Party.Head, "")
 	switch {
 	case !ok || !admit.Party.Same(self):
@@ -161,19 +179,55 @@ func CreateJoinEntity(ap Approval, want Wanted) (*Entity, Keyring, error) {
 	case (admit.Ref == nil) != (want.Ref == nil), admit.Ref != nil && *admit.Ref != *want.Ref,
 		admit.Friend != nil && !slices.Contains(want.Friends, *admit.Friend):
 		return refuse("admitted through another invite or friendship")
+	case issuer == nil || issuer.Standing != Active || issuer.Role != Master:
+		return refuse("the issuer is no master in it")
+	case me != nil && me.Standing == Removed:
+		return nil, fmt.Errorf("%w: from %v", ErrRemoved, ap.Entity)
 	case me == nil || me.Standing != Active || me.Admit != o.ID():
 		return refuse("we are no member in it")
-	case s.Members[o.User()] == nil || s.Members[o.User()].Standing != Active || s.Members[o.User()].Role != Master:
-		return refuse("the issuer is no master in it")
 	}
 	if s.Kind == Friend && (s.Founder != want.By || s.Other(s.Founder) != want.Me.ID()) {
 		return refuse("a friendship of others")
 	}
 	ring, err := openKeys(s, ap.Keys, admit.Epochs)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return e, ring, nil
+	if s.Ended {
+		return nil, fmt.Errorf("%w: approval for %v", ErrEnded, ap.Entity)
+	}
+	return ring, nil
+}
+
+// lacksOf returns the first of some control ops that is not in the log.
+func (e *Entity) lacksOf(ops []keys.Digest) (keys.Digest, bool) {
+	for _, id := range ops {
+		if _, ok := e.facts.reach.number[id]; !ok {
+			return id, true
+		}
+	}
+	return keys.Digest{}, false
+}
+
+// Holds reports whether all of some control ops are in the log, and so all their
+// ancestors.
+func (e *Entity) Holds(ops []keys.Digest) bool {
+	_, lacks := e.lacksOf(ops)
+	return !lacks
+}
+
+// ControlBeyond returns the control ops that are neither among heads nor among their
+// ancestors, in the log's order: what somebody lacks whose strand ends in heads. A head
+// that is not here counts for nothing.
+func (e *Entity) ControlBeyond(heads []keys.Digest) []oplog.Op {
+	var out []oplog.Op
+	p := e.facts.reach.upTo(heads)
+	for o := range e.log.All(oplog.Control) {
+		if !p.has(e.facts.reach.number[o.ID()]) {
+			out = append(out, o)
+		}
+	}
+	return out
 }
 
 // openKeys checks op-keys against the commitments of their epochs; there must be
@@ -209,9 +263,10 @@ func (s *State) OpenKey(k EpochKey) (keys.OpKey, bool) {
 	return key, ok && !key.IsZero() && key.Commitment(s.ID) == epoch.Commitment
 }
 
-// openLogs builds an entity from a stranger's bytes: the first is the genesis
-// whose hash is id, the others follow parents first.
-func openLogs(id keys.Digest, raws [][]byte) (*Entity, error) {
+// OpenStrand builds an entity from a stranger's bytes, a control strand or the beginning
+// of one: the first is the genesis whose hash is id, the others follow parents first.
+// Each is judged by its own past.
+func OpenStrand(id keys.Digest, raws [][]byte) (*Entity, error) {
 	if len(raws) == 0 {
 		return nil, fmt.Errorf("%w: an empty log", ErrBody)
 	}

@@ -16,6 +16,7 @@ var (
 	ErrBody          = errors.New("entity: malformed body")
 	ErrKind          = errors.New("entity: of the wrong kind")
 	ErrEnded         = errors.New("entity: ended")
+	ErrRemoved       = errors.New("entity: its user was removed")
 	ErrFrozen        = errors.New("entity: written by a newer version; upgrade to write here")
 	ErrNoKey         = errors.New("entity: no op-key for it")
 	ErrNoBody        = errors.New("entity: its body is not here")

@@ -170,7 +170,11 @@ func begin(o oplog.Op, body any) (*State, error) {
 
 // apply folds one operation that is not void into s.
 func apply(s *State, o oplog.Op, body any) {
-	s.owners = nil
+	switch body.(type) { // of the rest most come by the thousand, and move no device
+	case *Admit, *Epoch, *Text, *Checkpoint, *Ack:
+	default:
+		s.owners = nil
+	}
 	if body == nil {
 		// In a Me nothing that is not of its chain becomes void.
 		s.Frozen = s.Frozen || o.Critical() && (s.Kind == Me || s.Speaks(o.User(), o.Device(), Master))
@@ -195,6 +199,7 @@ func apply(s *State, o oplog.Op, body any) {
 			delete(s.Cuts, Writer{b.Party.User, d})
 		}
 		s.Members[b.Party.User] = n
+		s.own(b.Party)
 	case *Leave:
 		m := s.Members[o.User()]
 		if m != nil && m.Standing == Gone { // by another leave, beside this one

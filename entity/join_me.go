@@ -25,21 +25,28 @@ type NewDevice struct {
 // §6.5): it checks everything that the approval says and returns the Me with its
 // keys, or an error and nothing.
 func CreateJoinMe(ap Approval, want NewDevice) (*Entity, Keyring, error) {
-	refuse := func(why string) (*Entity, Keyring, error) {
-		return nil, nil, fmt.Errorf("%w: approval for device %v: %s", ErrNotAuthorized, want.ID, why)
-	}
-	e, err := openLogs(ap.Entity, ap.Logs)
+	e, err := OpenStrand(ap.Entity, ap.Logs)
 	if err != nil {
 		return nil, nil, err
 	}
+	ring, err := CheckJoinMe(e, ap, want)
+	if err != nil {
+		return nil, nil, err
+	}
+	return e, ring, nil
+}
+
+// CheckJoinMe is CreateJoinMe for a control strand that was judged op by op, and is e.
+func CheckJoinMe(e *Entity, ap Approval, want NewDevice) (Keyring, error) {
+	refuse := func(why string) (Keyring, error) {
+		return nil, fmt.Errorf("%w: approval for device %v: %s", ErrNotAuthorized, want.ID, why)
+	}
 	s := e.State()
 	if s.Kind != Me || ap.Entity != want.User {
-		return nil, nil, fmt.Errorf("%w: a %v, want the Me of the issuer", ErrKind, s.Kind)
+		return nil, fmt.Errorf("%w: a %v, want the Me of the issuer", ErrKind, s.Kind)
 	}
-	for _, h := range want.Heads {
-		if _, ok := e.log.Get(h); !ok {
-			return refuse("the log lacks a head it was offered with")
-		}
+	if !e.Holds(want.Heads) || !e.Holds(ap.Heads) {
+		return refuse("the log lacks a head it was offered with")
 	}
 	o, ok := e.log.Get(ap.Admit)
 	if !ok || !e.Counts(o) {
@@ -47,7 +54,7 @@ func CreateJoinMe(ap Approval, want NewDevice) (*Entity, Keyring, error) {
 	}
 	body, _, err := decodeBody(o)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var add *chain.DeviceAdd
 	if b, is := body.(*DeviceOp); is {
@@ -59,11 +66,7 @@ func CreateJoinMe(ap Approval, want NewDevice) (*Entity, Keyring, error) {
 	if _, ok := s.Device(want.ID); !ok {
 		return refuse("we are not in the set")
 	}
-	ring, err := openKeys(s, ap.Keys, slices.Collect(maps.Keys(s.Epochs)))
-	if err != nil {
-		return nil, nil, err
-	}
-	return e, ring, nil
+	return openKeys(s, ap.Keys, slices.Collect(maps.Keys(s.Epochs)))
 }
 
 // Listing returns the last op of user's that made device one of his here; zero if
@@ -100,28 +103,37 @@ func (e *Entity) lists(op, user keys.Digest, device keys.ID) bool {
 // that another of his devices hands over (init-me-info-sync): it was founded by
 // the user, ap.Admit is an op of his, and device speaks for him there.
 func CreateOwn(ap Approval, me *Entity, kind Kind, device keys.ID) (*Entity, Keyring, error) {
-	refuse := func(why string) (*Entity, Keyring, error) {
-		return nil, nil, fmt.Errorf("%w: %v handed over: %s", ErrNotAuthorized, ap.Entity, why)
-	}
-	e, err := openLogs(ap.Entity, ap.Logs)
+	e, err := OpenStrand(ap.Entity, ap.Logs)
 	if err != nil {
 		return nil, nil, err
 	}
-	s := e.State()
-	if s.Kind != kind || kind == Board && !s.Personal {
-		return nil, nil, fmt.Errorf("%w: a %v, want the user's own %v", ErrKind, s.Kind, kind)
-	}
-	switch {
-	case s.Founder != me.ID():
-		return refuse("founded by another")
-	case !e.lists(ap.Admit, me.ID(), device):
-		return refuse("the op that lists the device is not in the log")
-	case !s.Speaks(me.ID(), device, Reader):
-		return refuse("the device does not speak for its user there")
-	}
-	ring, err := openKeys(s, ap.Keys, slices.Collect(maps.Keys(s.Epochs)))
+	ring, err := CheckOwn(e, ap, me, kind, device)
 	if err != nil {
 		return nil, nil, err
 	}
 	return e, ring, nil
+}
+
+// CheckOwn is CreateOwn for a control strand that was judged op by op, and is e.
+func CheckOwn(e *Entity, ap Approval, me *Entity, kind Kind, device keys.ID) (Keyring, error) {
+	refuse := func(why string) (Keyring, error) {
+		return nil, fmt.Errorf("%w: %v handed over: %s", ErrNotAuthorized, ap.Entity, why)
+	}
+	s := e.State()
+	if s.Kind != kind || kind == Board && !s.Personal {
+		return nil, fmt.Errorf("%w: a %v, want the user's own %v", ErrKind, s.Kind, kind)
+	}
+	switch {
+	case !e.Holds(ap.Heads):
+		return refuse("the log lacks a head it was handed over with")
+	case s.Founder != me.ID():
+		return refuse("founded by another")
+	case !e.lists(ap.Admit, me.ID(), device):
+		return refuse("the op that lists the device is not in the log")
+	case len(ap.Heads) > 0 && !e.Saw(ap.Heads, ap.Admit):
+		return refuse("the op that lists the device is not among the ancestors of its heads")
+	case !s.Speaks(me.ID(), device, Reader):
+		return refuse("the device does not speak for its user there")
+	}
+	return openKeys(s, ap.Keys, slices.Collect(maps.Keys(s.Epochs)))
 }

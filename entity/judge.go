@@ -61,7 +61,7 @@ func judge(s *State, o oplog.Op, body any, known bool) error {
 				return refuse("%v is not a member", b.Party.User)
 			}
 			if !m.Party.Same(b.Party) {
-				return refuse("%v with other devices than he has here", b.Party.User) // a proof of mastership rests on them
+				return refuse("%v with other devices than he has here", b.Party.User) // an owner speaks with the devices that the log knows
 			}
 		}
 	case *Admit:
@@ -139,7 +139,7 @@ func judgeAdmit(s *State, b *Admit, r rules, refuse func(string, ...any) error) 
 	if m := s.Members[b.Party.User]; m != nil && m.Standing == Active {
 		return refuse("%v is a member already", b.Party.User)
 	}
-	if s.active() >= r.members {
+	if len(s.Members) >= r.members && s.active() >= r.members {
 		return refuse("full: %d members", r.members)
 	}
 	if !ascending(b.Epochs, compare) {
@@ -194,15 +194,8 @@ func judgeParty(s *State, p Party, refuse func(string, ...any) error) error {
 	case !IsText(p.Name, MaxName):
 		return refuse("a name that is none")
 	}
-	for user, m := range s.Members {
-		if user == p.User || m.Standing != Active {
-			continue
-		}
-		for _, d := range p.Devices {
-			if slices.Contains(m.Party.Devices, d) {
-				return refuse("claims a device of %v", user)
-			}
-		}
+	if user, ok := s.claimant(p); ok {
+		return refuse("claims a device of %v", user)
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ const (
 	MaxComment   = 4096                  // bytes of a comment: some lines, where an article is for more
 	MaxDevices   = 64                    // devices of one user: a device chain stays far below a frame
 	MaxChain     = 256                   // operations of a device chain that a stranger may show
-	MaxProof     = 12 << 10              // bytes of a proof of mastership (docs/PROTOCOL.md §5.2)
+	MaxProof     = 12 << 10              // bytes of the device chain that an issuer shows (docs/PROTOCOL.md §5.2)
 	maxStrangers = 16                    // void admissions of which it is found out whether they saw an epoch; each costs a look at what is void
 	maxCauses    = 16                    // candidates looked at in one call for what makes an admission void; each costs the same
 	maxReplaces  = 16                    // epochs that one replaces: as many owners made one at once

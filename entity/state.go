@@ -125,19 +125,45 @@ func (s *State) Speaks(user keys.Digest, device keys.ID, least Role) bool {
 func (s *State) UserOf(device keys.ID) (user keys.Digest, ok bool) {
 	if s.owners == nil {
 		s.owners = make(map[keys.ID]keys.Digest, len(s.Members))
-		for u, m := range s.Members {
-			if m.Standing != Active {
-				continue
-			}
-			for _, d := range m.Party.Devices {
-				if old, claimed := s.owners[d]; !claimed || compare(u, old) < 0 {
-					s.owners[d] = u
-				}
+		for _, m := range s.Members {
+			if m.Standing == Active {
+				s.own(m.Party)
 			}
 		}
 	}
 	user, ok = s.owners[device]
 	return user, ok
+}
+
+// own notes the devices of an active member for UserOf, once that was asked for.
+func (s *State) own(p Party) {
+	if s.owners == nil {
+		return
+	}
+	for _, d := range p.Devices {
+		if old, claimed := s.owners[d]; !claimed || compare(p.User, old) < 0 {
+			s.owners[d] = p.User
+		}
+	}
+}
+
+// claimant returns another active member than p's user who has one of p's devices.
+func (s *State) claimant(p Party) (keys.Digest, bool) {
+	for _, d := range p.Devices {
+		user, ok := s.UserOf(d)
+		if ok && user != p.User {
+			return user, true
+		}
+		if !ok {
+			continue
+		}
+		for user, m := range s.Members { // it is p's user's already, and UserOf names the lowest
+			if user != p.User && m.Standing == Active && slices.Contains(m.Party.Devices, d) {
+				return user, true
+			}
+		}
+	}
+	return keys.Digest{}, false
 }
 
 // CanWrite reports whether content of user by device counts now.

@@ -30,7 +30,7 @@ const (
 	AttemptConnecting      AttemptState = 2
 	AttemptChecking        AttemptState = 3 // the issuer proved itself; the request goes out
 	AttemptWaitingApproval AttemptState = 4 // the issuer holds the claim
-	AttemptApproved        AttemptState = 5 // about to be stored; until then a crash repeats the run
+	AttemptApproved        AttemptState = 5 // about to be stored; until then a crash repeats the run. With Fetch: the control strand is being fetched
 	AttemptSyncing         AttemptState = 6 // a member; the logs are not complete
 	AttemptDone            AttemptState = 7
 	AttemptRejected        AttemptState = 8
@@ -90,6 +90,16 @@ type Attempt struct {
 	Unfinished uint8        `cbor:"20,keyasint,omitempty"` // device runs with an ACK and no JOIN-ENTITY
 	Steps      []Step       `cbor:"21,keyasint,omitempty"` // what happened, oldest first
 	Asked      int64        `cbor:"22,keyasint,omitempty"` // when JOIN-ENTITY went out last
+	Fetch      *Progress    `cbor:"23,keyasint,omitempty"` // approved; the control strand is on its way
+	Stays      bool         `cbor:"24,keyasint,omitempty"` // ended after an approval: the other side may list the requester as a member
+}
+
+// Progress is how much of a control strand is here.
+type Progress struct {
+	Have      uint64 `cbor:"1,keyasint"` // operations
+	Ops       uint64 `cbor:"2,keyasint"` // of so many, as the issuer said
+	HaveBytes uint64 `cbor:"3,keyasint"`
+	Bytes     uint64 `cbor:"4,keyasint"`
 }
 
 // RunCode is the safety code of one run, by the id under which PENDING names it.
@@ -101,7 +111,7 @@ type RunCode struct {
 // Step is something that happened to an attempt, for people.
 type Step struct {
 	At     int64  `cbor:"1,keyasint"`
-	Step   string `cbor:"2,keyasint"` // connect, check, send, wait, approve, sync, done, cancel, retry, expire
+	Step   string `cbor:"2,keyasint"` // connect, check, send, wait, approve, fetch, sync, done, cancel, retry, expire, stay
 	OK     bool   `cbor:"3,keyasint,omitempty"`
 	Detail string `cbor:"4,keyasint,omitempty"` // a Code's word, or a name
 }
@@ -138,7 +148,7 @@ func (a Attempt) reach(s AttemptState) Attempt {
 // end moves a to a terminal state. Only a failed attempt keeps the secret, since
 // Retry needs it.
 func (a Attempt) end(s AttemptState, why Code) Attempt {
-	a.State, a.Reason, a.NextTry = s, why, 0
+	a.State, a.Reason, a.NextTry, a.Fetch = s, why, 0, nil
 	if s != AttemptFailed {
 		a.Body = nil
 	}
@@ -163,6 +173,9 @@ func (s Step) same(t Step) bool {
 	t.At = s.At
 	return s == t
 }
+
+// Fetches reports whether the attempt was approved and its control strand is fetched.
+func (a Attempt) Fetches() bool { return a.Fetch != nil && (a.running() || a.Withdrawing()) }
 
 // GiveUp returns when the claim is over as far as this side's clock goes: ClockSkew
 // after its deadline, or, while no claim is known, when the last claim that could

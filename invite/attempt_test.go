@@ -134,7 +134,7 @@ func TestDeniedStates(t *testing.T) {
 		invite.AttemptExpired:   {invite.RefusedExpired, invite.RefusedTimedOut},
 		invite.AttemptCancelled: {invite.RefusedCancelled},
 		invite.AttemptFailed: {
-			invite.RefusedUnknown, invite.RefusedPolicyChanged, invite.RefusedProofTooLong, invite.RefusedKind, invite.RefusedIdentity, invite.OK, 99,
+			invite.RefusedUnknown, invite.RefusedPolicyChanged, invite.RefusedProofTooLong, invite.RefusedKind, invite.RefusedIdentity, invite.RefusedTooLarge, invite.OK, 99,
 		},
 		invite.AttemptRejected: {
 			invite.RefusedRevoked, invite.RefusedUsedUp, invite.RefusedLocked, invite.RefusedBound, invite.RefusedAlreadyFriends,
@@ -152,8 +152,8 @@ func TestDeniedStates(t *testing.T) {
 			}
 		}
 	}
-	if n != 26 {
-		t.Errorf("%d codes are sorted, want all 24, OK and an unknown one", n)
+	if n != 27 {
+		t.Errorf("%d codes are sorted, want all 25, OK and an unknown one", n)
 	}
 }
 

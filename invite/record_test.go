@@ -369,7 +369,8 @@ func TestWords(t *testing.T) {
 	}{
 		{invite.ParseCode(2), "invite_expired"},
 		{invite.ParseCode(24), "internal"},
-		{invite.ParseCode(25), "code(25)"},
+		{invite.ParseCode(25), "board_too_large"},
+		{invite.ParseCode(26), "code(26)"},
 		{invite.State(9), "state(9)"},
 		{invite.ClaimState(9), "claim(9)"},
 		{invite.AttemptState(0), "attempt(0)"},

@@ -35,6 +35,7 @@ const (
 	RefusedBusy            Code = 22 // too many at once; try later
 	RefusedDiskFull        Code = 23 // the issuer cannot store; try later
 	RefusedInternal        Code = 24 // the issuer failed; try later
+	RefusedTooLarge        Code = 25 // the board is larger than this device takes: the requester's own verdict
 )
 
 var codeNames = [...]string{
@@ -63,6 +64,7 @@ var codeNames = [...]string{
 	RefusedBusy:            "too_many",
 	RefusedDiskFull:        "disk_full",
 	RefusedInternal:        "internal",
+	RefusedTooLarge:        "board_too_large",
 }
 
 // ParseCode returns the code of a number from the wire. A number of a newer

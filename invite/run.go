@@ -132,13 +132,69 @@ func (a Attempt) Approved(now time.Time) Attempt {
 	return a.reach(AttemptApproved).step(now, "approve", true, "")
 }
 
+// Fetching notes that an approval arrived of whose control strand more has to be fetched:
+// ops operations of so many bytes in all. A further approval of the same attempt says anew
+// how much there is. Of a cancelled one the request goes on being withdrawn.
+func (a Attempt) Fetching(now time.Time, ops, bytes uint64) Attempt {
+	if !a.running() && !a.Withdrawing() {
+		return a
+	}
+	p := Progress{Ops: ops, Bytes: bytes}
+	if a.Fetch != nil {
+		p.Have, p.HaveBytes = a.Fetch.Have, a.Fetch.HaveBytes
+	}
+	a.Fetch, a.NextTry = &p, 0
+	if a.Withdrawing() {
+		return a
+	}
+	a.Reason = OK
+	return a.reach(AttemptApproved).step(now, "approve", true, "")
+}
+
+// Fetched notes how much of the control strand is here.
+func (a Attempt) Fetched(now time.Time, have, bytes uint64) Attempt {
+	if !a.Fetches() {
+		return a
+	}
+	if have > a.Fetch.Have {
+		a.Tries = 0 // the pauses begin anew
+	}
+	a.Fetch = &Progress{Have: have, Ops: a.Fetch.Ops, HaveBytes: bytes, Bytes: a.Fetch.Bytes}
+	if a.running() {
+		a = a.step(now, "fetch", true, "")
+	}
+	return a
+}
+
+// Unfetched notes that nobody could be asked for the rest, and when it is tried again.
+func (a Attempt) Unfetched(now, next time.Time) Attempt {
+	if !a.Fetches() {
+		return a
+	}
+	a.NextTry = next.Unix()
+	if a.running() {
+		a = a.step(now, "fetch", false, "network")
+	}
+	return a
+}
+
+// Staying notes, of an attempt that ended after its approval, that the other side may list
+// the requester as a member all the same, though nothing of it is kept here.
+func (a Attempt) Staying(now time.Time) Attempt {
+	if !a.State.Terminal() {
+		return a
+	}
+	a.Stays = true
+	return a.step(now, "stay", false, "")
+}
+
 // Syncing notes, in the transaction that stores logs and keys, that the requester
 // is in and that logs are missing yet. The link is of no more use and is wiped.
 func (a Attempt) Syncing(now time.Time) Attempt {
 	if !a.running() {
 		return a
 	}
-	a.State, a.Reason, a.NextTry, a.Body = AttemptSyncing, OK, 0, nil
+	a.State, a.Reason, a.NextTry, a.Body, a.Fetch = AttemptSyncing, OK, 0, nil, nil
 	return a.step(now, "sync", true, "")
 }
 
@@ -173,7 +229,7 @@ func deniedState(why Code) AttemptState {
 		return AttemptExpired
 	case RefusedCancelled:
 		return AttemptCancelled
-	case RefusedUnknown, RefusedPolicyChanged, RefusedProofTooLong, RefusedKind, RefusedIdentity:
+	case RefusedUnknown, RefusedPolicyChanged, RefusedProofTooLong, RefusedKind, RefusedIdentity, RefusedTooLarge:
 		return AttemptFailed
 	}
 	if int(why) >= len(codeNames) || why == OK {
@@ -189,10 +245,10 @@ func (a Attempt) Cancel(now time.Time) Attempt {
 	if !a.running() {
 		return a
 	}
-	body := a.Body
+	body, fetch := a.Body, a.Fetch
 	a = a.end(AttemptCancelled, RefusedCancelled).step(now, "cancel", true, "")
 	if a.claimed() {
-		a.Body, a.NextTry, a.Tries = body, now.Unix(), 0 // the pauses begin anew
+		a.Body, a.NextTry, a.Tries, a.Fetch = body, now.Unix(), 0, fetch // the pauses begin anew
 	}
 	return a
 }
@@ -203,7 +259,7 @@ func (a Attempt) Withdrawing() bool { return a.State == AttemptCancelled && len(
 // Withdrawn notes that the issuer was told, and wipes the link.
 func (a Attempt) Withdrawn() Attempt {
 	if a.Withdrawing() {
-		a.Body, a.NextTry = nil, 0
+		a.Body, a.NextTry, a.Fetch = nil, 0, nil
 	}
 	return a
 }
@@ -213,7 +269,7 @@ func (a Attempt) Withdrawn() Attempt {
 func (a Attempt) Retry(now time.Time) Attempt {
 	switch {
 	case a.State == AttemptFailed && len(a.Body) > 0 && !a.ground():
-		a.State, a.Reason = AttemptWaitingPeer, OK
+		a.State, a.Reason, a.Stays = AttemptWaitingPeer, OK, false
 	case a.running():
 	default:
 		return a

@@ -86,6 +86,26 @@ func (w *friendWorld) honest() protocol.InfoBody {
 	}
 }
 
+// recount has an approval say that its operations are all there are: what is forged about
+// them shall not be found by their number.
+func recount(ap *protocol.InfoApproval) {
+	named := make(map[keys.Digest]bool)
+	ap.Heads, ap.Ops, ap.Bytes = nil, uint64(len(ap.Logs)), 0
+	for _, raw := range slices.Backward(ap.Logs) {
+		ap.Bytes += uint64(len(raw))
+		if id := oplog.IDOf(raw); !named[id] {
+			ap.Heads = append(ap.Heads, id)
+		}
+		if o, err := oplog.Parse(raw); err == nil {
+			for _, p := range o.Parents() {
+				named[p] = true
+			}
+		}
+	}
+	slices.SortFunc(ap.Heads, compareDigests)
+	ap.Heads = slices.Compact(ap.Heads)
+}
+
 // serve has the node serve one frame from a device.
 func (w *friendWorld) serve(from keys.ID, frame []byte) (answer []byte, err error) {
 	l := newLine(frame, false)
@@ -94,6 +114,9 @@ func (w *friendWorld) serve(from keys.ID, frame []byte) (answer []byte, err erro
 }
 
 func (w *friendWorld) send(by claimant, body protocol.InfoBody) (answer []byte, err error) {
+	for i := range body.Approvals {
+		recount(&body.Approvals[i])
+	}
 	m := protocol.SignInfo(by.key, w.n.device.ID(), body)
 	return w.serve(by.key.ID(), protocol.Frame(uint8(body.Step), keys.Marshal(m)))
 }

@@ -73,8 +73,8 @@ func (n *Node) befriend(ctx context.Context) {
 }
 
 // sendInfo is R's init-friend-info and what follows M's answer.
-func (n *Node) sendInfo(ctx context.Context, friend keys.Digest) error {
-	ctx, cancel := context.WithTimeout(ctx, infoTime)
+func (n *Node) sendInfo(whole context.Context, friend keys.Digest) error {
+	ctx, cancel := context.WithTimeout(whole, infoTime) // what has to be fetched has its own time
 	defer cancel()
 	var device keys.ID
 	var body protocol.InfoBody
@@ -106,9 +106,9 @@ func (n *Node) sendInfo(ctx context.Context, friend keys.Digest) error {
 	if err != nil {
 		return err
 	}
-	err = n.update(func(tx *tx) error { return tx.takeInfo(n.entities[friend], device, answer) })
+	err = n.takeInfo(whole, friend, device, answer)
 	if err == nil {
-		n.syncLogged(ctx, device) // what was written before we were friends
+		n.syncLogged(whole, device) // what was written before we were friends
 	}
 	return err
 }
@@ -164,7 +164,7 @@ func (n *Node) serveInfo(ctx context.Context, s *stream) (err error) {
 	}
 	switch protocol.InfoStep(typ) {
 	case protocol.InitFriendInfo:
-		return n.answerInfo(s, payload)
+		return n.answerInfo(ctx, s, payload)
 	case protocol.InitMeInfo:
 		return n.serveMeInfo(ctx, s, payload)
 	}
@@ -173,7 +173,7 @@ func (n *Node) serveInfo(ctx context.Context, s *stream) (err error) {
 
 // answerInfo is M's side of init-friend-info: it takes R's approvals, admits R, and
 // answers with its own.
-func (n *Node) answerInfo(s *stream, payload []byte) error {
+func (n *Node) answerInfo(ctx context.Context, s *stream, payload []byte) error {
 	m, err := protocol.DecodeInfo(payload)
 	if err != nil {
 		return err
@@ -184,18 +184,18 @@ func (n *Node) answerInfo(s *stream, payload []byte) error {
 	}
 	var answer protocol.InfoBody
 	record := n.ownRecord()
-	err = n.update(func(tx *tx) error {
-		h, ok := n.entities[body.In]
-		if !ok || !n.isParty(h, s.peer) {
-			return errNoFriend
-		}
-		if err := tx.takeInfo(h, s.peer, body); err != nil {
+	err = n.takeInfo(ctx, body.In, s.peer, body)
+	if err == nil {
+		err = n.update(func(tx *tx) error {
+			h, ok := n.entities[body.In]
+			if !ok || !n.isParty(h, s.peer) {
+				return errNoFriend
+			}
+			var err error
+			answer, err = tx.infoBody(h, h.State().Other(n.user), s.peer, protocol.InitFriendInfoAck)
 			return err
-		}
-		var err error
-		answer, err = tx.infoBody(h, h.State().Other(n.user), s.peer, protocol.InitFriendInfoAck)
-		return err
-	})
+		})
+	}
 	switch {
 	case errors.Is(err, errNoFriend):
 		return s.write(protocol.Encode(protocol.No{}))
@@ -247,16 +247,64 @@ func (tx *tx) infoBody(h *held, friend keys.Digest, device keys.ID, step protoco
 		if err != nil {
 			return body, err
 		}
-		body.Approvals = append(body.Approvals, protocol.InfoApproval{
-			Entity: id, Admit: member.Admit, Logs: p.ControlStrand(), Box: box, Kind: s.Kind,
-		})
+		body.Approvals = append(body.Approvals, protocol.InfoApproval{Entity: id, Admit: member.Admit, Box: box, Kind: s.Kind})
 	}
+	n.pack(&body)
 	return body, nil
+}
+
+// pack puts as much of the control strands into an info as there is room for, each having
+// the same share. The caller holds the lock.
+func (n *Node) pack(body *protocol.InfoBody) {
+	room := protocol.MaxInfo - infoHead
+	for _, raw := range body.Ops {
+		room -= len(raw)
+	}
+	for _, ap := range body.Approvals {
+		room -= len(ap.Box) + 34*protocol.MaxTips
+	}
+	for i := range body.Approvals {
+		ap := &body.Approvals[i]
+		h, ok := n.find(ap.Entity)
+		if !ok {
+			continue
+		}
+		strand, logs := protocol.Pack(h.Entity, ap.Admit, room/len(body.Approvals))
+		ap.Logs, ap.Heads, ap.Ops, ap.Bytes = logs, strand.Heads, strand.Ops, strand.Bytes
+	}
+}
+
+// takeInfo takes a friend's approvals, once what they lack of control strands is fetched.
+func (n *Node) takeInfo(ctx context.Context, friend keys.Digest, device keys.ID, body protocol.InfoBody) error {
+	h, ok := n.here(friend)
+	n.mu.Lock()
+	ok = ok && n.isParty(h, device)
+	n.mu.Unlock()
+	if !ok {
+		return errNoFriend
+	}
+	strands := make(map[keys.Digest]*quarantine)
+	for _, ap := range body.Approvals {
+		if n.hasPersonal(friend, ap) {
+			continue
+		}
+		q, err := n.strandOf(ctx, device, friendStrand(friend, ap.Entity), ap)
+		if err != nil {
+			return err
+		}
+		strands[ap.Entity] = q
+	}
+	return n.update(func(tx *tx) error {
+		if !n.isParty(h, device) {
+			return errNoFriend
+		}
+		return tx.takeInfo(h, device, body, strands)
+	})
 }
 
 // takeInfo checks a friend's approvals and joins his personal entities. As the
 // founder it also makes him a master of the friendship.
-func (tx *tx) takeInfo(h *held, device keys.ID, body protocol.InfoBody) error {
+func (tx *tx) takeInfo(h *held, device keys.ID, body protocol.InfoBody, strands map[keys.Digest]*quarantine) error {
 	n := tx.n
 	friend := h.State().Other(n.user)
 	// First all that can fail, then the changes.
@@ -277,8 +325,12 @@ func (tx *tx) takeInfo(h *held, device keys.ID, body protocol.InfoBody) error {
 		if err != nil {
 			return err
 		}
-		e, ring, err := entity.CreateJoinEntity(
-			entity.Approval{Entity: ap.Entity, Admit: ap.Admit, Logs: ap.Logs, Keys: box.Keys},
+		q := strands[ap.Entity]
+		if q == nil {
+			continue // there already; sync keeps it up to date
+		}
+		e := q.e
+		ring, err := entity.CheckJoinEntity(e, entity.Approval{Entity: ap.Entity, Admit: ap.Admit, Heads: ap.Heads, Keys: box.Keys},
 			entity.Wanted{Kind: ap.Kind, Me: n.me.Entity, By: friend, Friends: friends})
 		if err != nil {
 			return err
@@ -299,6 +351,9 @@ func (tx *tx) takeInfo(h *held, device keys.ID, body protocol.InfoBody) error {
 		}
 		if _, err := tx.join(j.e, j.ring); err != nil {
 			return err
+		}
+		if q := strands[j.e.ID()]; len(q.keys) > 0 {
+			tx.drop(q.name, q.keys)
 		}
 	}
 	tx.addrs(device, body.Addrs)
@@ -346,4 +401,13 @@ func (tx *tx) addRaw(h *held, raws [][]byte) {
 			tx.ops(h.Entity, o)
 		}
 	}
+}
+
+// hasPersonal reports whether what an approval lets us into is here: that profile or board
+// of a friend is one that we are in.
+func (n *Node) hasPersonal(friendship keys.Digest, ap protocol.InfoApproval) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h, mine := n.entities[friendship], n.entities[ap.Entity]
+	return h != nil && mine != nil && n.personal(h.State().Other(n.user), mine.State().Kind) == mine
 }

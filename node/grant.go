@@ -39,25 +39,21 @@ func (n *Node) grant(c invite.Claim) (*protocol.Grant, invite.Code) {
 	if !ok || m.Standing != entity.Active || m.Admit != c.Admit || s.Ended {
 		return nil, invite.RefusedRemoved
 	}
-	g := &protocol.Grant{
-		Entity: h.ID(), Admit: c.Admit, Keys: n.keysFor(h, c.User), Addrs: n.memberAddrs(h, 4), Logs: h.ControlStrand(),
-	}
+	g := &protocol.Grant{Entity: h.ID(), Admit: c.Admit, Keys: n.keysFor(h, c.User), Addrs: n.memberAddrs(h, memberRecords)}
 	size := 0
-	for _, raw := range g.Logs {
-		size += len(raw)
-	}
-	for user, m := range s.Members {
-		if known, ok := n.chains[user]; ok && m.Role == entity.Master && m.Standing == entity.Active && user != n.user {
-			raws := entity.ChainBytes(known.Judge().Chain)
-			g.Chains = append(g.Chains, raws)
-			for _, raw := range raws {
-				size += len(raw)
-			}
+	for user, known := range n.chains {
+		if m, ok := s.Member(user); !ok || m.Role != entity.Master || m.Standing != entity.Active || user == n.user {
+			continue
+		}
+		raws, more := entity.ChainBytes(known.Judge().Chain), 0
+		for _, raw := range raws {
+			more += len(raw)
+		}
+		if size+more <= protocol.MaxChains {
+			g.Chains, size = append(g.Chains, raws), size+more
 		}
 	}
-	if size > protocol.MaxLogs {
-		return nil, invite.RefusedProofTooLong
-	}
+	g.Strand, g.Logs = protocol.Pack(h.Entity, c.Admit, protocol.MaxLogs-size)
 	return g, invite.OK
 }
 
@@ -69,8 +65,7 @@ func (n *Node) grantDevice(c invite.Claim) (*protocol.Grant, invite.Code) {
 	if c.Withdrew() {
 		return nil, invite.RefusedCancelled
 	}
-	g := &protocol.Grant{
-		Entity: n.user, Admit: c.Admit, Keys: epochKeys(n.me.ring), Addrs: n.memberAddrs(n.me, maxOwnAddrs), Logs: n.me.ControlStrand(),
-	}
+	g := &protocol.Grant{Entity: n.user, Admit: c.Admit, Keys: epochKeys(n.me.ring), Addrs: n.memberAddrs(n.me, maxOwnAddrs)}
+	g.Strand, g.Logs = protocol.Pack(n.me.Entity, c.Admit, protocol.MaxLogs)
 	return g, invite.OK
 }

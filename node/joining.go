@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/ipfs/go-datastore"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	ma "github.com/multiformats/go-multiaddr"
@@ -24,6 +25,8 @@ type pursuit struct {
 	poke chan struct{}      // try now
 	stop context.CancelFunc // of the present try, nil between tries
 	conn network.Conn       // of the present try, nil until it is dialled
+
+	denied int // tries in which the issuer let us in and did not give us the control strand
 }
 
 // Join opens a link: it stores the request and begins to pursue it.
@@ -148,7 +151,7 @@ func (n *Node) pursue(ctx context.Context, id string, p *pursuit) {
 		n.changed()
 
 		began := time.Now()
-		reached, err := n.try(try, a)
+		reached, err := n.try(try, a, p)
 		cancel()
 		n.mu.Lock()
 		p.stop, p.conn = nil, nil
@@ -194,6 +197,10 @@ func (n *Node) rest(id string, reached bool, err error) time.Duration {
 	if left := a.GiveUp().Sub(now); left > 0 && left < pause {
 		pause = left + time.Second // its end is not to be told a pause too late
 	}
+	if a.Fetches() {
+		n.attempts[id] = a.Unfetched(now, now.Add(pause))
+		return pause
+	}
 	n.attempts[id] = a.Unreachable(now, now.Add(pause))
 	return pause
 }
@@ -208,15 +215,36 @@ func (n *Node) storeAttempt(a invite.Attempt) {
 	}
 }
 
-// try runs one Joiner. reached says that the issuer answered.
-func (n *Node) try(ctx context.Context, a invite.Attempt) (reached bool, err error) {
-	link, err := a.Link()
-	if err != nil {
-		return false, err
+// try runs one Joiner, or goes on with what its approval left to fetch. reached says that
+// somebody answered.
+func (n *Node) try(ctx context.Context, a invite.Attempt, p *pursuit) (reached bool, err error) {
+	if !a.Fetches() {
+		if reached, err = n.talk(ctx, a); err != nil {
+			return reached, err
+		}
+		n.mu.Lock()
+		a = n.attempts[a.ID]
+		n.mu.Unlock()
+		if !a.Fetches() {
+			return reached, nil
+		}
 	}
+	reached, again, err := n.fetchRequest(ctx, a)
+	if !again {
+		p.denied = 0
+		return reached, err
+	}
+	if p.denied++; p.denied > maxDenials {
+		return reached, n.verdict(a.ID, fmt.Errorf("%w: the issuer lets us in and does not share control", protocol.ErrProof))
+	}
+	return n.talk(ctx, a) // it says why, or lets us in anew
+}
+
+// knowLink gives the peerstore where a link says that its issuer is.
+func (n *Node) knowLink(link invite.Link) {
 	p, err := peerID(link.Issuer)
 	if err != nil {
-		return false, err
+		return
 	}
 	for _, addr := range link.Addrs {
 		if m, err := ma.NewMultiaddr(addr.String()); err == nil {
@@ -226,6 +254,15 @@ func (n *Node) try(ctx context.Context, a invite.Attempt) (reached bool, err err
 	n.mu.Lock()
 	n.lookNear(link.Issuer, p)
 	n.mu.Unlock()
+}
+
+// talk runs one Joiner. reached says that the issuer answered.
+func (n *Node) talk(ctx context.Context, a invite.Attempt) (reached bool, err error) {
+	link, err := a.Link()
+	if err != nil {
+		return false, err
+	}
+	n.knowLink(link)
 	n.forgive(link.Issuer) // our own pauses say when to dial, and so does a person who retries
 	s, err := n.openStream(ctx, link.Issuer, protocol.ID)
 	if err != nil {
@@ -259,7 +296,7 @@ func (n *Node) try(ctx context.Context, a invite.Attempt) (reached bool, err err
 
 // requester returns what R brings to a run. The caller holds the lock.
 func (n *Node) requester(a invite.Attempt) (protocol.Joining, error) {
-	in := protocol.Joining{Attempt: a, Device: n.device, Addrs: n.ownRecord(), Withdraw: a.Withdrawing()}
+	in := protocol.Joining{Attempt: a, Device: n.device, Addrs: n.ownRecord(), Withdraw: a.Withdrawing(), Most: n.most}
 	if a.Kind == entity.Me {
 		in.Box, in.Name = n.box().ID(), n.self.Device
 		return in, nil
@@ -288,20 +325,10 @@ func copyOf(e *entity.Entity) (*entity.Entity, error) {
 // meanwhile.
 func (n *Node) commitJoining(c *protocol.Change) protocol.Event {
 	var ev protocol.Event = protocol.Committed{}
-	err := n.transact(func(tx *tx) error {
-		now, ok := n.attempts[c.Attempt.ID]
-		if !ok || now.State.Terminal() && !now.Withdrawing() || now.Withdrawing() && c.Attempt.State != invite.AttemptCancelled {
-			ev = protocol.Refused{Why: invite.RefusedCancelled}
-			return nil
-		}
-		if c.Joined != nil {
-			if err := tx.joined(c.Joined); err != nil {
-				return err
-			}
-		}
-		tx.attempt(*c.Attempt)
-		return nil
-	})
+	stored, err := n.fetchedSoFar(c.Attempt.ID)
+	if err == nil {
+		err = n.transact(func(tx *tx) error { return n.commitRequest(tx, c, stored, &ev) })
+	}
 	if err != nil {
 		n.log.Warn("join", "request", c.Attempt.ID, "err", err)
 		return protocol.Refused{Why: invite.RefusedDiskFull}
@@ -312,6 +339,40 @@ func (n *Node) commitJoining(c *protocol.Change) protocol.Event {
 		n.syncSoon(c.Attempt.Issuer) // what was written before we joined
 	}
 	return ev
+}
+
+// commitRequest is commitJoining in its transaction. stored is what is kept of an approval
+// that came before.
+func (n *Node) commitRequest(tx *tx, c *protocol.Change, stored []datastore.Key, ev *protocol.Event) error {
+	now, ok := n.attempts[c.Attempt.ID]
+	if !ok || now.State.Terminal() && !now.Withdrawing() || now.Withdrawing() && c.Attempt.State != invite.AttemptCancelled {
+		*ev = protocol.Refused{Why: invite.RefusedCancelled}
+		return nil
+	}
+	if c.Joined != nil {
+		if err := tx.joined(c.Joined); err != nil {
+			return err
+		}
+	}
+	switch {
+	case c.Partial != nil:
+		tx.keepPartial(c, now.Fetch != nil)
+	case now.Fetch != nil && c.Attempt.Fetch == nil:
+		tx.drop(requestStrand(c.Attempt.ID), stored)
+	}
+	tx.attempt(*c.Attempt)
+	return nil
+}
+
+// fetchedSoFar returns the keys of what is kept of a request that fetches.
+func (n *Node) fetchedSoFar(id string) ([]datastore.Key, error) {
+	n.mu.Lock()
+	fetches := n.attempts[id].Fetch != nil
+	n.mu.Unlock()
+	if !fetches {
+		return nil, nil
+	}
+	return n.quarantined(requestStrand(id))
 }
 
 // joined is CreateJoinEntity at the requester, in one batch with the request's

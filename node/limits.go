@@ -31,7 +31,7 @@ const (
 	maxOwnAddrs   = 16                     // signed peer records of our devices that a new one gets
 	linkTime      = 60 * time.Second       // for init-me-info until the device is alive; else it is asked anew
 	infoTime      = 20 * time.Second       // for init-friend-info and its answer
-	deviceRoom    = 3 << 10                // bytes of a proof left before a device is added: its two ops, and the path of a board
+	deviceRoom    = 3 << 10                // bytes of a proof left before a device is added: its two ops
 	minFreeBytes  = 16 << 20               // below this the store accepts nothing new
 	maxRecord     = 4096                   // bytes of a signed peer record kept: 20 addresses; it rides in every approval
 	maxFarewells  = 16                     // removed devices that are told so in one round
@@ -81,6 +81,11 @@ const (
 	strangerSweep    = 5 * time.Second  // how often strangers are looked at, while there are any
 	tiesPause        = time.Second      // from a change to the connections that are protected: a flood of joins is one change
 	sleptFor         = 10 * time.Second // of wall clock that the monotonic clock lacks: the machine slept
+	maxDenials       = 3                // joins in which an issuer says yes and then does not share control: it says two things
+	memberRecords    = 16               // signed peer records of members in an approval: whom to ask for control when the issuer is gone; 64 KiB at most
+	controlTime      = 10 * time.Minute // for one stream of control: 64 MiB over 1 Mbit/s; each frame has syncTime
+	refold           = 64               // operations of a control strand after which its state is folded, if one came that the state could not follow
+	infoHead         = 32 << 10         // bytes of an info beside operations, boxes and heads: ids, numbers, an address record, the signature
 	frameHead        = 16               // bytes of an ops frame beside the ops: type, map, array and more
 	maxUseless       = 16               // frames of one sync that bring nothing new: another sync may have brought it
 	maxNear          = 256              // announcements on the local network that are remembered
@@ -98,6 +103,7 @@ const (
 	syncsOfPeer                  // syncs and pushes
 	keysOfPeer                   //
 	bodiesOfPeer                 //
+	controlsOfPeer               // requests for a control strand
 	rangesOfPeer                 // syncs in which ranges are compared
 	partingsOfPeer               // syncs by who was removed
 	wideOfDevice                 // control operations that stand beside all others, by their author
@@ -118,6 +124,7 @@ var budgets = [...]struct {
 	syncsOfPeer:    {6000, time.Minute},   // a push for each op of a member who writes by program
 	keysOfPeer:     {120, time.Minute},    // each up to protocol.MaxAsked seals of 0.1 ms
 	bodiesOfPeer:   {600, time.Minute},    // each reads up to protocol.MaxWanted bodies, 3.2 MB
+	controlsOfPeer: {60, time.Minute},     // each reads a whole control strand: 10 ms for 10,000
 	rangesOfPeer:   {60, time.Minute},     // each reads the ids of a whole log a few times: 20 ms for 100,000
 	partingsOfPeer: {60, time.Minute},     // one after each removal, tried twice a minute
 	wideOfDevice:   {1000, time.Minute},   // who keeps to what he has seen writes none, but for what he wrote offline

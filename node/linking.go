@@ -266,9 +266,10 @@ func (n *Node) ownInfo(device keys.ID) (protocol.InfoBody, error) {
 				return err
 			}
 			body.Approvals = append(body.Approvals, protocol.InfoApproval{
-				Entity: id, Admit: h.Listing(n.user, device), Logs: h.ControlStrand(), Box: sealed, Kind: h.State().Kind,
+				Entity: id, Admit: h.Listing(n.user, device), Box: sealed, Kind: h.State().Kind,
 			})
 		}
+		n.pack(&body)
 		return nil
 	})
 	return body, err
@@ -304,7 +305,7 @@ func (n *Node) serveMeInfo(ctx context.Context, s *stream, payload []byte) error
 		if err != nil {
 			return err
 		}
-		if err := n.takeOwn(s.peer, body); err != nil {
+		if err := n.takeOwn(ctx, s.peer, body); err != nil {
 			return err
 		}
 		if err := n.answerStatus(s); err != nil {
@@ -347,7 +348,17 @@ func (n *Node) linkStatus() protocol.LinkStatus {
 }
 
 // takeOwn checks and stores what init-me-info-sync brings: all three, or nothing.
-func (n *Node) takeOwn(from keys.ID, body protocol.InfoBody) error {
+func (n *Node) takeOwn(ctx context.Context, from keys.ID, body protocol.InfoBody) error {
+	if n.linkStatus() != protocol.LinkPending {
+		return nil
+	}
+	strands := make([]*quarantine, len(body.Approvals))
+	for i, ap := range body.Approvals {
+		var err error
+		if strands[i], err = n.strandOf(ctx, from, ownStrand(ap.Entity), ap); err != nil {
+			return err
+		}
+	}
 	return n.update(func(tx *tx) error {
 		if n.self.Status != protocol.LinkPending {
 			return nil
@@ -358,13 +369,14 @@ func (n *Node) takeOwn(from keys.ID, body protocol.InfoBody) error {
 		}
 		var addrs [][]byte
 		found := make(map[entity.Kind]taken)
-		for _, ap := range body.Approvals {
+		for i, ap := range body.Approvals {
 			box, err := protocol.OpenApproval(n.box(), n.user, ap.Entity, from, n.device.ID(), ap.Box)
 			if err != nil {
 				return err
 			}
-			e, ring, err := entity.CreateOwn(
-				entity.Approval{Entity: ap.Entity, Admit: ap.Admit, Logs: ap.Logs, Keys: box.Keys}, n.me.Entity, ap.Kind, n.device.ID())
+			e := strands[i].e
+			ring, err := entity.CheckOwn(
+				e, entity.Approval{Entity: ap.Entity, Admit: ap.Admit, Heads: ap.Heads, Keys: box.Keys}, n.me.Entity, ap.Kind, n.device.ID())
 			if err != nil {
 				return err
 			}
@@ -379,6 +391,11 @@ func (n *Node) takeOwn(from keys.ID, body protocol.InfoBody) error {
 		for _, t := range []taken{me, profile, board} {
 			if err := tx.merge(tx.hold(t.e), t.e, t.ring); err != nil {
 				return err
+			}
+		}
+		for _, q := range strands {
+			if len(q.keys) > 0 {
+				tx.drop(q.name, q.keys)
 			}
 		}
 		for _, raw := range addrs[:min(len(addrs), maxHanded)] {

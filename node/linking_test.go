@@ -91,6 +91,7 @@ func TestAttackOtherOwnDevice(t *testing.T) {
 		body.Approvals = append(body.Approvals, protocol.InfoApproval{
 			Entity: e.ID(), Admit: e.Listing(n.user, r.device.ID()), Logs: e.ControlStrand(), Box: box, Kind: e.State().Kind,
 		})
+		recount(&body.Approvals[len(body.Approvals)-1])
 	}
 	add(n.me.Entity, n.me.ring)
 	for _, g := range []entity.Genesis{{Kind: entity.Profile, Founder: &party}, personalBoard(true)} {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -34,9 +35,13 @@ type Config struct {
 	// keys; nil where it does so at once.
 	Merge func(ctx context.Context, prefix string) error
 
-	LAN      bool                 // announce this node on the local network, and look for those it knows
-	Metrics  *prometheus.Registry // gets the node's metrics; nil for none
-	NoGossip bool                 // new ops are pushed to connected members and synced, and nothing else
+	LAN     bool                 // announce this node on the local network, and look for those it knows
+	Metrics *prometheus.Registry // gets the node's metrics; nil for none
+	// MaxControl is how many bytes of an entity's control strand this device takes; 0 is
+	// protocol.MaxControl.
+	MaxControl uint64
+
+	NoGossip bool // new ops are pushed to connected members and synced, and nothing else
 }
 
 // Node is one person's node.
@@ -51,6 +56,7 @@ type Node struct {
 	now    func() time.Time
 	lan    bool
 	silent bool // Config.NoGossip
+	most   uint64
 
 	// Owned by Run.
 	wg      sync.WaitGroup
@@ -59,52 +65,54 @@ type Node struct {
 	close   []func() error
 
 	// Guarded by mu, the writer's lock.
-	mu        sync.Mutex
-	self      self
-	user      keys.Digest               // our Me's id; set once, with me
-	me        *held                     // nil while this device is being linked to its user
-	meLog     me.State                  // what the content of Me says
-	opened    me.Opened                 // bodies of the me-oplog
-	devices   map[keys.ID]deviceRecord  // what is known of our other devices
-	asked     map[me.AskedAt]string     // short ids of requests at our other devices,
-	entities  map[keys.Digest]*held     // all but Me
-	chains    map[keys.Digest]chain.Set // devices of other users
-	invites   map[string]invite.Record
-	byIID     map[[16]byte]string
-	attempts  map[string]invite.Attempt
-	pursuits  map[string]*pursuit // running outgoing requests
-	parked    map[keys.Digest]chan protocol.Event
-	events    []Event
-	lastEvent uint64
-	counter   uint64
-	records   map[keys.ID][]byte // signed peer records of member devices
-	seen      map[keys.Digest]map[keys.Digest]bool
-	spending  spending
-	live      int
-	totals    map[keys.Digest]map[keys.ID]int // ops that members were seen to have
-	catching  map[catching]bool               // syncs for pushes; true: once more
-	farewells map[leaveTaking]parting         // who was removed, and was told so
-	asking    map[keys.Digest]bool            // entities whose keys are asked for
-	due       map[keys.Digest]time.Time       // since when an entity of ours wants a new epoch
-	underway  map[catching]int                // syncs that we began and that run
-	comparing map[keys.ID]int                 // exchanges of ranges that run and that peers had us begin
-	tried     map[catching]time.Time          // when we last began one, of who is connected
-	confirmed map[keys.Digest]map[keys.ID]sighting
-	beacons   map[keys.Digest]time.Time // entities whose heads have changed, and when to compare them
-	wake      chan struct{}
-	linkNow   chan struct{}                             // a device that is not alive has come
-	fetching  bool                                      // entities that another device of ours joined
-	wanted    map[keys.Digest]wanted                    // boards that want a checkpoint of us
-	lacking   map[keys.Digest]*lacking                  // entities of which bodies are not here
-	unshown   map[keys.Digest]map[keys.Digest]time.Time // by entity, since when what is shown nowhere for good is so
-	pruned    map[keys.Digest]time.Time                 // when it was looked at what is shown nowhere
-	finals    map[keys.Digest]uint64                    // the last final checkpoint of each board that the journal tells of, or was at the start
-	told      map[keys.Digest]bool                      // entities we left: a member has it from us, or knew
-	protected map[peer.ID]bool                          // connections that are not trimmed
-	near      map[keys.ID][]ma.Multiaddr                // who announced itself on the local network
-	gossip    *gossip                                   // nil before Run, and without gossip
-	outbox    []tidings
-	outWake   chan struct{} // holds one when something is in outbox, or topics change
+	mu          sync.Mutex
+	self        self
+	user        keys.Digest               // our Me's id; set once, with me
+	me          *held                     // nil while this device is being linked to its user
+	meLog       me.State                  // what the content of Me says
+	opened      me.Opened                 // bodies of the me-oplog
+	devices     map[keys.ID]deviceRecord  // what is known of our other devices
+	asked       map[me.AskedAt]string     // short ids of requests at our other devices,
+	entities    map[keys.Digest]*held     // all but Me
+	chains      map[keys.Digest]chain.Set // devices of other users
+	invites     map[string]invite.Record
+	byIID       map[[16]byte]string
+	attempts    map[string]invite.Attempt
+	pursuits    map[string]*pursuit // running outgoing requests
+	parked      map[keys.Digest]chan protocol.Event
+	events      []Event
+	lastEvent   uint64
+	counter     uint64
+	records     map[keys.ID][]byte // signed peer records of member devices
+	seen        map[keys.Digest]map[keys.Digest]bool
+	spending    spending
+	live        int
+	totals      map[keys.Digest]map[keys.ID]int // ops that members were seen to have
+	catching    map[catching]bool               // syncs for pushes; true: once more
+	farewells   map[leaveTaking]parting         // who was removed, and was told so
+	asking      map[keys.Digest]bool            // entities whose keys are asked for
+	due         map[keys.Digest]time.Time       // since when an entity of ours wants a new epoch
+	underway    map[catching]int                // syncs that we began and that run
+	comparing   map[keys.ID]int                 // exchanges of ranges that run and that peers had us begin
+	tried       map[catching]time.Time          // when we last began one, of who is connected
+	confirmed   map[keys.Digest]map[keys.ID]sighting
+	beacons     map[keys.Digest]time.Time // entities whose heads have changed, and when to compare them
+	fetchedFrom map[keys.ID]int           // devices that are asked for control: strangers until it is whole
+	filling     map[string]bool           // quarantines that are fetched for outside of a request
+	wake        chan struct{}
+	linkNow     chan struct{}                             // a device that is not alive has come
+	fetching    bool                                      // entities that another device of ours joined
+	wanted      map[keys.Digest]wanted                    // boards that want a checkpoint of us
+	lacking     map[keys.Digest]*lacking                  // entities of which bodies are not here
+	unshown     map[keys.Digest]map[keys.Digest]time.Time // by entity, since when what is shown nowhere for good is so
+	pruned      map[keys.Digest]time.Time                 // when it was looked at what is shown nowhere
+	finals      map[keys.Digest]uint64                    // the last final checkpoint of each board that the journal tells of, or was at the start
+	told        map[keys.Digest]bool                      // entities we left: a member has it from us, or knew
+	protected   map[peer.ID]bool                          // connections that are not trimmed
+	near        map[keys.ID][]ma.Multiaddr                // who announced itself on the local network
+	gossip      *gossip                                   // nil before Run, and without gossip
+	outbox      []tidings
+	outWake     chan struct{} // holds one when something is in outbox, or topics change
 
 	own    ownRecord
 	counts counts
@@ -137,6 +145,7 @@ type self struct {
 func New(h host.Host, ds datastore.Batching, cfg Config) (*Node, error) {
 	n := &Node{
 		host: h, store: &store{ds: ds, room: cfg.Room, merge: cfg.Merge}, shelf: newShelf(ds), device: cfg.Device, vault: cfg.Vault, log: cfg.Log, now: cfg.Now, silent: cfg.NoGossip,
+		most: cmp.Or(cfg.MaxControl, protocol.MaxControl), fetchedFrom: make(map[keys.ID]int), filling: make(map[string]bool),
 		running: make(chan struct{}),
 		opened:  make(me.Opened), devices: make(map[keys.ID]deviceRecord), asked: make(map[me.AskedAt]string),
 		entities: make(map[keys.Digest]*held), chains: make(map[keys.Digest]chain.Set),
@@ -184,6 +193,7 @@ func (n *Node) Run(ctx context.Context) error {
 	defer hush()
 	close(n.running)
 	n.knowAddrs()
+	n.dropStale()
 	n.mu.Lock()
 	for id, a := range n.attempts {
 		if n.unfinished(a) {

@@ -99,6 +99,9 @@ func (n *Node) important() map[keys.ID]string {
 			out[a.Issuer] = relationPending
 		}
 	}
+	for d := range n.fetchedFrom {
+		out[d] = relationPending
+	}
 	for _, r := range n.invites {
 		for _, c := range r.Claims {
 			if n.parked[c.JoinID] != nil {

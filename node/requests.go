@@ -74,6 +74,10 @@ func (n *Node) attemptView(a invite.Attempt) RequestView {
 	} else if last >= 0 && !a.Steps[last].OK && !a.State.Terminal() {
 		v.Reason = a.Steps[last].Detail // why it waits
 	}
+	if p := a.Fetch; p != nil {
+		v.Progress = &ProgressView{Have: p.Have, Total: p.Ops, Bytes: p.HaveBytes, TotalBytes: p.Bytes}
+	}
+	v.Stays = a.Stays
 	for _, s := range a.Steps {
 		v.Steps = append(v.Steps, StepView{At: unix(s.At), Step: s.Step, OK: s.OK, Detail: s.Detail})
 	}

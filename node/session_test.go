@@ -586,7 +586,7 @@ func TestGrantConditions(t *testing.T) {
 	if ev, ok := n.commitInviting(c.key.ID(), inv.ID, c.reserve(h)).(protocol.Refused); !ok || ev.Why != invite.RefusedRemoved {
 		t.Errorf("the claim of before he left: %+v, want removed", ev)
 	}
-	// A log that no frame holds is not begun to be sent.
+	// Of a log that no frame holds the beginning is sent, with how much there is.
 	for range protocol.MaxLogs/(60<<10) + 1 {
 		_, err := h.Control(entity.Author{Key: n.device, User: n.user, Now: time.Now()}, oplog.FamilyPolicy, entity.TypeDescription,
 			entity.Text{Text: strings.Repeat("x", 60<<10)})
@@ -594,8 +594,16 @@ func TestGrantConditions(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if ev, ok := n.commitInviting(c.key.ID(), second.ID, c.reserve(h)).(protocol.Refused); !ok || ev.Why != invite.RefusedProofTooLong {
-		t.Errorf("a log of 900 KiB: %+v, want proof_too_long", ev)
+	ev, ok := n.commitInviting(c.key.ID(), second.ID, c.reserve(h)).(protocol.Committed)
+	if !ok || ev.Grant == nil {
+		t.Fatalf("a log of 900 KiB: %+v", ev)
+	}
+	size := uint64(0)
+	for _, raw := range ev.Grant.Logs {
+		size += uint64(len(raw))
+	}
+	if s := ev.Grant.Strand; size > protocol.MaxLogs || s.Bytes <= protocol.MaxLogs || s.Ops <= uint64(len(ev.Grant.Logs)) || !h.Holds(s.Heads) {
+		t.Errorf("a log of 900 KiB: %d bytes in %d ops are sent of %+v", size, len(ev.Grant.Logs), s)
 	}
 }
 

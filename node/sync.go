@@ -14,6 +14,8 @@ func syncLimit(typ uint8) int {
 	switch protocol.SyncType(typ) {
 	case protocol.SyncHello, protocol.SyncVector, protocol.SyncOps, protocol.SyncPush, protocol.SyncRanges:
 		return protocol.MaxSync
+	case protocol.SyncControl:
+		return 64 + 34*protocol.MaxTips
 	case protocol.SyncEqual, protocol.SyncNo:
 		return protocol.MaxNo
 	}
@@ -183,6 +185,8 @@ func (n *Node) serveSync(ctx context.Context, s *stream) (err error) {
 	switch protocol.SyncType(typ) {
 	case protocol.SyncPush:
 		return n.takePush(ctx, s.peer, payload)
+	case protocol.SyncControl:
+		return n.serveControl(s, payload)
 	case protocol.SyncHello:
 		err = protocol.DecodeSync(payload, &hello)
 	case protocol.SyncRanges:

@@ -32,6 +32,7 @@ type tx struct {
 	brought []keys.Digest              // entities of which bodies came that were missing
 	moved   []keys.Digest              // entities whose control strand or keys changed
 	after   []func()                   // run when durable, without the lock
+	strand  *strandWrites              // of an entity that this transaction takes from a quarantine
 }
 
 // update is transact for all that needs an identity; a device that is still being
@@ -262,11 +263,15 @@ func (tx *tx) hold(e *entity.Entity) *held {
 // merge adds the control strand of a checked e, and keys that were checked against
 // it, to h, which may be e itself.
 func (tx *tx) merge(h *held, e *entity.Entity, ring entity.Keyring) error {
-	for o := range e.Log().All(oplog.Control) {
-		if _, err := h.Add(o); err != nil {
-			return fmt.Errorf("merge %v: %w", e.ID(), err)
+	if h.Entity == e && tx.strand != nil && tx.strand.of == e {
+		tx.puts = append(tx.puts, tx.strand.puts...)
+	} else {
+		for o := range e.Log().All(oplog.Control) {
+			if _, err := h.Add(o); err != nil {
+				return fmt.Errorf("merge %v: %w", e.ID(), err)
+			}
+			tx.keep(h.Log(), o)
 		}
-		tx.keep(h.Log(), o)
 	}
 	for _, epoch := range slices.SortedFunc(mapKeys(ring), compareDigests) {
 		tx.opKey(h, epoch, ring[epoch])

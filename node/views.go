@@ -93,6 +93,21 @@ type RequestView struct {
 	At        string     `json:"at,omitempty"`     // incoming: another device of ours, where it waits
 	Extra     bool       `json:"extra,omitempty"`  // incoming: a further claimant of a full link
 	Steps     []StepView `json:"steps"`
+
+	// Outgoing: how much is here of what has to come before this device is in.
+	Progress *ProgressView `json:"progress,omitempty"`
+	// Outgoing, ended: nothing of it is kept here, and the other side may list this person
+	// as a member all the same.
+	Stays bool `json:"stays_member,omitempty"`
+}
+
+// ProgressView is how much of a control strand is here, in operations and bytes. It may
+// have grown since the total was said.
+type ProgressView struct {
+	Have       uint64 `json:"have"`
+	Total      uint64 `json:"total"`
+	Bytes      uint64 `json:"bytes"`
+	TotalBytes uint64 `json:"total_bytes"`
 }
 
 // WithView is the other side of a request. Claimed is true until its identity was checked.

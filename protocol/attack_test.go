@@ -133,7 +133,7 @@ func TestAttackH7(t *testing.T) {
 	x = w.run(t).toJoin()
 	f := x.forgeAck()
 	f.body.Card.Entity = id
-	x.wantDistrust(x.sign(f), "card of another entity")
+	x.wantDistrust(x.sign(f), "of another entity")
 
 	x = w.run(t).toJoin()
 	f = x.forgeAck()
@@ -742,11 +742,12 @@ func TestAttackIssuer(t *testing.T) {
 	x.j, _ = NewJoiner(w2.r.joining())
 	x.toJoin()
 	f = &forgedAck{device: mallory.key, mac: m.rec.Key(), peerR: w2.r.id(), peerM: mallory.id(), body: AckBody{
-		Version: Version1, Suite: Suite1, Proof: entity.Proof{Chain: mallory.me.DeviceChain(), Path: board.e.ControlStrand()[:1]},
+		Version: Version1, Suite: Suite1, Proof: entity.Proof{Chain: mallory.me.DeviceChain()},
 	}}
 	f.body.Card, _ = cardOf(newPerson(t, "fay"), nil)
 	f.body.Card.Entity, f.body.Card.Kind, f.body.Card.Heads = board.e.ID(), entity.Board, []keys.Digest{{1}}
 	f.body.Card.Policy = new(board.e.State().Policy)
+	f.body.Card.Entity[0] ^= 1 // the link's half is that of fay's board
 	x.wantDistrust(x.sign(f), "proof")
 }
 

@@ -4,7 +4,7 @@
 //	R, the requester                                M, the issuer of the link
 //
 //	JOIN           iid, challenge, commitment  ───►
-//	                                           ◄───  ACK-CHALLENGE   card, proof of mastership, mac, sig
+//	                                           ◄───  ACK-CHALLENGE   card, proof of whose device, mac, sig
 //	store the safety code of this run
 //	JOIN-ENTITY    who I am, proofs            ───►
 //	                                                 store the claim: one use is taken

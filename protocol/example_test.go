@@ -68,8 +68,9 @@ func ExampleJoiner() {
 					Role:  record.Role, Ref: &record.Ref,
 				})
 			claim.State = invite.Approved
+			strand, logs := protocol.Pack(board.Entity, op.ID(), protocol.MaxLogs)
 			eff, err = inviter.Step(now, protocol.Committed{Claim: claim, Grant: &protocol.Grant{
-				Entity: board.ID(), Admit: op.ID(), Logs: board.ControlStrand(),
+				Entity: board.ID(), Admit: op.ID(), Logs: logs, Strand: strand,
 				Keys: []entity.EpochKey{{Epoch: board.Epoch, Key: board.Key.Secret()}},
 			}})
 		}

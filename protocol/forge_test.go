@@ -11,6 +11,7 @@ import (
 	"pttnode/entity"
 	"pttnode/invite"
 	"pttnode/keys"
+	"pttnode/oplog"
 )
 
 // claimant is a requester played by hand: what it commits to, what it shows and
@@ -184,11 +185,36 @@ type approval struct {
 }
 
 func (x *run) forgeApproval(g Grant) *approval {
-	return &approval{
+	a := &approval{
 		device: x.w.m.key, over: x.j.t, info: x.j.t, to: x.j.box.ID(), status: Approved,
 		body: ApproveBody{Admit: &g.Admit, Entity: &g.Entity, Logs: g.Logs, Chains: g.Chains},
 		box:  BoxBody{Keys: g.Keys, Addrs: g.Addrs},
 	}
+	return a.whole()
+}
+
+// whole has the approval say that its operations are all there are: what is forged about
+// them shall not be found by their number.
+func (a *approval) whole() *approval {
+	named := make(map[keys.Digest]bool)
+	a.body.Heads, a.body.Ops, a.body.Bytes = nil, uint64(len(a.body.Logs)), 0
+	for _, raw := range slices.Backward(a.body.Logs) {
+		a.body.Bytes += uint64(len(raw))
+		if id := oplog.IDOf(raw); !named[id] {
+			a.body.Heads = append(a.body.Heads, id)
+		}
+		if o, err := oplog.Parse(raw); err == nil {
+			for _, p := range o.Parents() {
+				named[p] = true
+			}
+		}
+	}
+	if len(a.body.Heads) == 0 {
+		a.body.Heads = []keys.Digest{{1}}
+	}
+	slices.SortFunc(a.body.Heads, compareIDs)
+	a.body.Heads = slices.Compact(a.body.Heads)
+	return a
 }
 
 func (a *approval) sign(t testing.TB) ApproveJoin {

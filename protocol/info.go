@@ -70,7 +70,14 @@ type InfoApproval struct {
 	Logs   [][]byte    `cbor:"3,keyasint"`
 	Box    []byte      `cbor:"4,keyasint"`
 	Kind   entity.Kind `cbor:"5,keyasint"`
+
+	Heads []keys.Digest `cbor:"6,keyasint"` // what Strand says
+	Ops   uint64        `cbor:"7,keyasint"`
+	Bytes uint64        `cbor:"8,keyasint"`
 }
+
+// Strand returns what the approval says of the whole control strand.
+func (a InfoApproval) Strand() Strand { return Strand{a.Heads, a.Ops, a.Bytes} }
 
 // SignInfo signs body for the device to.
 func SignInfo(from keys.Private, to keys.ID, body InfoBody) Info {

@@ -13,7 +13,7 @@ import (
 func infoBody(f keys.Digest) InfoBody {
 	return InfoBody{
 		In: f, Step: InitFriendInfo,
-		Approvals: []InfoApproval{{Entity: keys.Digest{1}, Admit: keys.Digest{2}, Logs: [][]byte{{3}}, Box: []byte{4}}},
+		Approvals: []InfoApproval{{Entity: keys.Digest{1}, Admit: keys.Digest{2}, Logs: [][]byte{{3}}, Box: []byte{4}, Heads: []keys.Digest{{7}}, Ops: 1, Bytes: 9}},
 		Ops:       [][]byte{{5}}, Addrs: []byte{6},
 	}
 }

@@ -273,7 +273,10 @@ func (i *Inviter) approve(g Grant) (Effects, error) {
 	if err != nil {
 		return Effects{}, err
 	}
-	body := ApproveBody{Box: box, Admit: &g.Admit, Entity: &g.Entity, Logs: g.Logs, Chains: g.Chains}
+	body := ApproveBody{
+		Box: box, Admit: &g.Admit, Entity: &g.Entity, Logs: g.Logs, Chains: g.Chains,
+		Heads: g.Strand.Heads, Ops: g.Strand.Ops, Bytes: g.Strand.Bytes,
+	}
 	return Effects{Send: []Message{i.answer(Approved, body)}, Done: &Outcome{Status: Approved}}, nil
 }
 

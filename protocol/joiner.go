@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ type Joining struct {
 	Name     string         // what R calls itself; in a device join the device's name
 	Addrs    []byte         // R's signed peer record
 	Withdraw bool           // this run only withdraws the request
+	Most     uint64         // bytes of a control strand that are taken; 0 for MaxControl
 }
 
 type joinerState uint8
@@ -143,12 +145,10 @@ func (j *Joiner) onAckChallenge(now time.Time, m AckChallenge) (Effects, error) 
 	if err := j.checkCard(b); err != nil {
 		return j.distrust(now, "ACK-CHALLENGE", err)
 	}
-	me, eid, err := b.Proof.Verify(j.link.Kind, j.link.EID16, j.link.Issuer)
+	eid := b.Card.Entity
+	me, err := b.Proof.Verify(j.link.Kind, eid, j.link.EID16, j.link.Issuer)
 	if err != nil {
 		return j.distrust(now, "ACK-CHALLENGE: proof", err)
-	}
-	if b.Card.Entity != eid {
-		return j.distrust(now, "ACK-CHALLENGE: card of another entity", ErrProof)
 	}
 
 	t2 := j.t.with(TypeAckChallenge, bytesOf(m))
@@ -254,75 +254,105 @@ func (j *Joiner) onPending(now time.Time, b ApproveBody) (Effects, error) {
 	return j.store(&Change{Attempt: &at}, joinerWaiting, Effects{}), nil
 }
 
+// onApproved: the whole control strand is here and is judged, or what came of it is kept
+// with the attempt and the rest is fetched.
 func (j *Joiner) onApproved(now time.Time, b ApproveBody) (Effects, error) {
-	joined, err := j.checkApproval(b)
+	p, e, err := j.openApproval(b)
 	if err != nil {
 		return j.distrust(now, "APPROVED", err)
 	}
-	var at invite.Attempt
-	if joined.Leave = j.in.Withdraw; joined.Leave {
-		at = j.in.Attempt.Withdrawn()
-	} else {
-		at = j.in.Attempt.Approved(now).Syncing(now)
-		if j.link.Kind == entity.Board { // the others have steps to follow
-			at = at.Joined(now)
-		}
+	if most := cmp.Or(j.in.Most, MaxControl); p.Strand.Bytes > most {
+		return j.refuse(now, invite.RefusedTooLarge, fmt.Errorf("a control strand of %d bytes", p.Strand.Bytes)), nil
 	}
+	if !e.Holds(p.Strand.Heads) {
+		at := j.in.Attempt.Fetching(now, p.Strand.Ops, p.Strand.Bytes)
+		return j.store(&Change{Attempt: &at, Partial: p, Begun: e}, joinerOver, Effects{Done: &Outcome{Status: Approved}}), nil
+	}
+	joined, err := j.judge(*p, e)
+	switch {
+	case errors.Is(err, entity.ErrRemoved), errors.Is(err, entity.ErrEnded):
+		return j.refuse(now, invite.RefusedRemoved, err), nil
+	case err != nil:
+		return j.distrust(now, "APPROVED", err)
+	}
+	at := After(j.in.Attempt, now, joined)
 	return j.store(&Change{Attempt: &at, Joined: joined}, joinerOver, Effects{Done: &Outcome{Status: Approved}}), nil
 }
 
-// checkApproval checks all that an approval says. Any failure: keep nothing.
-func (j *Joiner) checkApproval(b ApproveBody) (*Joined, error) {
+// After returns an attempt as it is once its approval was judged and stored, and notes in
+// joined whether its requester leaves again.
+func After(at invite.Attempt, now time.Time, joined *Joined) invite.Attempt {
+	if joined.Leave = at.Withdrawing(); joined.Leave {
+		return at.Withdrawn()
+	}
+	at = at.Approved(now).Syncing(now)
+	if joined.Entity.State().Kind == entity.Board { // the others have steps to follow
+		at = at.Joined(now)
+	}
+	return at
+}
+
+// openApproval checks what an approval says of itself, and judges the operations that came
+// with it. Any failure: keep nothing.
+func (j *Joiner) openApproval(b ApproveBody) (*Partial, *entity.Entity, error) {
 	if b.Admit == nil || b.Entity == nil {
-		return nil, fmt.Errorf("%w: approval without entity", ErrFrame)
+		return nil, nil, fmt.Errorf("%w: approval without entity", ErrFrame)
 	}
 	plain, err := j.box.Open(boxInfo(j.t), b.Box)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var box BoxBody
 	if err := keys.Unmarshal(plain, &box); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFrame, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrFrame, err)
 	}
 	if j.link.Kind == entity.Board && *b.Entity != j.eid {
-		return nil, fmt.Errorf("%w: approval of another entity", ErrProof)
+		return nil, nil, fmt.Errorf("%w: approval of another entity", ErrProof)
 	}
-	approval := entity.Approval{Entity: *b.Entity, Admit: *b.Admit, Logs: b.Logs, Keys: box.Keys}
-	if j.link.Kind == entity.Me {
-		return j.checkLinked(approval, box.Addrs)
-	}
-	e, ring, err := entity.CreateJoinEntity(approval, entity.Wanted{
-		Kind: j.link.Kind, Me: j.in.Me, By: j.me.User(), Ref: &j.keys.Ref, Heads: j.ack.Card.Heads,
-	})
+	e, err := b.strand().Open(*b.Entity, b.Logs)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if issuer, ok := e.State().Member(j.me.User()); j.link.Kind == entity.Friend && (!ok || !issuer.Party.Same(entity.PartyOf(j.me, ""))) {
-		return nil, fmt.Errorf("%w: a friendship founded with other devices than the issuer's", ErrProof)
+	switch kind := e.State().Kind; {
+	case kind != j.link.Kind:
+		return nil, nil, fmt.Errorf("%w: a %v, want a %v", entity.ErrKind, kind, j.link.Kind)
+	case kind == entity.Me && !e.Holds(b.Heads): // a device chain always fits
+		return nil, nil, fmt.Errorf("%w: a part of a Me", ErrProof)
 	}
-	joined := &Joined{Entity: e, Ring: ring, Issuer: j.me, Addrs: box.Addrs}
-	for _, raws := range b.Chains {
-		me, err := entity.OpenDeviceChain(raws)
-		if err != nil {
-			return nil, err
-		}
-		if _, ok := e.State().Member(me.User()); !ok {
-			return nil, fmt.Errorf("%w: device chain of a stranger", ErrProof)
-		}
-		joined.Chains = append(joined.Chains, me)
-	}
-	return joined, nil
+	return &Partial{
+		Entity: *b.Entity, Kind: j.link.Kind, Admit: *b.Admit, Ref: j.keys.Ref, Card: j.ack.Card.Heads, Strand: b.strand(),
+		Keys: box.Keys, Addrs: box.Addrs, Issuer: j.ack.Proof.Chain, Chains: b.Chains,
+	}, e, nil
 }
 
-// checkLinked checks an approval that makes this device one of the issuer's user.
-func (j *Joiner) checkLinked(ap entity.Approval, addrs [][]byte) (*Joined, error) {
-	e, ring, err := entity.CreateJoinMe(ap, entity.NewDevice{
+// judge judges an approval of which the whole control strand is here.
+func (j *Joiner) judge(p Partial, e *entity.Entity) (*Joined, error) {
+	if j.link.Kind != entity.Me {
+		return p.Judge(e, j.in.Me)
+	}
+	ring, err := entity.CheckJoinMe(e, p.approval(), entity.NewDevice{
 		User: j.eid, ID: j.in.Device.ID(), Box: j.in.Box, Consent: j.consent(j.eid), Ref: j.keys.Ref, Heads: j.ack.Card.Heads,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Joined{Entity: e, Ring: ring, Issuer: j.me, Addrs: addrs}, nil
+	return &Joined{Entity: e, Ring: ring, Issuer: j.me, Addrs: p.Addrs}, nil
+}
+
+// refuse ends the attempt by this side's own verdict over an approval that is honest.
+func (j *Joiner) refuse(now time.Time, why invite.Code, detail error) Effects {
+	at := j.in.Attempt
+	if j.in.Withdraw {
+		at = at.Withdrawn()
+	} else {
+		at = at.Denied(now, why)
+	}
+	if why == invite.RefusedTooLarge {
+		at = at.Staying(now)
+	}
+	eff := j.end(at, why)
+	j.then.Done.Detail = detail
+	return eff
 }
 
 // consent is R's signature that it may be added to user's devices.
@@ -368,6 +398,9 @@ func (j *Joiner) distrust(now time.Time, where string, why error) (Effects, erro
 		return Effects{}, fmt.Errorf("%s: %w", where, why)
 	}
 	at := j.in.Attempt.Denied(now, invite.RefusedIdentity)
+	if where == "APPROVED" { // it may be true that we were let in
+		at = at.Staying(now)
+	}
 	eff := j.end(at, invite.RefusedIdentity)
 	j.then.Done.Detail = fmt.Errorf("%s: %w", where, errors.Join(ErrProof, why))
 	return eff, nil

@@ -76,6 +76,8 @@ type Change struct {
 	// The requester's.
 	Attempt *invite.Attempt
 	Joined  *Joined
+	Partial *Partial       // kept with the attempt until the rest has come
+	Begun   *entity.Entity // the beginning of the control strand that came with it
 }
 
 // Joined is a checked approval.
@@ -95,7 +97,8 @@ type Grant struct {
 	Admit  keys.Digest
 	Keys   []entity.EpochKey
 	Addrs  [][]byte
-	Logs   [][]byte
+	Logs   [][]byte // the control strand, or its beginning
+	Strand Strand   // the whole of it
 	Chains [][][]byte
 }
 

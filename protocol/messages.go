@@ -118,12 +118,19 @@ type ApproveBody struct {
 	Box      []byte       `cbor:"1,keyasint,omitempty"` // Approved: a BoxBody, sealed to R's join box key
 	Admit    *keys.Digest `cbor:"2,keyasint,omitempty"` // Approved
 	Entity   *keys.Digest `cbor:"3,keyasint,omitempty"` // Approved
-	Logs     [][]byte     `cbor:"4,keyasint,omitempty"` // Approved: control strand, parents first
+	Logs     [][]byte     `cbor:"4,keyasint,omitempty"` // Approved: control strand or its beginning, parents first
 	Chains   [][][]byte   `cbor:"5,keyasint,omitempty"` // Approved: device chains of other masters
 	CodeID   *keys.Digest `cbor:"6,keyasint,omitempty"` // Pending: sasid of the run that reserved
 	Deadline uint64       `cbor:"7,keyasint,omitempty"` // Pending: Unix seconds
 	Reason   uint16       `cbor:"8,keyasint,omitempty"` // Denied; Pending when not only a person is waited for
+
+	Heads []keys.Digest `cbor:"9,keyasint,omitempty"`  // Approved: what Strand says
+	Ops   uint64        `cbor:"10,keyasint,omitempty"` //
+	Bytes uint64        `cbor:"11,keyasint,omitempty"` //
 }
+
+// strand returns what the body says of the whole control strand.
+func (b ApproveBody) strand() Strand { return Strand{b.Heads, b.Ops, b.Bytes} }
 
 // BoxBody is what only R may read of an approval.
 type BoxBody struct {

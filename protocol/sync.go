@@ -23,6 +23,8 @@ const (
 	SyncNo     SyncType = 5 // B→A: not shared with you, or not here
 	SyncPush   SyncType = 6 // A→B: new ops, no answer
 	SyncRanges SyncType = 7 // A→B and B→A: ranges of the log, where vectors are too long or do not do
+
+	SyncControl SyncType = 8 // A→B: A is let in and fetches the control strand; B answers with ops, or no
 )
 
 // Hello begins a sync of one entity.
@@ -65,6 +67,25 @@ type Ops struct {
 type Push struct {
 	Entity keys.Digest  `cbor:"1,keyasint"`
 	Ops    []oplog.Pair `cbor:"2,keyasint"`
+}
+
+// Control asks for the control strand of an entity that its sender was let into and does
+// not have yet: for what is neither among Heads nor among their ancestors.
+type Control struct {
+	Entity keys.Digest   `cbor:"1,keyasint"`
+	Heads  []keys.Digest `cbor:"2,keyasint"` // of what is here; MaxTips at most
+}
+
+// DecodeControl parses a payload of type SyncControl; it fails with ErrFrame.
+func DecodeControl(payload []byte) (Control, error) {
+	var c Control
+	if err := keys.Unmarshal(payload, &c); err != nil {
+		return Control{}, fmt.Errorf("%w: %w", ErrFrame, err)
+	}
+	if len(c.Heads) > MaxTips {
+		return Control{}, fmt.Errorf("%w: control after %d heads", ErrFrame, len(c.Heads))
+	}
+	return c, nil
 }
 
 // DecodeSync parses a payload of /ptt/sync/2 into v, a pointer to a zero struct.

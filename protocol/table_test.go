@@ -242,7 +242,7 @@ type frames struct {
 	ack                AckChallenge
 	request, withdrawn JoinEntity
 	pending, denied    ApproveJoin
-	approved           ApproveJoin
+	approved, part     ApproveJoin
 	reserved           Committed
 	yes, no            Decided
 	wait               Decided
@@ -279,6 +279,9 @@ func framesOf(t *testing.T, of func(testing.TB) *world, seed uint64, skip int) f
 		if yes {
 			f.yes = w.m.decided(claim)
 			f.approved = sent[ApproveJoin](t, x.stepI(f.yes))
+			part := body[ApproveBody](t, f.approved.Body)
+			part.Logs = part.Logs[:len(part.Logs)-1]
+			f.part = x.i.answer(Approved, part)
 		} else {
 			f.no = w.m.decided(claim)
 			f.denied = sent[ApproveJoin](t, x.stepI(f.no))
@@ -309,6 +312,7 @@ func joinerRows(t *testing.T, of func(testing.TB) *world) []row {
 		{"  of an earlier run", earlier.pending},
 		{"  of others", foreign.pending},
 		{"APPROVE-JOIN approved", run.approved},
+		{"  in part", run.part},
 		{"  of an earlier run", earlier.approved},
 		{"  of others", foreign.approved},
 		{"APPROVE-JOIN denied", run.denied},

@@ -100,7 +100,8 @@ func (p place) keys() []entity.EpochKey {
 }
 
 func (p place) grant(admit keys.Digest) Grant {
-	return Grant{Entity: p.e.ID(), Admit: admit, Keys: p.keys(), Addrs: [][]byte{[]byte("address")}, Logs: p.e.ControlStrand()}
+	strand, logs := Pack(p.e, admit, MaxLogs)
+	return Grant{Entity: p.e.ID(), Admit: admit, Keys: p.keys(), Addrs: [][]byte{[]byte("address")}, Logs: logs, Strand: strand}
 }
 
 // control writes a control op as by.
@@ -345,10 +346,15 @@ type requester struct {
 	person
 	attempt invite.Attempt
 	joined  *Joined
+	partial *Partial       // what came of a large control strand
+	begun   *entity.Entity //
 }
 
 func (r *requester) commit(c *Change) Event {
 	r.attempt = *c.Attempt
+	if c.Partial != nil {
+		r.partial, r.begun = c.Partial, c.Begun
+	}
 	if c.Joined != nil {
 		r.joined = c.Joined
 	}

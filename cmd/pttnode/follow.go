@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"pttnode/api"
@@ -118,6 +119,9 @@ func sentence(r node.RequestView, now time.Time) string {
 		}
 		return "delivered " + since.Local().Format("15:04:05") + "; " + who + " has not decided yet" + why + next
 	case "approved":
+		if p := r.Progress; p != nil {
+			return fmt.Sprintf("%s agreed; fetching who is in it: %d of about %d entries%s%s", who, p.Have, p.Total, why, next)
+		}
 		return who + " agreed; taking over what belongs to it"
 	case "syncing":
 		return who + " agreed; receiving what is there"

@@ -198,6 +198,9 @@ func (a *app) sayRequest(r node.RequestView) {
 	a.say("state        %s\n", requestState(r))
 	if r.Direction == "out" {
 		a.say("             %s\n", sentence(r, time.Now()))
+		if r.Stays {
+			a.say("             nothing of it is kept here; the other side may list you as a member all the same\n")
+		}
 	} else if r.Reason != "" && r.Reason != "ok" && !answered(r) {
 		a.say("             %s\n", api.NewProblem(r.Reason).Title)
 	}
