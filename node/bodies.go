@@ -285,6 +285,7 @@ func (n *Node) takeBodies(eid keys.Digest, device keys.ID, answers []protocol.An
 				return err
 			}
 			if o, err = o.WithBody(a.Body); err != nil {
+				n.askLater(h, bodyAsk{a.ID, device}) // so that the next exchange brings what comes after it
 				return err
 			}
 			tx.bring(h, o)

@@ -254,6 +254,42 @@ func TestAttackBodyWrong(t *testing.T) {
 	}
 }
 
+// TestAttackBodyWrongFirst: a member answers with a wrong body for the newest of several
+// entries. The others are taken all the same, and the wrong one is asked for less and less.
+func TestAttackBodyWrongFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n, alice, m := aliceAndMallory(t)
+		n.Unchecked()
+		first := m.article(m.key, "first", nil)
+		second := m.article(m.key, "second", func(d *oplog.Draft) {
+			d.Seq, d.Prev, d.Parents = 1, first.ID(), []keys.Digest{first.ID()}
+		})
+		counts := m.answersWants(func(w protocol.Want, to io.Writer) {
+			var answers []protocol.Answer
+			for _, id := range w.IDs {
+				body := first.Body()
+				if id == second.ID() {
+					body = random(second.Size())
+				}
+				answers = append(answers, protocol.Answer{ID: id, Says: protocol.BodyHere, Body: body})
+			}
+			_, _ = to.Write(bodiesFrame(false, answers...))
+		})
+		m.syncs(alice, withoutBodies([]oplog.Pair{first.Pair(), second.Pair()}))
+		n.Until(2*time.Minute, "the other one", func() bool { return hasText(alice, first.ID(), "first") })
+		before := counts.asked(alice)
+		pass(30 * time.Minute)
+		if asked := counts.asked(alice) - before; asked == 0 || asked > 7 { // after 1, 2, 4 … minutes
+			t.Errorf("he was asked for the wrong one %d times in half an hour, want less and less", asked)
+		}
+		if !lacksText(t, alice, second.ID()) {
+			t.Error("alice took a body that is not the entry's")
+		}
+		_ = m.host.Close()
+	})
+}
+
 // TestAttackBodyEndless: a member answers a want with frames that say nothing and never
 // end. That is over with the fourth.
 func TestAttackBodyEndless(t *testing.T) {
