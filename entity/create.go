@@ -99,12 +99,11 @@ func ApproveJoinEntity(e *Entity, a Author, ring Keyring, how Admission) (oplog.
 	})
 }
 
-// Approval is an entity as its approval brings it.
+// Approval is what an approval says of an entity, beside its control strand.
 type Approval struct {
 	Entity keys.Digest
 	Admit  keys.Digest   // the op that admits us
-	Heads  []keys.Digest // of the control strand, as who approved has it; none: those of Logs
-	Logs   [][]byte      // the control strand, or its beginning, parents first
+	Heads  []keys.Digest // of the control strand, as who approved has it; none: those of the strand that is here
 	Keys   []EpochKey
 }
 
@@ -118,28 +117,13 @@ type Wanted struct {
 	Heads   []keys.Digest // heads that must be inside the log (card.heads)
 }
 
-// CreateJoinEntity is the standard creation of a joined entity of PIP-12, up to
-// what needs a store: it checks everything that an approval says and returns the
-// entity with its keys, or an error and nothing. Every op was signed by its
-// author and is judged by its own past; the rest is CheckJoinEntity.
-func CreateJoinEntity(ap Approval, want Wanted) (*Entity, Keyring, error) {
-	e, err := OpenStrand(ap.Entity, ap.Logs)
-	if err != nil {
-		return nil, nil, err
-	}
-	ring, err := CheckJoinEntity(e, ap, want)
-	if err != nil {
-		return nil, nil, err
-	}
-	return e, ring, nil
-}
-
-// CheckJoinEntity is CreateJoinEntity for an approval whose control strand was judged
-// op by op, and is e; ap.Logs is not looked at. We must have been admitted by the
-// expected op, by a master, in the past of the heads that the approval names; every key
-// must match the commitment of its epoch. It fails with ErrRemoved if we were removed
-// since, and with ErrEnded if the entity is over.
-func CheckJoinEntity(e *Entity, ap Approval, want Wanted) (Keyring, error) {
+// CreateJoinEntity is the standard creation of a joined entity of PIP-12, up to what needs
+// a store: it checks everything that an approval says of e, the control strand that came
+// with or after it, which was judged op by op ([OpenStrand]), and returns its keys. We must
+// have been admitted by the expected op, by a master, in the past of the heads that the
+// approval names; every key must match the commitment of its epoch. It fails with
+// ErrRemoved if we were removed since, and with ErrEnded if the entity is over.
+func CreateJoinEntity(e *Entity, ap Approval, want Wanted) (Keyring, error) {
 	refuse := func(format string, args ...any) (Keyring, error) {
 		return nil, fmt.Errorf("%w: approval for %v: %s", ErrNotAuthorized, ap.Entity, fmt.Sprintf(format, args...))
 	}

@@ -19,7 +19,7 @@ type handed struct {
 	me     *world
 	d      device
 	kind   entity.Kind
-	ap     entity.Approval
+	ap     delivery
 	device keys.ID
 }
 
@@ -33,7 +33,7 @@ func handOver(t *testing.T, kind entity.Kind) *handed {
 		x.w = foundOwn(t, me, kind, me.State().Party("founder"))
 		o, _ = x.w.Log().Get(x.w.ID())
 	}
-	x.ap = entity.Approval{Entity: x.w.ID(), Admit: o.ID()}
+	x.ap = delivery{Approval: entity.Approval{Entity: x.w.ID(), Admit: o.ID()}}
 	x.pack()
 	return x
 }
@@ -85,7 +85,7 @@ func TestCreateOwn(t *testing.T) {
 		x := handOver(t, kind)
 		create := func(name string) {
 			t.Helper()
-			e, ring, err := entity.CreateOwn(x.ap, x.me.Entity, kind, x.device)
+			e, ring, err := createOwn(x.ap, x.me.Entity, kind, x.device)
 			if err != nil || !bytes.Equal(snapshot(e), snapshot(x.w.Entity)) || len(ring) != 1 {
 				t.Errorf("%v, %s: %v", kind, name, err)
 			}
@@ -203,11 +203,11 @@ func TestCreateOwnRefused(t *testing.T) {
 	} {
 		for _, kind := range c.kinds {
 			x := handOver(t, kind)
-			if _, _, err := entity.CreateOwn(x.ap, x.me.Entity, x.kind, x.device); err != nil {
+			if _, _, err := createOwn(x.ap, x.me.Entity, x.kind, x.device); err != nil {
 				t.Fatalf("%v, %s: before the change: %v", kind, c.name, err)
 			}
 			c.change(t, x)
-			e, ring, err := entity.CreateOwn(x.ap, x.me.Entity, x.kind, x.device)
+			e, ring, err := createOwn(x.ap, x.me.Entity, x.kind, x.device)
 			if e != nil || ring != nil || !errors.Is(err, c.want) || err != nil && !strings.Contains(err.Error(), c.because) {
 				t.Errorf("%v, %s: CreateOwn = %v, %v, want %v that says %q", kind, c.name, e != nil, err, c.want, c.because)
 			}
@@ -220,8 +220,8 @@ func TestCreateOwnTampered(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []entity.Kind{entity.Me, entity.Profile, entity.Board} {
 		x := handOver(t, kind)
-		tampered(t, x.ap, func(ap entity.Approval) error {
-			_, _, err := entity.CreateOwn(ap, x.me.Entity, kind, x.device)
+		tampered(t, x.ap, func(ap delivery) error {
+			_, _, err := createOwn(ap, x.me.Entity, kind, x.device)
 			return err
 		})
 	}

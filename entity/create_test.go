@@ -17,7 +17,7 @@ import (
 // offer is an approval as its issuer sends it, and what the joiner wants.
 type offer struct {
 	w    *world
-	ap   entity.Approval
+	ap   delivery
 	want entity.Wanted
 }
 
@@ -34,7 +34,7 @@ func approve(t *testing.T, w *world, role entity.Role) *offer {
 
 func (w *world) offer(t *testing.T, name string, admit oplog.Op, heads []keys.Digest) *offer {
 	t.Helper()
-	x := &offer{w: w, ap: entity.Approval{Entity: w.ID(), Admit: admit.ID(), Logs: w.ControlStrand()}}
+	x := &offer{w: w, ap: delivery{entity.Approval{Entity: w.ID(), Admit: admit.ID()}, w.ControlStrand()}}
 	for id, k := range w.Ring {
 		x.ap.Keys = append(x.ap.Keys, entity.EpochKey{Epoch: id, Key: k.Secret()})
 	}
@@ -49,7 +49,7 @@ func TestCreateJoinEntity(t *testing.T) {
 	t.Parallel()
 	for kind, role := range map[entity.Kind]entity.Role{entity.Profile: entity.Reader, entity.Friend: entity.Member, entity.Board: entity.Member} {
 		x := approve(t, found(t, kind), role)
-		e, ring, err := entity.CreateJoinEntity(x.ap, x.want)
+		e, ring, err := createJoinEntity(x.ap, x.want)
 		if err != nil {
 			t.Errorf("%v: CreateJoinEntity: %v", kind, err)
 			continue
@@ -87,7 +87,7 @@ func TestCreateJoinEntityByFriendship(t *testing.T) {
 	}
 	x := w.offer(t, "joiner", o, nil)
 	x.want.Ref, x.want.Friends = nil, []keys.Digest{{1}, friendship}
-	if _, _, err := entity.CreateJoinEntity(x.ap, x.want); err != nil {
+	if _, _, err := createJoinEntity(x.ap, x.want); err != nil {
 		t.Errorf("CreateJoinEntity by a friendship: %v", err)
 	}
 	for name, change := range map[string]func(*entity.Wanted){
@@ -98,7 +98,7 @@ func TestCreateJoinEntityByFriendship(t *testing.T) {
 	} {
 		y := *x
 		change(&y.want)
-		if _, _, err := entity.CreateJoinEntity(y.ap, y.want); !errors.Is(err, entity.ErrNotAuthorized) {
+		if _, _, err := createJoinEntity(y.ap, y.want); !errors.Is(err, entity.ErrNotAuthorized) {
 			t.Errorf("a friendship %s: %v, want ErrNotAuthorized", name, err)
 		}
 	}
@@ -244,11 +244,11 @@ func TestApprovalRefused(t *testing.T) {
 	} {
 		role := entity.Member
 		x := approve(t, found(t, c.kind), role)
-		if _, _, err := entity.CreateJoinEntity(x.ap, x.want); err != nil {
+		if _, _, err := createJoinEntity(x.ap, x.want); err != nil {
 			t.Fatalf("%s: before the change: %v", c.name, err)
 		}
 		c.change(t, x)
-		e, ring, err := entity.CreateJoinEntity(x.ap, x.want)
+		e, ring, err := createJoinEntity(x.ap, x.want)
 		if e != nil || ring != nil || !errors.Is(err, c.want) || err != nil && !strings.Contains(err.Error(), c.because) {
 			t.Errorf("%s: CreateJoinEntity = %v, %v, want %v that says %q", c.name, e != nil, err, c.want, c.because)
 		}
@@ -266,7 +266,7 @@ func byMaster(t *testing.T, x *offer, back bool) {
 	o := w.Must(t, "master", oplog.FamilyMember, entity.TypeAdmit, entity.Admit{Party: third, Role: entity.Member, Ref: &w.Ref, Epochs: epochs(w)})
 	x.ap.Admit, x.ap.Logs = o.ID(), w.ControlStrand()
 	x.want.Me, x.want.By = w.Who(t, "third").Me.Entity, w.Who(t, "master").User()
-	if _, _, err := entity.CreateJoinEntity(x.ap, x.want); err != nil {
+	if _, _, err := createJoinEntity(x.ap, x.want); err != nil {
 		t.Fatalf("admitted by a second owner: %v", err)
 	}
 	w.Must(t, "master", oplog.FamilyMember, entity.TypeLeave, entity.Leave{})
@@ -310,13 +310,13 @@ func TestApprovalTampered(t *testing.T) {
 			y.ap.Logs = slices.Clone(x.ap.Logs)
 			y.ap.Logs[i] = bytes.Clone(x.ap.Logs[i])
 			y.ap.Logs[i][at] ^= 1
-			if e, _, err := entity.CreateJoinEntity(y.ap, y.want); err == nil || e != nil {
+			if e, _, err := createJoinEntity(y.ap, y.want); err == nil || e != nil {
 				t.Fatalf("byte %d of op %d flipped: the entity is created", at, i)
 			}
 		}
 		y := *x
 		y.ap.Logs = x.ap.Logs[:i]
-		if _, _, err := entity.CreateJoinEntity(y.ap, y.want); err == nil {
+		if _, _, err := createJoinEntity(y.ap, y.want); err == nil {
 			t.Errorf("the first %d ops of %d make an entity", i, len(x.ap.Logs))
 		}
 	}

@@ -518,7 +518,7 @@ func TestAdmittedAtAnOlderHead(t *testing.T) {
 		}
 		x := w.offer(t, "joiner", o, nil)
 		x.want.Me = me.Entity
-		e, _, err := entity.CreateJoinEntity(x.ap, x.want)
+		e, _, err := createJoinEntity(x.ap, x.want)
 		if (err == nil) != c.ok || (e == nil) == c.ok {
 			t.Errorf("%s: %v, want it taken: %v", name, err, c.ok)
 		}

@@ -21,23 +21,10 @@ type NewDevice struct {
 	Heads   []keys.Digest  // heads that must be inside the log (card.heads)
 }
 
-// CreateJoinMe is the creation of a joined Me on a new device (docs/PROTOCOL.md
-// §6.5): it checks everything that the approval says and returns the Me with its
-// keys, or an error and nothing.
-func CreateJoinMe(ap Approval, want NewDevice) (*Entity, Keyring, error) {
-	e, err := OpenStrand(ap.Entity, ap.Logs)
-	if err != nil {
-		return nil, nil, err
-	}
-	ring, err := CheckJoinMe(e, ap, want)
-	if err != nil {
-		return nil, nil, err
-	}
-	return e, ring, nil
-}
-
-// CheckJoinMe is CreateJoinMe for a control strand that was judged op by op, and is e.
-func CheckJoinMe(e *Entity, ap Approval, want NewDevice) (Keyring, error) {
+// CreateJoinMe is the creation of a joined Me on a new device (docs/PROTOCOL.md §6.5): it
+// checks everything that the approval says of e, the control strand, which was judged op by
+// op, and returns its keys.
+func CreateJoinMe(e *Entity, ap Approval, want NewDevice) (Keyring, error) {
 	refuse := func(why string) (Keyring, error) {
 		return nil, fmt.Errorf("%w: approval for device %v: %s", ErrNotAuthorized, want.ID, why)
 	}
@@ -99,23 +86,11 @@ func (e *Entity) lists(op, user keys.Digest, device keys.ID) bool {
 	return false
 }
 
-// CreateOwn is the creation, on a device of the user whose Me is me, of an entity
-// that another of his devices hands over (init-me-info-sync): it was founded by
-// the user, ap.Admit is an op of his, and device speaks for him there.
-func CreateOwn(ap Approval, me *Entity, kind Kind, device keys.ID) (*Entity, Keyring, error) {
-	e, err := OpenStrand(ap.Entity, ap.Logs)
-	if err != nil {
-		return nil, nil, err
-	}
-	ring, err := CheckOwn(e, ap, me, kind, device)
-	if err != nil {
-		return nil, nil, err
-	}
-	return e, ring, nil
-}
-
-// CheckOwn is CreateOwn for a control strand that was judged op by op, and is e.
-func CheckOwn(e *Entity, ap Approval, me *Entity, kind Kind, device keys.ID) (Keyring, error) {
+// CreateOwn is the creation, on a device of the user whose Me is me, of an entity that
+// another of their devices hands over (init-me-info-sync), of which e is the control strand,
+// judged op by op: it was founded by the user, ap.Admit is an op of theirs, and device speaks
+// for them there. It returns the keys.
+func CreateOwn(e *Entity, ap Approval, me *Entity, kind Kind, device keys.ID) (Keyring, error) {
 	refuse := func(why string) (Keyring, error) {
 		return nil, fmt.Errorf("%w: %v handed over: %s", ErrNotAuthorized, ap.Entity, why)
 	}

@@ -19,7 +19,7 @@ import (
 type linked struct {
 	w    *world
 	d    device
-	ap   entity.Approval
+	ap   delivery
 	want entity.NewDevice
 }
 
@@ -30,7 +30,7 @@ func linking(t *testing.T) *linked {
 	o := w.Link(t, d, 0)
 	x := &linked{w: w, d: d, want: d.Of(w.ID(), w.Ref)}
 	x.want.Heads = heads
-	x.ap = entity.Approval{Entity: w.ID(), Admit: o.ID()}
+	x.ap = delivery{Approval: entity.Approval{Entity: w.ID(), Admit: o.ID()}}
 	x.pack()
 	return x
 }
@@ -53,7 +53,7 @@ func TestCreateJoinMe(t *testing.T) {
 	b.Commitment = key.Commitment(x.w.ID())
 	x.w.Ring[x.w.Must(t, "founder", oplog.FamilyOpKey, entity.TypeEpoch, b).ID()] = key
 	x.pack() // the Me went on since: what it has now is handed over
-	e, ring, err := entity.CreateJoinMe(x.ap, x.want)
+	e, ring, err := createJoinMe(x.ap, x.want)
 	if err != nil {
 		t.Fatalf("CreateJoinMe: %v", err)
 	}
@@ -169,11 +169,11 @@ func TestLinkRefused(t *testing.T) {
 		}, no, "not in the set"},
 	} {
 		x := linking(t)
-		if _, _, err := entity.CreateJoinMe(x.ap, x.want); err != nil {
+		if _, _, err := createJoinMe(x.ap, x.want); err != nil {
 			t.Fatalf("%s: before the change: %v", c.name, err)
 		}
 		c.change(t, x)
-		e, ring, err := entity.CreateJoinMe(x.ap, x.want)
+		e, ring, err := createJoinMe(x.ap, x.want)
 		if e != nil || ring != nil || !errors.Is(err, c.want) || err != nil && !strings.Contains(err.Error(), c.because) {
 			t.Errorf("%s: CreateJoinMe = %v, %v, want %v that says %q", c.name, e != nil, err, c.want, c.because)
 		}
@@ -184,15 +184,15 @@ func TestLinkRefused(t *testing.T) {
 func TestLinkTampered(t *testing.T) {
 	t.Parallel()
 	x := linking(t)
-	tampered(t, x.ap, func(ap entity.Approval) error {
-		_, _, err := entity.CreateJoinMe(ap, x.want)
+	tampered(t, x.ap, func(ap delivery) error {
+		_, _, err := createJoinMe(ap, x.want)
 		return err
 	})
 }
 
 // tampered flips each byte of an approval's log and keys, and truncates the log at
 // each op: create takes nothing of it.
-func tampered(t *testing.T, ap entity.Approval, create func(entity.Approval) error) {
+func tampered(t *testing.T, ap delivery, create func(delivery) error) {
 	t.Helper()
 	if err := create(ap); err != nil {
 		t.Fatalf("unchanged: %v", err)
@@ -214,11 +214,11 @@ func tampered(t *testing.T, ap entity.Approval, create func(entity.Approval) err
 		}
 	}
 	for at := range 32 {
-		for name, change := range map[string]func(*entity.Approval, *entity.EpochKey){
-			"key":    func(_ *entity.Approval, k *entity.EpochKey) { k.Key[at] ^= 1 },
-			"epoch":  func(_ *entity.Approval, k *entity.EpochKey) { k.Epoch[at] ^= 1 },
-			"entity": func(ap *entity.Approval, _ *entity.EpochKey) { ap.Entity[at] ^= 1 },
-			"admit":  func(ap *entity.Approval, _ *entity.EpochKey) { ap.Admit[at] ^= 1 },
+		for name, change := range map[string]func(*delivery, *entity.EpochKey){
+			"key":    func(_ *delivery, k *entity.EpochKey) { k.Key[at] ^= 1 },
+			"epoch":  func(_ *delivery, k *entity.EpochKey) { k.Epoch[at] ^= 1 },
+			"entity": func(ap *delivery, _ *entity.EpochKey) { ap.Entity[at] ^= 1 },
+			"admit":  func(ap *delivery, _ *entity.EpochKey) { ap.Admit[at] ^= 1 },
 		} {
 			bad := ap
 			bad.Keys = slices.Clone(ap.Keys)

@@ -169,7 +169,7 @@ func TestApprovalHeads(t *testing.T) {
 		x := approve(t, found(t, entity.Board), entity.Member)
 		c.do(t, x)
 		x.ap.Logs = x.w.ControlStrand()
-		_, _, err := entity.CreateJoinEntity(x.ap, x.want)
+		_, _, err := createJoinEntity(x.ap, x.want)
 		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}

@@ -330,7 +330,7 @@ func (tx *tx) takeInfo(h *held, device keys.ID, body protocol.InfoBody, strands 
 			continue // there already; sync keeps it up to date
 		}
 		e := q.e
-		ring, err := entity.CheckJoinEntity(e, entity.Approval{Entity: ap.Entity, Admit: ap.Admit, Heads: ap.Heads, Keys: box.Keys},
+		ring, err := entity.CreateJoinEntity(e, entity.Approval{Entity: ap.Entity, Admit: ap.Admit, Heads: ap.Heads, Keys: box.Keys},
 			entity.Wanted{Kind: ap.Kind, Me: n.me.Entity, By: friend, Friends: friends})
 		if err != nil {
 			return err

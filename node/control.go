@@ -60,7 +60,7 @@ func (n *Node) controlFor(c protocol.Control, device keys.ID) ([]oplog.Op, bool)
 	}), true
 }
 
-// What a device that was asked for control did.
+// Errors of a device that was asked for control.
 var (
 	errNotShared = errors.New("node: control is not shared with us")
 	errShort     = errors.New("node: all that a device has of a control strand lacks its heads")

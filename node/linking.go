@@ -375,7 +375,7 @@ func (n *Node) takeOwn(ctx context.Context, from keys.ID, body protocol.InfoBody
 				return err
 			}
 			e := strands[i].e
-			ring, err := entity.CheckOwn(
+			ring, err := entity.CreateOwn(
 				e, entity.Approval{Entity: ap.Entity, Admit: ap.Admit, Heads: ap.Heads, Keys: box.Keys}, n.me.Entity, ap.Kind, n.device.ID())
 			if err != nil {
 				return err

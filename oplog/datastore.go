@@ -29,7 +29,7 @@ const (
 	bodyPrefix = "/b/"
 )
 
-// What the first byte of an op's value says of its body.
+// The first byte of an op's value: whether its body is here.
 const (
 	bodyAway byte = 0
 	bodyHere byte = 1
@@ -67,7 +67,7 @@ func decodeStored(value []byte) (o Op, here bool, err error) {
 }
 
 // Put writes an op of the log with w: o has its envelope, and its body if that is here.
-// What it builds on must be in the store or in the same batch. After a failed commit the
+// The ops that it builds on must be in the store or in the same batch. After a failed commit the
 // log has what the store lacks; load it again.
 func (l *Log) Put(ctx context.Context, w datastore.Write, o Op) error {
 	at, ok := l.ops[o.ID()]

@@ -291,7 +291,7 @@ func TestAttackH30Friendship(t *testing.T) {
 	friend := keys.Digest{1}
 	want := entity.Wanted{Kind: entity.Board, Me: rita.me, By: mia.user(), Friends: []keys.Digest{{2}, friend}}
 	approval := func(b place, admit keys.Digest) entity.Approval {
-		return entity.Approval{Entity: b.e.ID(), Admit: admit, Logs: b.e.ControlStrand(), Keys: b.keys()}
+		return entity.Approval{Entity: b.e.ID(), Admit: admit, Keys: b.keys()}
 	}
 	for _, c := range []struct {
 		name string
@@ -305,7 +305,7 @@ func TestAttackH30Friendship(t *testing.T) {
 		b := b.copyOf(t)
 		c.how.Party, c.how.Role = rita.party(), entity.Reader
 		admit := b.admit(t, mia, c.how).ID()
-		_, _, err := entity.CreateJoinEntity(approval(b, admit), want)
+		_, err := entity.CreateJoinEntity(b.e, approval(b, admit), want)
 		if (err == nil) != c.ok {
 			t.Errorf("%s: %v", c.name, err)
 		}

@@ -330,7 +330,7 @@ func (j *Joiner) judge(p Partial, e *entity.Entity) (*Joined, error) {
 	if j.link.Kind != entity.Me {
 		return p.Judge(e, j.in.Me)
 	}
-	ring, err := entity.CheckJoinMe(e, p.approval(), entity.NewDevice{
+	ring, err := entity.CreateJoinMe(e, p.approval(), entity.NewDevice{
 		User: j.eid, ID: j.in.Device.ID(), Box: j.in.Box, Consent: j.consent(j.eid), Ref: j.keys.Ref, Heads: j.ack.Card.Heads,
 	})
 	if err != nil {

@@ -97,7 +97,7 @@ func (p Partial) Judge(e, me *entity.Entity) (*Joined, error) {
 	if err != nil {
 		return nil, err
 	}
-	ring, err := entity.CheckJoinEntity(e, p.approval(), entity.Wanted{
+	ring, err := entity.CreateJoinEntity(e, p.approval(), entity.Wanted{
 		Kind: p.Kind, Me: me, By: issuer.User(), Ref: &p.Ref, Heads: p.Card,
 	})
 	if err != nil {

@@ -57,7 +57,7 @@
 //
 // # One chain and many
 //
-// What one chain proves by itself is in Extend: also that a RESET lets nobody survive who was
+// Extend checks what one chain proves by itself: also that a RESET lets nobody survive who was
 // removed before it. That a survivor was removed on another branch is known only where that
 // branch is held. It is in Verdict.Gone: the chain stands, and the device is refused.
 package chain

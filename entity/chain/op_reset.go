@@ -79,7 +79,7 @@ func (b *Reset) check(c *Chain, _ oplog.Op) error {
 	if err := checkAnchor(&after, b.Anchor); err != nil {
 		return err
 	}
-	// Who becomes a voter is ready as a survivor: nobody is ready besides.
+	// A new voter signed as a survivor that it is ready: no further signature is needed.
 	after.Voters = b.Voters
 	return checkVoters(&after, &after, b.Voters, nil)
 }
