@@ -32,6 +32,11 @@ func (tx *tx) chain(c *chain.Chain) {
 	for ; c != nil && known.At(c.Head()) == nil; c = c.Before() {
 		tx.put(chainKey(user, c.Head()), c.Last().Marshal())
 	}
+	for _, b := range known.Branches() { // one may have gone for c
+		for ; b != nil && next.At(b.Head()) == nil; b = b.Before() {
+			tx.put(chainKey(user, b.Head()), nil)
+		}
+	}
 }
 
 // devicesOf returns what is known of a user's devices. The caller holds the lock.
